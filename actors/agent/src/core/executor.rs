@@ -1,0 +1,164 @@
+//! An executor as an agent knows it: its state, its container and its tasks.
+//!
+//! ```text
+//!   REGISTERING ──(SUBSCRIBE)──► RUNNING ──(SHUTDOWN sent)──► TERMINATING
+//!        │                          │                             │
+//!        └─(timeout: destroyed)─────┴───(container ended)─────────┴──► TERMINATED
+//!                                                                         │
+//!                             all terminal updates acknowledged ──► removed, completed
+//! ```
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+use tepui_protocol::mesos::v1::{ExecutorInfo, Resource, Task, TaskInfo, TaskState, task_status};
+use tepui_runtime::Pid;
+
+use crate::updates::is_terminal;
+
+/// Ended tasks that are remembered per executor (Mesos' MAX_COMPLETED_TASKS_PER_EXECUTOR).
+pub const MAX_COMPLETED_TASKS: usize = 200;
+
+/// State of an executor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExecutorState {
+    /// Its container is launched, it has not subscribed.
+    Registering,
+    /// It is subscribed, or was and may come back.
+    Running,
+    /// It was told to shut down, or its container is being destroyed.
+    Terminating,
+    /// Its container has ended.
+    Terminated,
+}
+
+/// Where a task is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Phase {
+    /// The executor does not have it yet.
+    Queued(Box<TaskInfo>),
+    /// The executor has it.
+    Launched,
+    /// It has ended, and the framework has not acknowledged that.
+    Terminated,
+}
+
+/// A task of an executor.
+#[derive(Debug, Clone)]
+pub struct AgentTask {
+    /// What masters and people are told of it.
+    pub task: Task,
+    /// Where it is.
+    pub phase: Phase,
+}
+
+/// Why an executor's tasks end, where the agent ended it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PendingTermination {
+    /// State that the tasks get.
+    pub state: TaskState,
+    /// Its reason.
+    pub reason: task_status::Reason,
+    /// Words for people.
+    pub message: String,
+}
+
+/// An executor of a framework on this agent.
+#[derive(Debug, Clone)]
+pub struct Executor {
+    /// Its ExecutorInfo.
+    pub info: ExecutorInfo,
+    /// Its state.
+    pub state: ExecutorState,
+    /// Made by the agent for a command task.
+    pub generated: bool,
+    /// Its container's id.
+    pub container: String,
+    /// Its sandbox on the host.
+    pub directory: PathBuf,
+    /// Pid of the container's init on the host, where known.
+    pub forked_pid: Option<u32>,
+    /// The process that speaks for it, while it is connected.
+    pub pid: Option<Pid>,
+    /// It was given a task at some time.
+    pub had_tasks: bool,
+    /// Its tasks by id, in order of arrival.
+    pub tasks: IndexMap<String, AgentTask>,
+    /// Tasks that ended and were acknowledged, oldest first.
+    pub completed: VecDeque<Task>,
+    /// Why the agent ends it.
+    pub pending_termination: Option<PendingTermination>,
+    /// It was alive before the agent restarted, and has not come back yet.
+    pub recovered: bool,
+}
+
+impl Executor {
+    /// An executor whose container is about to be launched.
+    #[must_use]
+    pub fn new(
+        info: ExecutorInfo,
+        generated: bool,
+        container: String,
+        directory: PathBuf,
+    ) -> Executor {
+        Executor {
+            info,
+            state: ExecutorState::Registering,
+            generated,
+            container,
+            directory,
+            forked_pid: None,
+            pid: None,
+            had_tasks: false,
+            tasks: IndexMap::new(),
+            completed: VecDeque::new(),
+            pending_termination: None,
+            recovered: false,
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.info.executor_id.value
+    }
+
+    /// What its container should have: its own resources and those of tasks that have not ended.
+    #[must_use]
+    pub fn resources(&self) -> Vec<Resource> {
+        let tasks = self
+            .tasks
+            .values()
+            .filter(|task| task.phase != Phase::Terminated);
+        let mut resources = self.info.resources.clone();
+        resources.extend(tasks.flat_map(|task| task.task.resources.iter().cloned()));
+        resources
+    }
+
+    /// Marks a task as ended with an acknowledgement: it is only remembered from now on.
+    pub fn complete_task(&mut self, task: &str) {
+        if let Some(done) = self.tasks.shift_remove(task) {
+            if self.completed.len() == MAX_COMPLETED_TASKS {
+                self.completed.pop_front();
+            }
+            self.completed.push_back(done.task);
+        }
+    }
+
+    /// Whether the task ended and was acknowledged here.
+    #[must_use]
+    pub fn has_completed(&self, task: &str) -> bool {
+        self.completed.iter().any(|done| done.task_id.value == task)
+    }
+
+    /// Ids of tasks that have not ended.
+    #[must_use]
+    pub fn live_tasks(&self) -> Vec<String> {
+        self.tasks
+            .iter()
+            .filter(|(_, task)| !is_terminal(task.task.state()))
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+}

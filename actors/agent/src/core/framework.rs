@@ -1,0 +1,91 @@
+//! A framework as an agent knows it: who it is, and its executors here.
+//!
+//! ```text
+//!   RUNNING ──(ShutdownFramework)──► TERMINATING ──(last executor removed)──► completed
+//!      └────────────(last executor removed, nothing unacknowledged)────────────►┘
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use tepui_protocol::mesos::v1::framework_info::capability;
+use tepui_protocol::mesos::v1::{FrameworkInfo, TaskState};
+
+use super::executor::Executor;
+
+/// Ended executors that are remembered per framework (Mesos'
+/// `max_completed_executors_per_framework`).
+pub const MAX_COMPLETED_EXECUTORS: usize = 150;
+
+/// Tasks unknown to this agent whose updates are forwarded at one time for one framework. Mesos
+/// forwards any number; an executor that invents tasks would otherwise fill the agent.
+pub const MAX_STRAYS: usize = 1000;
+
+/// A framework with executors on this agent.
+#[derive(Debug, Clone)]
+pub struct Framework {
+    /// Its FrameworkInfo; has an id.
+    pub info: FrameworkInfo,
+    /// Its PID as text; empty where it speaks HTTP.
+    pub pid: String,
+    /// It was told to end.
+    pub terminating: bool,
+    /// Its executors by id.
+    pub executors: BTreeMap<String, Executor>,
+    /// Those that ended, oldest first.
+    pub completed: VecDeque<Executor>,
+    /// Tasks with update streams that no executor here has.
+    pub strays: BTreeSet<String>,
+}
+
+impl Framework {
+    /// A running framework without executors.
+    #[must_use]
+    pub fn new(info: FrameworkInfo, pid: String) -> Framework {
+        Framework {
+            info,
+            pid,
+            terminating: false,
+            executors: BTreeMap::new(),
+            completed: VecDeque::new(),
+            strays: BTreeSet::new(),
+        }
+    }
+
+    /// Whether its tasks, executors and updates are kept over a restart of the agent.
+    #[must_use]
+    pub fn checkpoint(&self) -> bool {
+        self.info.checkpoint()
+    }
+
+    /// Whether nothing of it is left here.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.executors.is_empty() && self.strays.is_empty()
+    }
+
+    /// Remembers an ended executor, and forgets the oldest when there are too many.
+    pub fn complete(&mut self, executor: Executor) {
+        if self.completed.len() == MAX_COMPLETED_EXECUTORS {
+            self.completed.pop_front();
+        }
+        self.completed.push_back(executor);
+    }
+
+    /// The executor that has this task, in whatever phase.
+    pub fn executor_of_mut(&mut self, task: &str) -> Option<&mut Executor> {
+        self.executors
+            .values_mut()
+            .find(|executor| executor.tasks.contains_key(task))
+    }
+}
+
+/// `state` as this framework is told it: frameworks that are not partition-aware know only
+/// TASK_LOST for it.
+#[must_use]
+pub fn lost_as(info: &FrameworkInfo, state: TaskState) -> TaskState {
+    let aware = info
+        .capabilities
+        .iter()
+        .any(|capability| capability.r#type() == capability::Type::PartitionAware);
+    if aware { state } else { TaskState::TaskLost }
+}

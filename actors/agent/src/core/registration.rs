@@ -1,0 +1,376 @@
+//! How an agent becomes known to its master, and stays so.
+//!
+//! A registration is sent after a random pause of up to the backoff factor, and again after
+//! random pauses whose bound doubles up to one minute, until the master answers. Loss of the link
+//! to the master changes nothing (as in Mesos); only its silence does, or its word that it sees
+//! us disconnected.
+
+use std::time::Duration;
+
+use tepui_protocol::mesos::internal::{
+    AgentRegistered, AgentReregistered, MasterAgentConnection, PingAgent, PongAgent,
+    ReconcileTasks, RegisterAgent, ReregisterAgent, UpdateAgent, archive,
+};
+use tepui_protocol::mesos::v1::agent_info::{Capability, capability};
+use tepui_protocol::mesos::v1::task_status::Reason;
+use tepui_protocol::mesos::v1::{AgentInfo, FrameworkInfo, Resource, Task, TaskState, Uuid};
+use tepui_runtime::{Pid, Time};
+
+use super::framework::lost_as;
+use super::{AgentState, Core, Effect, Note, Outbound, Timer, Turn};
+use crate::checkpoint::Write;
+
+/// The version of Mesos that this agent is compatible with.
+pub(super) const MESOS_VERSION: &str = "1.12.0";
+
+/// Longest bound of the pause between two registrations (Mesos' REGISTER_RETRY_INTERVAL_MAX).
+pub(super) const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// Silence of the master that is too long, until the master says otherwise: five missed pings of
+/// 15 seconds.
+pub(super) const DEFAULT_PING_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// What an agent of Mesos 1.12 can do.
+const CAPABILITIES: &[capability::Type] = &[
+    capability::Type::MultiRole,
+    capability::Type::HierarchicalRole,
+    capability::Type::ReservationRefinement,
+    capability::Type::ResourceProvider,
+    capability::Type::ResizeVolume,
+    capability::Type::AgentOperationFeedback,
+    capability::Type::AgentDraining,
+    capability::Type::TaskResourceLimits,
+];
+
+/// Where an agent is in its registration.
+#[derive(Debug, Clone)]
+pub(super) struct Registration {
+    /// Number of the last timer that counts.
+    number: u64,
+    /// Bound of the pause after the next sending.
+    bound: Duration,
+    /// When the master was last heard.
+    heard: Time,
+    ping_timeout: Duration,
+    /// A timer looks for silence.
+    watching: bool,
+}
+
+impl Default for Registration {
+    fn default() -> Registration {
+        Registration {
+            number: 0,
+            bound: Duration::ZERO,
+            heard: Time::default(),
+            ping_timeout: DEFAULT_PING_TIMEOUT,
+            watching: false,
+        }
+    }
+}
+
+impl Core {
+    /// Begins anew with the master: now, or since it is silent.
+    pub(super) fn start_registration(&mut self, why: &str, turn: &mut Turn<'_>) {
+        self.set_state(AgentState::Disconnected, why);
+        self.updates.pause();
+        self.effect(Effect::Link(self.options.master.clone()));
+        self.registration.number += 1;
+        self.registration.bound = self.options.registration_backoff_factor.min(RETRY_MAX);
+        let pause = turn.random_up_to(self.registration.bound);
+        self.timer_after(pause, Timer::Register(self.registration.number));
+        self.heard_master(turn);
+    }
+
+    /// Sends a registration, and sets the timer of the next.
+    pub(super) fn register(&mut self, number: u64, turn: &mut Turn<'_>) {
+        if number != self.registration.number || self.state != AgentState::Disconnected {
+            return;
+        }
+        let message = if self.info.id.is_some() {
+            Outbound::Reregister(Box::new(self.reregister_message()))
+        } else {
+            Outbound::Register(Box::new(self.register_message()))
+        };
+        self.tell_master(message);
+        self.registration.bound = (self.registration.bound * 2).min(RETRY_MAX);
+        let pause = turn.random_up_to(self.registration.bound);
+        self.registration.number += 1;
+        self.timer_after(pause, Timer::Register(self.registration.number));
+    }
+
+    pub(super) fn registered(&mut self, message: AgentRegistered, turn: &mut Turn<'_>) {
+        match self.state {
+            AgentState::Disconnected => {
+                if self
+                    .info
+                    .id
+                    .as_ref()
+                    .is_some_and(|id| *id != message.agent_id)
+                {
+                    self.give_up(&format!(
+                        "registered as {}, but this agent is {}",
+                        message.agent_id.value,
+                        self.agent_id()
+                    ));
+                    return;
+                }
+                self.info.id = Some(message.agent_id);
+                self.checkpoint_info();
+                self.connected("registered", message.connection.as_ref(), turn);
+            }
+            AgentState::Running if self.info.id.as_ref() != Some(&message.agent_id) => {
+                self.give_up(&format!(
+                    "registered as {}, but this agent is {}",
+                    message.agent_id.value,
+                    self.agent_id()
+                ));
+            }
+            AgentState::Running => {}
+            AgentState::Recovering | AgentState::Terminating => {
+                self.note(Note::Info(format!(
+                    "ignored a registration while {:?}",
+                    self.state
+                )));
+            }
+        }
+    }
+
+    pub(super) fn reregistered(&mut self, message: AgentReregistered, turn: &mut Turn<'_>) {
+        if self.info.id.as_ref() != Some(&message.agent_id) {
+            self.give_up(&format!(
+                "re-registered as {}, but this agent is {}",
+                message.agent_id.value,
+                self.agent_id()
+            ));
+            return;
+        }
+        match self.state {
+            AgentState::Disconnected => {
+                self.connected("re-registered", message.connection.as_ref(), turn);
+            }
+            AgentState::Running => {}
+            AgentState::Recovering | AgentState::Terminating => {
+                self.note(Note::Info(format!(
+                    "ignored a re-registration while {:?}",
+                    self.state
+                )));
+                return;
+            }
+        }
+        for reconciliation in &message.reconciliations {
+            self.reconcile(reconciliation, turn);
+        }
+    }
+
+    fn connected(
+        &mut self,
+        why: &str,
+        connection: Option<&MasterAgentConnection>,
+        turn: &mut Turn<'_>,
+    ) {
+        let seconds = connection.and_then(|connection| connection.total_ping_timeout_seconds);
+        if let Some(timeout) = seconds.and_then(|s| Duration::try_from_secs_f64(s).ok()) {
+            self.registration.ping_timeout = timeout;
+        }
+        self.set_state(AgentState::Running, why);
+        self.heard_master(turn);
+        let update = UpdateAgent {
+            agent_id: self.info.id.clone().unwrap_or_default(),
+            update_oversubscribed_resources: Some(false),
+            resource_version_uuid: Some(self.resource_version()),
+            ..UpdateAgent::default()
+        };
+        self.tell_master(Outbound::Update(Box::new(update)));
+        let actions = self.updates.resume();
+        self.carry(actions);
+    }
+
+    /// Tasks that the master knows and we did not list: what we do not know either is lost.
+    fn reconcile(&mut self, tasks: &ReconcileTasks, turn: &mut Turn<'_>) {
+        let framework = &tasks.framework_id.value;
+        for status in &tasks.statuses {
+            let task = &status.task_id.value;
+            let known = self.frameworks.get(framework).is_some_and(|known| {
+                known.strays.contains(task)
+                    || known
+                        .executors
+                        .values()
+                        .any(|executor| executor.tasks.contains_key(task))
+            });
+            if !known {
+                let info = tasks.framework.clone().or_else(|| {
+                    self.frameworks
+                        .get(framework)
+                        .map(|known| known.info.clone())
+                });
+                let state = lost_as(&info.unwrap_or_default(), TaskState::TaskDropped);
+                let message = "Reconciliation: task unknown to the agent";
+                let status = self.status(task, state, Reason::Reconciliation, message, turn);
+                self.direct_update(framework, status);
+            }
+        }
+    }
+
+    pub(super) fn pinged(&mut self, from: &Pid, message: PingAgent, turn: &mut Turn<'_>) {
+        self.effect(Effect::Send(
+            from.clone(),
+            Outbound::Pong(PongAgent::default()),
+        ));
+        if !message.connected && self.state == AgentState::Running {
+            self.start_registration("the master sees this agent as disconnected", turn);
+        } else {
+            self.heard_master(turn);
+        }
+    }
+
+    fn heard_master(&mut self, turn: &mut Turn<'_>) {
+        self.registration.heard = turn.now;
+        if !self.registration.watching {
+            self.registration.watching = true;
+            self.timer_after(self.registration.ping_timeout, Timer::PingSilence);
+        }
+    }
+
+    /// One timer at a time looks when the master was last heard.
+    pub(super) fn check_ping_silence(&mut self, turn: &mut Turn<'_>) {
+        self.registration.watching = false;
+        if !matches!(self.state, AgentState::Disconnected | AgentState::Running) {
+            return;
+        }
+        let silence = turn.now - self.registration.heard;
+        if silence >= self.registration.ping_timeout {
+            let why = format!("no ping from the master for {} seconds", silence.as_secs());
+            self.start_registration(&why, turn);
+        } else {
+            self.registration.watching = true;
+            let rest = self.registration.ping_timeout - silence;
+            self.timer_after(rest, Timer::PingSilence);
+        }
+    }
+
+    /// The agent cannot go on; its executors survive, as with Mesos' EXIT.
+    pub(super) fn give_up(&mut self, why: &str) {
+        self.set_state(AgentState::Terminating, why);
+        self.effect(Effect::Exit(Err(why.to_owned())));
+    }
+
+    fn checkpoint_info(&mut self) {
+        let agent = self.agent_id().to_owned();
+        let folder = Write::Folder {
+            path: self.paths.agent(&agent),
+        };
+        self.effect(Effect::Disk(folder));
+        let info = self.info.clone();
+        self.write_message(self.paths.agent_info(&agent), &info);
+        // The links come last: whoever follows them finds a whole checkpoint.
+        for (target, link) in [
+            (self.paths.agent(&agent), self.paths.latest_agent()),
+            (
+                self.paths.meta_agent(&agent),
+                self.paths.meta_latest_agent(),
+            ),
+        ] {
+            self.effect(Effect::Disk(Write::Link { target, link }));
+        }
+    }
+
+    fn resource_version(&self) -> Uuid {
+        Uuid {
+            value: self.resource_version.clone(),
+        }
+    }
+
+    fn register_message(&self) -> RegisterAgent {
+        RegisterAgent {
+            agent: self.info.clone(),
+            version: Some(MESOS_VERSION.to_owned()),
+            agent_capabilities: capabilities(),
+            resource_version_uuid: Some(self.resource_version()),
+            ..RegisterAgent::default()
+        }
+    }
+
+    fn reregister_message(&self) -> ReregisterAgent {
+        let executors = || self.frameworks.values().flat_map(|f| f.executors.values());
+        ReregisterAgent {
+            agent: self.info.clone(),
+            version: Some(MESOS_VERSION.to_owned()),
+            agent_capabilities: capabilities(),
+            resource_version_uuid: Some(self.resource_version()),
+            frameworks: self
+                .frameworks
+                .values()
+                .map(|known| known.info.clone())
+                .collect(),
+            executor_infos: executors()
+                .filter(|executor| !executor.generated)
+                .map(|executor| executor.info.clone())
+                .collect(),
+            tasks: self
+                .frameworks
+                .iter()
+                .flat_map(|(id, known)| known.executors.values().map(move |e| (id, e)))
+                .flat_map(|(id, e)| {
+                    e.tasks
+                        .values()
+                        .map(move |task| self.reported(id, &task.task))
+                })
+                .collect(),
+            completed_frameworks: self.completed.iter().map(archived).collect(),
+            ..ReregisterAgent::default()
+        }
+    }
+
+    /// Whether what the agent was registered with is what it is now, so that it may keep its id
+    /// (Mesos' reconfiguration policy `equal`).
+    pub(super) fn is_compatible(&self, earlier: &AgentInfo) -> Result<(), String> {
+        let mut now = self.info.clone();
+        now.id.clone_from(&earlier.id);
+        let differs = [
+            ("hostname", now.hostname != earlier.hostname),
+            ("port", now.port() != earlier.port()),
+            (
+                "resources",
+                !same_resources(&now.resources, &earlier.resources),
+            ),
+            ("attributes", now.attributes != earlier.attributes),
+            ("domain", now.domain != earlier.domain),
+        ];
+        match differs.iter().find(|(_, differs)| *differs) {
+            None => Ok(()),
+            Some((what, _)) => Err(format!(
+                "{what} of this agent changed since it registered as {}; to let it register \
+                 anew, remove '{}'",
+                earlier.id.as_ref().map_or("", |id| id.value.as_str()),
+                self.paths.meta_latest_agent().display()
+            )),
+        }
+    }
+}
+
+fn capabilities() -> Vec<Capability> {
+    CAPABILITIES
+        .iter()
+        .map(|kind| Capability {
+            r#type: Some(*kind as i32),
+        })
+        .collect()
+}
+
+/// Resources are equal whatever their order.
+fn same_resources(left: &[Resource], right: &[Resource]) -> bool {
+    left.len() == right.len() && left.iter().all(|resource| right.contains(resource))
+}
+
+fn archived(framework: &super::Framework) -> archive::Framework {
+    let tasks: Vec<Task> = framework
+        .completed
+        .iter()
+        .flat_map(|executor| executor.completed.iter().cloned())
+        .collect();
+    archive::Framework {
+        framework_info: FrameworkInfo::clone(&framework.info),
+        pid: Some(framework.pid.clone()),
+        tasks,
+    }
+}

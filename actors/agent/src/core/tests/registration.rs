@@ -1,0 +1,232 @@
+//! Registration, pings, and the loss of the master.
+
+use tepui_protocol::mesos::internal::{
+    AgentReregistered, MasterAgentConnection, PingAgent, ReconcileTasks, Shutdown,
+};
+
+use super::*;
+
+fn pauses(rig: &mut Rig, sendings: u64) -> Vec<Duration> {
+    (1..=sendings)
+        .map(|number| {
+            let effects = rig.timer(Timer::Register(number));
+            match effects.last() {
+                Some(Effect::Timer(after, Timer::Register(next))) => {
+                    assert_eq!(*next, number + 1);
+                    *after
+                }
+                other => panic!("no further registration but {other:?}"),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn a_new_agent_registers_after_a_random_pause_until_the_master_answers() {
+    let mut rig = Rig::new();
+    assert_eq!(
+        short(&rig.input(Input::Recovered(Box::default()))),
+        ["recover 0"]
+    );
+    assert!(!rig.core.is_open());
+    let effects = rig.input(Input::ContainersRecovered(Ok(vec![])));
+    assert_eq!(
+        short(&effects),
+        ["link master", "timer register 1", "timer ping 75s"]
+    );
+    assert_eq!(rig.core.state(), AgentState::Disconnected);
+    assert!(rig.core.is_open());
+
+    let effects = rig.timer(Timer::Register(1));
+    assert_eq!(short(&effects), ["to master: register", "timer register 2"]);
+    assert_eq!(
+        short(&rig.timer(Timer::Register(1))),
+        [""; 0],
+        "a stale timer"
+    );
+
+    let effects = rig.master(FromMaster::Registered(AgentRegistered {
+        agent_id: AgentId {
+            value: "S0".to_owned(),
+        },
+        connection: Some(MasterAgentConnection {
+            total_ping_timeout_seconds: Some(30.0),
+        }),
+    }));
+    assert_eq!(
+        short(&effects),
+        [
+            "folder slaves/S0",
+            "file S0/slave.info",
+            "symlink slaves/latest",
+            "symlink slaves/latest",
+            "to master: update agent",
+        ]
+    );
+    assert_eq!(rig.core.info().id.as_ref().unwrap().value, "S0");
+    assert_eq!(short(&rig.timer(Timer::Register(2))), [""; 0]);
+}
+
+#[test]
+fn the_bound_of_the_pause_doubles_up_to_a_minute() {
+    // Every random number is the largest, so every pause is its bound.
+    let mut rig = Rig::new();
+    rig.input(Input::Recovered(Box::default()));
+    rig.input(Input::ContainersRecovered(Ok(vec![])));
+    let all = pauses(&mut rig, 9);
+    let mut bound = Duration::from_secs(1);
+    for pause in all {
+        bound = (bound * 2).min(Duration::from_secs(60));
+        assert!(pause <= bound, "{pause:?} is over {bound:?}");
+    }
+    let mut turn_random = || u64::MAX / 2;
+    let mut turn = Turn {
+        now: rig.now,
+        random: &mut turn_random,
+    };
+    let pause = turn.random_up_to(Duration::from_secs(60));
+    assert!(pause > Duration::ZERO && pause <= Duration::from_secs(60));
+}
+
+#[test]
+fn what_does_not_come_from_the_master_is_refused() {
+    let mut rig = Rig::registered();
+    let message = FromMaster::Shutdown(Shutdown::default());
+    let effects = rig.input(Input::Master(pid("master@10.9.9.9:5050"), message));
+    assert!(
+        matches!(&effects[..], [Effect::Note(Note::Refused { .. })]),
+        "{effects:?}"
+    );
+    assert_eq!(rig.core.state(), AgentState::Running);
+}
+
+#[test]
+fn another_id_than_its_own_ends_an_agent() {
+    let mut rig = Rig::registered();
+    let effects = rig.master(FromMaster::Registered(AgentRegistered {
+        agent_id: AgentId {
+            value: "S7".to_owned(),
+        },
+        ..AgentRegistered::default()
+    }));
+    assert_eq!(
+        short(&effects),
+        ["exit Err(\"registered as S7, but this agent is S0\")"]
+    );
+}
+
+#[test]
+fn a_ping_is_answered_and_one_that_says_disconnected_begins_anew() {
+    let mut rig = Rig::registered();
+    let observer = pid("slave-observer(1)@10.0.0.1:5050");
+    let ping =
+        |connected| Input::Master(observer.clone(), FromMaster::Ping(PingAgent { connected }));
+    assert_eq!(
+        short(&rig.input(ping(true))),
+        ["to slave-observer(1): pong"]
+    );
+    let effects = rig.input(ping(false));
+    assert_eq!(
+        short(&effects),
+        [
+            "to slave-observer(1): pong",
+            "link master",
+            "timer register 3"
+        ]
+    );
+    assert_eq!(rig.core.state(), AgentState::Disconnected);
+    assert_eq!(
+        short(&rig.timer(Timer::Register(3))),
+        ["to master: reregister 0 tasks", "timer register 4"]
+    );
+}
+
+#[test]
+fn silence_of_the_master_begins_anew_and_the_loss_of_its_link_does_not() {
+    let mut rig = Rig::registered();
+    assert_eq!(
+        short(&rig.input(Input::Exited(pid("master@10.0.0.1:5050")))),
+        [""; 0]
+    );
+    assert_eq!(rig.core.state(), AgentState::Running);
+    rig.after(Duration::from_secs(40));
+    let ping = FromMaster::Ping(PingAgent { connected: true });
+    rig.input(Input::Master(pid("x@10.0.0.1:5050"), ping));
+    rig.after(Duration::from_secs(35));
+    assert_eq!(short(&rig.timer(Timer::PingSilence)), ["timer ping 40s"]);
+    rig.after(Duration::from_secs(40));
+    let effects = rig.timer(Timer::PingSilence);
+    assert_eq!(
+        short(&effects),
+        ["link master", "timer register 3", "timer ping 75s"]
+    );
+    assert_eq!(rig.core.state(), AgentState::Disconnected);
+}
+
+#[test]
+fn a_task_that_the_master_knows_and_the_agent_does_not_is_lost() {
+    for (info, state) in [
+        (framework(false), "TASK_LOST"),
+        (partition_aware(framework(false)), "TASK_DROPPED"),
+    ] {
+        let mut rig = Rig::registered();
+        let observer = pid("x@10.0.0.1:5050");
+        let ping = FromMaster::Ping(PingAgent { connected: false });
+        rig.input(Input::Master(observer, ping));
+        rig.timer(Timer::Register(3));
+        let effects = rig.master(FromMaster::Reregistered(AgentReregistered {
+            agent_id: AgentId {
+                value: "S0".to_owned(),
+            },
+            reconciliations: vec![ReconcileTasks {
+                framework_id: framework_id("F"),
+                statuses: vec![status("lost", TaskState::TaskStaging, 1)],
+                framework: Some(info),
+            }],
+            connection: None,
+        }));
+        assert_eq!(
+            short(&effects),
+            [
+                "to master: update agent".to_owned(),
+                format!(
+                    "to master: lost {state} REASON_RECONCILIATION 'Reconciliation: task \
+                     unknown to the agent'"
+                ),
+                "timer retry 1 10s".to_owned(),
+            ]
+        );
+        let uuid = sent_uuid(&effects);
+        assert_eq!(short(&rig.acknowledge("lost", uuid)), [""; 0]);
+    }
+}
+
+#[test]
+fn shutdown_ends_everything_and_then_the_agent() {
+    let mut rig = Rig::registered();
+    let effects = rig.master(FromMaster::Shutdown(Shutdown {
+        message: Some("gone".into()),
+    }));
+    assert_eq!(short(&effects), ["exit Ok(\"gone\")"]);
+
+    let (mut rig, container) = Rig::running(framework(false));
+    let effects = rig.master(FromMaster::Shutdown(Shutdown::default()));
+    assert_eq!(short(&effects), ["to x: SHUTDOWN", "timer shutdown 5s"]);
+    let effects = rig.timer(Timer::ExecutorShutdown(container.clone()));
+    assert_eq!(short(&effects), ["destroy"]);
+    let effects = rig.terminated(&container);
+    assert_eq!(
+        short(&effects),
+        ["exit Ok(\"all frameworks are shut down\")"]
+    );
+}
+
+#[test]
+fn an_agent_that_leaves_says_so_first() {
+    let mut rig = Rig::registered();
+    let effects = rig.input(Input::Unregister("SIGUSR1".to_owned()));
+    assert_eq!(
+        short(&effects),
+        ["to master: unregister", "exit Ok(\"SIGUSR1\")"]
+    );
+}

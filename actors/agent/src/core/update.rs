@@ -1,0 +1,406 @@
+//! A status update from its executor, or from the agent itself, to the update manager; and its
+//! acknowledgement.
+//!
+//! ```text
+//!   executor's ──► valid? ──► task's state ──► terminal: container's limits lowered ──┐
+//!   agent's own ────────────────────┘                     │                          ▼
+//!                                                         └────► update manager: stored, sent
+//!                                                                └► executor acknowledged
+//! ```
+//!
+//! The first terminal update of a task wins; a task that its executor does not have yet takes
+//! terminal updates only (Mesos' `Executor::updateTaskState`).
+
+use std::path::PathBuf;
+
+use tepui_protocol::mesos::internal::{
+    StatusUpdate, StatusUpdateAcknowledgement, StatusUpdateMessage,
+};
+use tepui_protocol::mesos::v1::executor::{Event, event};
+use tepui_protocol::mesos::v1::network_info::IpAddress;
+use tepui_protocol::mesos::v1::task_status::{Reason, Source};
+use tepui_protocol::mesos::v1::{AgentId, NetworkInfo, Task, TaskState, TaskStatus};
+use tepui_protocol::tepui::containerizer::Update;
+use tepui_runtime::Pid;
+
+use super::executor::{ExecutorState, PendingTermination, Phase};
+use super::framework::{MAX_STRAYS, lost_as};
+use super::{Core, Effect, Note, Outbound, Turn, Waiting, run};
+use crate::updates::{Accepted, Acknowledged, StreamKey, is_terminal, uuid_of};
+
+/// Statuses that are kept with a task for people to look at.
+const MAX_STATUSES: usize = 16;
+
+impl Core {
+    /// An update of an executor; the call was validated.
+    pub(super) fn executor_update(
+        &mut self,
+        from: &Pid,
+        framework: &str,
+        id: &str,
+        mut status: TaskStatus,
+        turn: &mut Turn<'_>,
+    ) {
+        let key = StreamKey::new(framework, &status.task_id.value);
+        let uuid = status.uuid.clone().unwrap_or_default();
+        if self.updates.knows(&key, &uuid) {
+            // Said again after a restart, or since our acknowledgement was lost.
+            self.acknowledge_executor(framework, id, &status);
+            return;
+        }
+        if let Err(why) = self.judge(framework, id, &status) {
+            let what = format!(
+                "{} of task {} of framework {framework} from {from}: {why}",
+                status.state().as_str_name(),
+                key.task
+            );
+            self.note(Note::Refused { what, update: true });
+            // The executor need not say it again: it stays refused.
+            self.acknowledge_executor(framework, id, &status);
+            return;
+        }
+        status.source = Some(Source::Executor as i32);
+        status.executor_id = Some(super::executor_id(id));
+        status.agent_id = Some(AgentId {
+            value: self.agent_id().to_owned(),
+        });
+        status.timestamp.get_or_insert(turn.now.as_secs_f64());
+        self.complete_container_status(framework, id, &mut status);
+        self.note(Note::ValidUpdate);
+        let terminal = is_terminal(status.state());
+        self.note_task(framework, &status);
+        let update = self.update_of(framework, Some(id), status);
+        if !(terminal && self.lower_limits(framework, id, &update)) {
+            self.store(framework, Some(id), update);
+        }
+    }
+
+    /// An update that the agent itself makes for a task of an executor.
+    pub(super) fn agent_update(&mut self, framework: &str, id: &str, mut status: TaskStatus) {
+        if self
+            .frameworks
+            .get(framework)
+            .is_none_or(|known| known.terminating)
+        {
+            return;
+        }
+        self.complete_container_status(framework, id, &mut status);
+        self.note(Note::ValidUpdate);
+        self.note_task(framework, &status);
+        let update = self.update_of(framework, Some(id), status);
+        self.store(framework, Some(id), update);
+    }
+
+    /// An update for a task that no executor here has.
+    pub(super) fn direct_update(&mut self, framework: &str, status: TaskStatus) {
+        self.note(Note::ValidUpdate);
+        self.note_task(framework, &status);
+        let task = status.task_id.value.clone();
+        let update = self.update_of(framework, None, status);
+        self.store(framework, None, update);
+        if let Some(known) = self.frameworks.get_mut(framework) {
+            known.strays.insert(task);
+        }
+    }
+
+    /// Whether the state of an executor's update may be the task's next.
+    fn judge(
+        &mut self,
+        framework: &str,
+        id: &str,
+        status: &TaskStatus,
+    ) -> Result<(), &'static str> {
+        let task = &status.task_id.value;
+        let Some(known) = self.frameworks.get_mut(framework) else {
+            return Err("unknown framework");
+        };
+        if known.terminating {
+            return Err("its framework is terminating");
+        }
+        if known
+            .executor_of_mut(task)
+            .is_some_and(|executor| executor.id() != id)
+        {
+            return Err("the task belongs to another executor");
+        }
+        let Some(executor) = known.executors.get(id) else {
+            return Err("unknown executor");
+        };
+        match executor.tasks.get(task).map(|known| &known.phase) {
+            Some(Phase::Queued(_)) if !is_terminal(status.state()) => {
+                Err("the task was not given to its executor yet")
+            }
+            Some(Phase::Terminated) => Err("the task has ended already"),
+            Some(Phase::Queued(_) | Phase::Launched) => Ok(()),
+            None if executor.has_completed(task) => Err("the task has ended already"),
+            None if known.strays.len() >= MAX_STRAYS && !known.strays.contains(task) => {
+                Err("too many updates of unknown tasks are unacknowledged")
+            }
+            None => {
+                known.strays.insert(task.clone());
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds what the executor does not know of its container (Mesos merges the containerizer's
+    /// status; the agent's address stands in where the container has no network of its own).
+    fn complete_container_status(&self, framework: &str, id: &str, status: &mut TaskStatus) {
+        let Some(executor) = self.executor(framework, id) else {
+            return;
+        };
+        let container = status.container_status.get_or_insert_default();
+        if container.container_id.is_none() {
+            container.container_id = Some(super::container_id(&executor.container));
+        }
+        if container.executor_pid.is_none() {
+            container.executor_pid = executor.forked_pid;
+        }
+        if container.network_infos.is_empty() {
+            let ip_address = Some(self.myself.address().ip.to_string());
+            container.network_infos.push(NetworkInfo {
+                ip_addresses: vec![IpAddress {
+                    ip_address,
+                    ..IpAddress::default()
+                }],
+                ..NetworkInfo::default()
+            });
+        }
+    }
+
+    /// The task as the agent knows it gets the new state, and people are told.
+    fn note_task(&mut self, framework: &str, status: &TaskStatus) {
+        let state = status.state();
+        let id = &status.task_id.value;
+        let executor = self
+            .frameworks
+            .get_mut(framework)
+            .and_then(|f| f.executor_of_mut(id));
+        if let Some(executor) = executor
+            && let Some(task) = executor.tasks.get_mut(id)
+        {
+            task.task.state = status.state;
+            if is_terminal(state) {
+                task.phase = Phase::Terminated;
+            }
+            let statuses = &mut task.task.statuses;
+            if statuses
+                .last()
+                .is_some_and(|last| last.state == status.state)
+            {
+                statuses.pop();
+            } else if statuses.len() == MAX_STATUSES {
+                statuses.remove(0);
+            }
+            statuses.push(TaskStatus {
+                data: None,
+                ..status.clone()
+            });
+            let executor = executor.id().to_owned();
+            self.changed.insert((framework.to_owned(), executor));
+        }
+        let reason = status
+            .reason
+            .and_then(|reason| Reason::try_from(reason).ok());
+        let why = match (reason, status.message()) {
+            (None, message) => message.to_owned(),
+            (Some(reason), "") => reason.as_str_name().to_owned(),
+            (Some(reason), message) => format!("{}: {message}", reason.as_str_name()),
+        };
+        self.note(Note::Task {
+            framework: framework.to_owned(),
+            task: id.clone(),
+            state,
+            why,
+        });
+    }
+
+    fn update_of(&self, framework: &str, id: Option<&str>, status: TaskStatus) -> StatusUpdate {
+        StatusUpdate {
+            framework_id: super::framework_id(framework),
+            executor_id: id.map(super::executor_id),
+            agent_id: self.info.id.clone(),
+            timestamp: status.timestamp(),
+            uuid: status.uuid.clone(),
+            status,
+            latest_state: None,
+        }
+    }
+
+    /// Before a terminal update is told, what the task had is taken from its container: the
+    /// master gives it away at once. Gives whether the update waits for that.
+    fn lower_limits(&mut self, framework: &str, id: &str, update: &StatusUpdate) -> bool {
+        let Some(executor) = self.executor(framework, id) else {
+            return false;
+        };
+        if executor.state != ExecutorState::Running {
+            return false;
+        }
+        let container = executor.container.clone();
+        let message = Update {
+            container_id: super::container_id(&container),
+            resources: executor.resources(),
+            limits: std::collections::BTreeMap::new(),
+        };
+        let number = self.number();
+        self.effect(Effect::UpdateContainer(number, message));
+        let waiting = Waiting {
+            framework: framework.to_owned(),
+            executor: id.to_owned(),
+            container,
+            update: update.clone(),
+        };
+        self.waiting.insert(number, waiting);
+        true
+    }
+
+    /// The containerizer answered: the update that waited goes its way, and a container that
+    /// keeps what is not its own any more is destroyed.
+    pub(super) fn container_updated(&mut self, number: u64, error: Option<String>) {
+        let Some(Waiting {
+            framework,
+            executor: id,
+            container,
+            update,
+        }) = self.waiting.remove(&number)
+        else {
+            return;
+        };
+        let running = self.executor(&framework, &id).is_some_and(|executor| {
+            executor.container == container && executor.state == ExecutorState::Running
+        });
+        if let Some(error) = error.filter(|_| running) {
+            let info = self
+                .frameworks
+                .get(&framework)
+                .map(|known| known.info.clone());
+            let pending = PendingTermination {
+                state: lost_as(&info.unwrap_or_default(), TaskState::TaskGone),
+                reason: Reason::ContainerUpdateFailed,
+                message: format!("Failed to update resources for container: {error}"),
+            };
+            self.destroy(&framework, &id, pending);
+        }
+        self.store(&framework, Some(&id), update);
+    }
+
+    /// Stores an update and sends it if it is its task's turn; the executor hears of it then.
+    fn store(&mut self, framework: &str, id: Option<&str>, update: StatusUpdate) {
+        if self
+            .frameworks
+            .get(framework)
+            .is_some_and(|known| known.terminating)
+        {
+            return;
+        }
+        let status = update.status.clone();
+        let key = StreamKey::new(framework, &status.task_id.value);
+        let checkpoint = id.and_then(|id| self.updates_file(framework, id, &key.task));
+        let (accepted, actions) = self.updates.update(&key, update, checkpoint);
+        self.carry(actions);
+        if accepted == Accepted::Full {
+            let what = format!(
+                "update of task {}: too many wait for the framework",
+                key.task
+            );
+            self.note(Note::Refused { what, update: true });
+        } else if let Some(id) = id.filter(|_| status.source() == Source::Executor) {
+            self.acknowledge_executor(framework, id, &status);
+        }
+    }
+
+    fn updates_file(&self, framework: &str, id: &str, task: &str) -> Option<PathBuf> {
+        let known = self
+            .frameworks
+            .get(framework)
+            .filter(|known| known.checkpoint())?;
+        let container = &known.executors.get(id)?.container;
+        Some(
+            self.paths
+                .task_updates(run(self.agent_id(), framework, id, container), task),
+        )
+    }
+
+    /// Tells an executor that its update is safe with us.
+    fn acknowledge_executor(&mut self, framework: &str, id: &str, status: &TaskStatus) {
+        let pid = self
+            .executor(framework, id)
+            .and_then(|executor| executor.pid.clone());
+        let (Some(pid), Some(uuid)) = (pid, status.uuid.clone()) else {
+            return;
+        };
+        let event = Event {
+            r#type: Some(event::Type::Acknowledged as i32),
+            acknowledged: Some(event::Acknowledged {
+                task_id: status.task_id.clone(),
+                uuid,
+            }),
+            ..Event::default()
+        };
+        self.send_event(&pid, event);
+    }
+
+    /// The message in which an update goes to the master.
+    pub(super) fn status_message(&self, update: StatusUpdate) -> Outbound {
+        Outbound::Status(Box::new(StatusUpdateMessage {
+            update,
+            pid: Some(self.myself.to_string()),
+        }))
+    }
+
+    /// The framework has an update.
+    pub(super) fn acknowledgement(&mut self, message: StatusUpdateAcknowledgement) {
+        let framework = message.framework_id.value;
+        let task = message.task_id.value;
+        let key = StreamKey::new(&framework, &task);
+        let (acknowledged, actions) = self.updates.acknowledge(&key, &message.uuid);
+        self.carry(actions);
+        match acknowledged {
+            Some(Acknowledged::Head { terminal: true }) => self.complete_task(&framework, &task),
+            Some(Acknowledged::Head { terminal: false } | Acknowledged::Duplicate) => {}
+            Some(Acknowledged::Unexpected) | None => {
+                let what = format!(
+                    "acknowledgement for task {task} of framework {framework} that is not for \
+                     the update in flight"
+                );
+                self.note(Note::Refused {
+                    what,
+                    update: false,
+                });
+            }
+        }
+    }
+
+    /// Nothing is left to tell of the task: it, and maybe its executor, are only remembered.
+    fn complete_task(&mut self, framework: &str, task: &str) {
+        let Some(known) = self.frameworks.get_mut(framework) else {
+            return;
+        };
+        known.strays.remove(task);
+        let over = known.executor_of_mut(task).map(|executor| {
+            executor.complete_task(task);
+            let over = executor.state == ExecutorState::Terminated && executor.tasks.is_empty();
+            (executor.id().to_owned(), over)
+        });
+        if let Some((id, over)) = over {
+            self.changed.insert((framework.to_owned(), id.clone()));
+            if over {
+                self.remove_executor(framework, &id);
+            }
+        }
+        self.forget_if_idle(framework);
+    }
+
+    /// The task as a master is told of it: with the update that is in flight.
+    pub(super) fn reported(&self, framework: &str, task: &Task) -> Task {
+        let mut task = task.clone();
+        if let Some(head) = self
+            .updates
+            .head(&StreamKey::new(framework, &task.task_id.value))
+        {
+            task.status_update_state = Some(head.status.state);
+            task.status_update_uuid = Some(uuid_of(&head));
+        }
+        task
+    }
+}

@@ -1,0 +1,159 @@
+//! Carries out one effect: sends, asks, timers, log lines.
+
+use std::time::Duration;
+
+use tepui_protocol::mesos::v1::ContainerId;
+use tepui_protocol::mesos::v1::TaskState;
+use tepui_protocol::tepui::containerizer::{
+    Destroy, Launch, Launched, Recover, Recovered, Update, Updated,
+};
+use tepui_runtime::{AskError, Context, Pid};
+
+use super::AgentProcess;
+use crate::core::{Effect, Input, Note, Outbound};
+
+/// How long the containerizer may look for what an earlier agent left.
+const RECOVER_DEADLINE: Duration = Duration::from_secs(600);
+
+/// How long it may take to change a container's limits.
+const UPDATE_DEADLINE: Duration = Duration::from_secs(60);
+
+impl AgentProcess {
+    pub(super) fn carry(&mut self, effect: Effect, ctx: &mut Context<'_, Self>) {
+        match effect {
+            Effect::Send(to, message) => send(&to, message, ctx),
+            Effect::Link(to) => ctx.link(&to),
+            Effect::Timer(after, timer) => {
+                ctx.delay(after, move |agent, ctx| {
+                    agent.feed(Input::Timer(timer), ctx)
+                });
+            }
+            Effect::Note(note) => {
+                self.metrics.count(&note);
+                log(ctx.pid(), &note);
+            }
+            Effect::RecoverContainers(recover) => self.recover(recover, ctx),
+            Effect::Launch(launch) => self.launch(*launch, ctx),
+            Effect::UpdateContainer(number, update) => self.update(number, update, ctx),
+            Effect::Destroy(container) => {
+                let container_id = ContainerId {
+                    value: container,
+                    ..ContainerId::default()
+                };
+                ctx.send(&self.containerizer, Destroy { container_id });
+            }
+            Effect::Exit(how) => self.end(how, ctx),
+            // Done in the blocking job that this effect would have been behind.
+            Effect::Disk(_) | Effect::Sandbox(_) => {}
+        }
+    }
+
+    fn recover(&mut self, recover: Recover, ctx: &mut Context<'_, Self>) {
+        ctx.ask(
+            &self.containerizer,
+            recover,
+            RECOVER_DEADLINE,
+            |agent, answer: Result<Recovered, AskError>, ctx| {
+                let alive = match answer {
+                    Ok(Recovered {
+                        error: Some(error), ..
+                    }) => Err(error),
+                    Ok(Recovered { alive, orphans, .. }) => {
+                        for orphan in orphans {
+                            tracing::info!(container = orphan.value, "destroyed an orphan");
+                        }
+                        Ok(alive.into_iter().map(|id| id.value).collect())
+                    }
+                    Err(error) => Err(error.to_string()),
+                };
+                agent.feed(Input::ContainersRecovered(alive), ctx);
+            },
+        );
+    }
+
+    fn launch(&mut self, launch: Launch, ctx: &mut Context<'_, Self>) {
+        let container = launch.container_id.value.clone();
+        ctx.ask(
+            &self.containerizer,
+            launch,
+            self.launch_deadline,
+            move |agent, answer: Result<Launched, AskError>, ctx| {
+                let answer = answer.map_err(|error| error.to_string());
+                agent.feed(Input::Launched(container, answer), ctx);
+            },
+        );
+    }
+
+    fn update(&mut self, number: u64, update: Update, ctx: &mut Context<'_, Self>) {
+        ctx.ask(
+            &self.containerizer,
+            update,
+            UPDATE_DEADLINE,
+            move |agent, answer: Result<Updated, AskError>, ctx| {
+                let error = match answer {
+                    Ok(updated) => updated.error,
+                    Err(error) => Some(error.to_string()),
+                };
+                agent.feed(Input::ContainerUpdated(number, error), ctx);
+            },
+        );
+    }
+}
+
+fn send(to: &Pid, message: Outbound, ctx: &mut Context<'_, AgentProcess>) {
+    match message {
+        Outbound::Register(message) => ctx.send(to, *message),
+        Outbound::Reregister(message) => ctx.send(to, *message),
+        Outbound::Unregister(message) => ctx.send(to, message),
+        Outbound::Update(message) => ctx.send(to, *message),
+        Outbound::Status(message) => ctx.send(to, *message),
+        Outbound::ExitedExecutor(message) => ctx.send(to, message),
+        Outbound::Message(message) => ctx.send(to, *message),
+        Outbound::Pong(message) => ctx.send(to, message),
+        Outbound::Event(message) => ctx.send(to, *message),
+    }
+}
+
+/// One line for each change.
+fn log(pid: &Pid, note: &Note) {
+    match note {
+        Note::Agent { agent, state, why } => {
+            let id = agent.as_deref().unwrap_or("");
+            tracing::info!(agent = id, %pid, ?state, why, "agent changed");
+        }
+        Note::Framework { framework, what } => {
+            tracing::info!(framework, what, "framework changed");
+        }
+        Note::Executor {
+            framework,
+            executor,
+            container,
+            state,
+            why,
+        } => {
+            tracing::info!(
+                framework,
+                executor,
+                container,
+                ?state,
+                why,
+                "executor changed"
+            );
+        }
+        Note::Task {
+            framework,
+            task,
+            state,
+            why,
+        } => {
+            let state = TaskState::as_str_name(state);
+            tracing::info!(framework, task, state, why, "task changed");
+        }
+        Note::Refused { what, .. } => tracing::warn!(what, "refused"),
+        Note::LaunchFailed { container, error } => {
+            tracing::warn!(container, error, "container not launched");
+        }
+        Note::Info(what) => tracing::info!("{what}"),
+        Note::ValidUpdate => {}
+    }
+}

@@ -1,0 +1,6 @@
+//! The agent as a process, in the simulated world.
+
+#[cfg(test)]
+mod cluster;
+#[cfg(test)]
+mod scenarios;

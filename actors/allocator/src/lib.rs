@@ -1,0 +1,17 @@
+//! Who is offered what, and when, and why not.
+//!
+//! The decisions are in [`core`], plain and synchronous. Around it stands one process,
+//! [`AllocatorProcess`], which serves one master: it is told of frameworks, agents and resources
+//! by the messages of `tepui.allocator`, and answers with `Allocations` alone.
+
+pub mod core;
+
+mod intake;
+mod log;
+mod options;
+mod process;
+mod publish;
+
+pub use core::{AllocatorError, Options, Reason};
+pub use options::{AllocatorOptions, OptionsError, parse_min_allocatable_resources, parse_weights};
+pub use process::{ALLOCATOR_ID_PREFIX, AllocatorProcess, spawn};

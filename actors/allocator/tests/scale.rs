@@ -1,0 +1,93 @@
+//! A cluster of some size: all of it is given out, evenly, and what is refused stays refused.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tepui_allocator::core::{
+    AgentCapabilities, AgentSpec, Allocator, FrameworkCapabilities, FrameworkSpec, Options, Order,
+    Recovery, Use,
+};
+use tepui_protocol::resources::parse_text;
+use tepui_runtime::Time;
+
+const AGENTS: usize = 400;
+const FRAMEWORKS: usize = 40;
+const ROLES: usize = 10;
+
+fn cluster() -> Allocator {
+    let mut core = Allocator::new(Options::default(), Time::EPOCH);
+    let total = parse_text("cpus:16;mem:65536;disk:100000;ports:[31000-32000]", "*").unwrap();
+    for at in 0..AGENTS {
+        let spec = AgentSpec {
+            id: format!("agent-{at:05}"),
+            region: None,
+            attributes: Vec::new(),
+            capabilities: AgentCapabilities {
+                multi_role: true,
+                hierarchical_role: true,
+            },
+            total: total.clone(),
+        };
+        core.add_agent(Time::EPOCH, spec, &[]).unwrap();
+    }
+    for at in 0..FRAMEWORKS {
+        let spec = FrameworkSpec {
+            id: format!("framework-{at:03}"),
+            roles: [format!("role-{}", at % ROLES)].into(),
+            capabilities: FrameworkCapabilities {
+                multi_role: true,
+                ..Default::default()
+            },
+            ..FrameworkSpec::default()
+        };
+        core.add_framework(Time::EPOCH, &spec, true, &[]).unwrap();
+    }
+    core
+}
+
+#[test]
+fn agents_are_shared_evenly_and_refused_by_all() {
+    let mut core = cluster();
+    let run = core.run(Time::EPOCH, Order::Shuffled { seed: 1 }, &mut ());
+    assert_eq!(run.grants.len(), AGENTS);
+    let mut by_framework: BTreeMap<&str, usize> = BTreeMap::new();
+    for grant in &run.grants {
+        *by_framework.entry(&grant.framework).or_default() += 1;
+    }
+    assert_eq!(by_framework.len(), FRAMEWORKS);
+    assert!(
+        by_framework
+            .values()
+            .all(|agents| *agents == AGENTS / FRAMEWORKS)
+    );
+
+    // Each agent goes from one to the next until all have refused it.
+    let mut grants = run.grants;
+    let mut offers = 0;
+    while !grants.is_empty() {
+        offers += grants.len();
+        let now = core.due().max(Time::from_nanos(1));
+        for grant in &grants {
+            let freed = Use {
+                framework: grant.framework.to_string(),
+                agent: grant.agent.to_string(),
+                resources: grant.resources(),
+            };
+            core.recover(now, &freed, Recovery::Refused(Duration::from_secs(3600)))
+                .unwrap();
+        }
+        grants = core
+            .run(core.due(), Order::Shuffled { seed: 2 }, &mut ())
+            .grants;
+    }
+    assert_eq!(
+        offers,
+        AGENTS * FRAMEWORKS,
+        "each agent was offered to each framework once"
+    );
+
+    // A batch in which each framework has refused each agent gives out nothing.
+    let run = core.run(core.next_batch(), Order::Shuffled { seed: 3 }, &mut ());
+    assert!(run.batch && run.grants.is_empty());
+    assert_eq!(run.agents, AGENTS);
+}

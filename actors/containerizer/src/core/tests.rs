@@ -1,0 +1,520 @@
+//! Every order of events keeps the promises of the core; and the orders that matter, one by one.
+
+use proptest::prelude::*;
+
+use super::*;
+
+type TestCore = Core<u32, &'static str>;
+type TestEffect = Effect<u32, &'static str>;
+
+const AGENT: u32 = 1;
+
+fn launch(id: &str, asker: u32) -> Input<u32, &'static str> {
+    Input::Launch {
+        id: id.to_owned(),
+        spec: "spec",
+        asker,
+        observer: AGENT,
+    }
+}
+
+fn ending(status: i32) -> Ending {
+    Ending {
+        status,
+        out_of_memory: None,
+        error: None,
+    }
+}
+
+fn id() -> String {
+    "c".to_owned()
+}
+
+fn running() -> TestCore {
+    let mut core = TestCore::default();
+    core.handle(launch("c", 7));
+    core.handle(Input::Prepared {
+        id: id(),
+        result: Ok(()),
+    });
+    core.handle(Input::Forked {
+        id: id(),
+        result: Ok(Some(42)),
+    });
+    core
+}
+
+fn terminated(status: i32) -> TestEffect {
+    let termination = Termination {
+        status,
+        memory: None,
+        error: None,
+    };
+    Effect::Terminated {
+        to: AGENT,
+        id: id(),
+        termination,
+    }
+}
+
+#[test]
+fn a_launch_goes_step_by_step() {
+    let mut core = TestCore::default();
+    assert_eq!(
+        core.handle(launch("c", 7)),
+        [Effect::Prepare {
+            id: id(),
+            spec: "spec"
+        }]
+    );
+    assert_eq!(core.state("c"), Some(State::Preparing));
+    let effects = core.handle(Input::Prepared {
+        id: id(),
+        result: Ok(()),
+    });
+    assert_eq!(
+        effects,
+        [Effect::Fork {
+            id: id(),
+            spec: "spec"
+        }]
+    );
+    assert_eq!(core.state("c"), Some(State::Isolating));
+    let effects = core.handle(Input::Forked {
+        id: id(),
+        result: Ok(Some(42)),
+    });
+    let expected = [
+        Effect::Watch { id: id() },
+        Effect::Release { id: id() },
+        Effect::Launched {
+            to: 7,
+            id: id(),
+            result: Ok(Some(42)),
+        },
+    ];
+    assert_eq!(effects, expected);
+    assert_eq!(
+        core.handle(Input::Exited { id: id() }),
+        [Effect::Destroy { id: id() }]
+    );
+    let effects = core.handle(Input::Destroyed {
+        id: id(),
+        ending: ending(256),
+    });
+    assert_eq!(effects, [terminated(256)]);
+    assert_eq!(core.state("c"), None);
+}
+
+#[test]
+fn an_id_in_use_is_refused() {
+    let mut core = running();
+    let error = Err("Container already started".to_owned());
+    let expected = [Effect::Launched {
+        to: 8,
+        id: id(),
+        result: error,
+    }];
+    assert_eq!(core.handle(launch("c", 8)), expected);
+}
+
+#[test]
+fn a_destroy_waits_for_the_step_of_the_launch() {
+    let mut core = TestCore::default();
+    core.handle(launch("c", 7));
+    assert_eq!(core.handle(Input::Destroy { id: id() }), []);
+    let effects = core.handle(Input::Prepared {
+        id: id(),
+        result: Ok(()),
+    });
+    assert_eq!(effects, [Effect::Destroy { id: id() }]);
+    let effects = core.handle(Input::Destroyed {
+        id: id(),
+        ending: ending(9),
+    });
+    let result = Err("Container destroyed during preparing".to_owned());
+    assert_eq!(
+        effects,
+        [Effect::Launched {
+            to: 7,
+            id: id(),
+            result
+        }]
+    );
+
+    let mut core = TestCore::default();
+    core.handle(launch("c", 7));
+    core.handle(Input::Prepared {
+        id: id(),
+        result: Ok(()),
+    });
+    assert_eq!(core.handle(Input::Destroy { id: id() }), []);
+    let effects = core.handle(Input::Forked {
+        id: id(),
+        result: Ok(Some(42)),
+    });
+    assert_eq!(
+        effects,
+        [Effect::Destroy { id: id() }],
+        "the word is not given"
+    );
+    let effects = core.handle(Input::Destroyed {
+        id: id(),
+        ending: ending(9),
+    });
+    let result = Err("Container destroyed during isolating".to_owned());
+    assert_eq!(
+        effects,
+        [Effect::Launched {
+            to: 7,
+            id: id(),
+            result
+        }]
+    );
+}
+
+#[test]
+fn a_failed_step_leaves_nothing_and_is_told_once() {
+    let mut core = TestCore::default();
+    core.handle(launch("c", 7));
+    let effects = core.handle(Input::Prepared {
+        id: id(),
+        result: Err("full".to_owned()),
+    });
+    let failed = |error: &str| {
+        let result = Err(error.to_owned());
+        [Effect::Launched {
+            to: 7,
+            id: id(),
+            result,
+        }]
+    };
+    assert_eq!(effects, failed("full"));
+    assert_eq!(core.state("c"), None);
+
+    core.handle(launch("c", 7));
+    core.handle(Input::Prepared {
+        id: id(),
+        result: Ok(()),
+    });
+    let effects = core.handle(Input::Forked {
+        id: id(),
+        result: Err("no user".to_owned()),
+    });
+    assert_eq!(effects, [Effect::Destroy { id: id() }]);
+    let effects = core.handle(Input::Destroyed {
+        id: id(),
+        ending: ending(9),
+    });
+    assert_eq!(effects, failed("no user"));
+}
+
+#[test]
+fn what_cannot_be_removed_is_told_and_may_be_tried_again() {
+    let mut core = running();
+    core.handle(Input::Destroy { id: id() });
+    let stuck = Ending {
+        error: Some("busy".to_owned()),
+        ..ending(9)
+    };
+    let effects = core.handle(Input::Destroyed {
+        id: id(),
+        ending: stuck,
+    });
+    let termination = Termination {
+        status: 9,
+        memory: None,
+        error: Some("busy".to_owned()),
+    };
+    assert_eq!(
+        effects,
+        [Effect::Terminated {
+            to: AGENT,
+            id: id(),
+            termination
+        }]
+    );
+    assert_eq!(core.state("c"), Some(State::Destroying));
+    assert_eq!(
+        core.handle(Input::Destroy { id: id() }),
+        [Effect::Destroy { id: id() }]
+    );
+    assert_eq!(
+        core.handle(Input::Destroyed {
+            id: id(),
+            ending: ending(9)
+        }),
+        []
+    );
+    assert_eq!(core.state("c"), None);
+}
+
+#[test]
+fn an_update_of_what_does_not_run_is_a_success() {
+    let mut core = TestCore::default();
+    let update = |asker| Input::Update {
+        id: id(),
+        limits: Limits::default(),
+        asker,
+    };
+    assert_eq!(
+        core.handle(update(5)),
+        [Effect::Updated { to: 5, id: id() }]
+    );
+    core.handle(launch("c", 7));
+    assert_eq!(
+        core.handle(update(5)),
+        [Effect::Updated { to: 5, id: id() }]
+    );
+    core.handle(Input::Prepared {
+        id: id(),
+        result: Ok(()),
+    });
+    let effects = core.handle(Input::Forked {
+        id: id(),
+        result: Ok(Some(42)),
+    });
+    let late = Effect::Update {
+        id: id(),
+        limits: Limits::default(),
+        asker: 7,
+    };
+    assert_eq!(effects.last(), Some(&late), "set as soon as it runs");
+}
+
+#[test]
+fn recovery_watches_what_lives_and_destroys_the_rest() {
+    let mut core = TestCore::default();
+    let ids = ["alive", "dead", "gone"].map(str::to_owned).to_vec();
+    let effects = core.handle(Input::Recover {
+        ids,
+        asker: 7,
+        observer: AGENT,
+    });
+    assert_eq!(effects, [Effect::Find]);
+    let found = |id: &str, alive| Found {
+        id: id.to_owned(),
+        alive,
+    };
+    let all = vec![
+        found("alive", true),
+        found("dead", false),
+        found("orphan", true),
+    ];
+    let destroy = |id: &str| Effect::Destroy { id: id.to_owned() };
+    let effects = core.handle(Input::Found { result: Ok(all) });
+    let watch = Effect::Watch {
+        id: "alive".to_owned(),
+    };
+    assert_eq!(
+        effects,
+        [watch, destroy("dead"), destroy("gone"), destroy("orphan")]
+    );
+    let destroyed = |id: &str| Input::Destroyed {
+        id: id.to_owned(),
+        ending: ending(9),
+    };
+    core.handle(destroyed("orphan"));
+    core.handle(destroyed("dead"));
+    let effects = core.handle(destroyed("gone"));
+    let names = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>()
+    };
+    let termination = Termination {
+        status: 9,
+        memory: None,
+        error: None,
+    };
+    let expected = [
+        Effect::Terminated {
+            to: AGENT,
+            id: "gone".to_owned(),
+            termination,
+        },
+        Effect::Recovered {
+            to: 7,
+            alive: names(&["alive"]),
+            orphans: names(&["orphan"]),
+            error: None,
+        },
+    ];
+    assert_eq!(effects, expected);
+    assert_eq!(
+        core.handle(Input::Exited {
+            id: "alive".to_owned()
+        }),
+        [destroy("alive")]
+    );
+}
+
+#[test]
+fn nothing_is_launched_while_recovery_is_under_way() {
+    let mut core = TestCore::default();
+    core.handle(Input::Recover {
+        ids: Vec::new(),
+        asker: 7,
+        observer: AGENT,
+    });
+    let result = Err("the containerizer is recovering".to_owned());
+    assert_eq!(
+        core.handle(launch("c", 8)),
+        [Effect::Launched {
+            to: 8,
+            id: id(),
+            result
+        }]
+    );
+    let effects = core.handle(Input::Found {
+        result: Err("unreadable".to_owned()),
+    });
+    let error = Some("unreadable".to_owned());
+    let (alive, orphans) = (Vec::new(), Vec::new());
+    assert_eq!(
+        effects,
+        [Effect::Recovered {
+            to: 7,
+            alive,
+            orphans,
+            error
+        }]
+    );
+    assert_eq!(core.handle(launch("c", 8)).len(), 1);
+    assert_eq!(core.state("c"), Some(State::Preparing));
+}
+
+/// What the world may do next to one of three containers.
+#[derive(Clone, Debug)]
+enum Move {
+    Launch(usize),
+    Destroy(usize),
+    Exit(usize),
+    OutOfMemory(usize),
+    Update(usize),
+    /// The oldest step under way ends, well or not.
+    Finish {
+        index: usize,
+        well: bool,
+    },
+}
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    let any = (0..6_u8, 0..3_usize, any::<bool>()).prop_map(|(kind, index, well)| match kind {
+        0 => Move::Launch(index),
+        1 => Move::Destroy(index),
+        2 => Move::Exit(index),
+        3 => Move::OutOfMemory(index),
+        4 => Move::Update(index),
+        _ => Move::Finish { index, well },
+    });
+    proptest::collection::vec(any, 0..60)
+}
+
+/// Plays the world around a core, and checks what must hold after every event.
+#[derive(Default)]
+struct World {
+    core: TestCore,
+    /// The step under way of each container, of which there is never a second.
+    steps: BTreeMap<String, &'static str>,
+    asked: u32,
+    answered: BTreeMap<u32, usize>,
+    launched: usize,
+    terminated: usize,
+}
+
+impl World {
+    fn feed(&mut self, input: Input<u32, &'static str>) {
+        for effect in self.core.handle(input) {
+            let step = match effect {
+                Effect::Prepare { id, .. } => Some((id, "prepare")),
+                Effect::Fork { id, .. } => Some((id, "fork")),
+                Effect::Destroy { id } => Some((id, "destroy")),
+                Effect::Launched { to, result, .. } => {
+                    *self.answered.entry(to).or_default() += 1;
+                    self.launched += usize::from(result.is_ok());
+                    None
+                }
+                Effect::Terminated { to, .. } => {
+                    assert_eq!(to, AGENT);
+                    self.terminated += 1;
+                    None
+                }
+                _ => None,
+            };
+            if let Some((id, step)) = step {
+                let before = self.steps.insert(id.clone(), step);
+                assert_eq!(
+                    before, None,
+                    "{step} of {id} while another step is under way"
+                );
+            }
+        }
+        assert!(self.terminated <= self.launched);
+    }
+
+    fn finish(&mut self, id: &str, well: bool) {
+        let Some(step) = self.steps.remove(id) else {
+            return;
+        };
+        let id = id.to_owned();
+        let error = || "no".to_owned();
+        self.feed(match step {
+            "prepare" => Input::Prepared {
+                id,
+                result: if well { Ok(()) } else { Err(error()) },
+            },
+            "fork" => Input::Forked {
+                id,
+                result: if well { Ok(Some(1)) } else { Err(error()) },
+            },
+            _ => Input::Destroyed {
+                id,
+                ending: Ending {
+                    error: (!well).then(error),
+                    ..ending(9)
+                },
+            },
+        });
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_order_of_events_keeps_the_promises(moves in moves()) {
+        let mut world = World::default();
+        for (at, next) in moves.into_iter().enumerate() {
+            match next {
+                Move::Launch(index) => {
+                    world.asked += 1;
+                    // The agent's own number is not one of the askers'.
+                    world.feed(launch(&format!("c{index}"), world.asked + 100));
+                }
+                Move::Destroy(index) => world.feed(Input::Destroy { id: format!("c{index}") }),
+                Move::Exit(index) => world.feed(Input::Exited { id: format!("c{index}") }),
+                Move::OutOfMemory(index) => {
+                    let figures = Figures::default();
+                    world.feed(Input::OutOfMemory { id: format!("c{index}"), figures });
+                }
+                Move::Update(index) => {
+                    let (id, limits) = (format!("c{index}"), Limits::default());
+                    world.feed(Input::Update { id, limits, asker: u32::try_from(at).unwrap() });
+                }
+                Move::Finish { index, well } => world.finish(&format!("c{index}"), well),
+            }
+        }
+        // Whatever happened: destroyed, with every step ending well, all of it goes away.
+        for id in ["c0", "c1", "c2"] {
+            for _ in 0..4 {
+                world.feed(Input::Destroy { id: id.to_owned() });
+                world.finish(id, true);
+            }
+            prop_assert_eq!(world.core.state(id), None);
+        }
+        prop_assert_eq!(world.terminated, world.launched, "each launch that succeeded ends once");
+        for asker in 101..=world.asked + 100 {
+            prop_assert_eq!(world.answered.get(&asker), Some(&1), "each launch is answered once");
+        }
+    }
+}

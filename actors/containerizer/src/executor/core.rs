@@ -1,0 +1,530 @@
+//! What the command executor decides. It neither knows time, chance, sockets nor processes: its
+//! body tells it what happened and does what it asks for.
+//!
+//! ```text
+//! connection:  CONNECTING ──Subscribed──► SUBSCRIBED ──Disconnected──► CONNECTING ...
+//!              (without checkpoint a lost agent is a shutdown)
+//!
+//! task:        none ──LAUNCH──► STARTING ──Started──► RUNNING ──KILL, SHUTDOWN──► KILLING
+//!                     TASK_STARTING   TASK_RUNNING      │          TASK_KILLING      │
+//!                                                       └────────Ended──────► ENDED ◄┘
+//!                                         TASK_FINISHED, TASK_FAILED, TASK_KILLED
+//! ```
+//!
+//! It exits when its terminal update is acknowledged; or a minute after the update, while the agent
+//! is there but does not acknowledge it; or when nobody is left to acknowledge anything.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use nix::libc;
+use tepui_protocol::mesos::v1::executor::{Call, Event, call, event};
+use tepui_protocol::mesos::v1::{
+    CommandInfo, ExecutorId, FrameworkId, FrameworkInfo, KillPolicy, TaskInfo,
+    TaskResourceLimitation, TaskState, TaskStatus, framework_info, task_status,
+};
+
+use crate::core::Figures;
+use crate::executor::settings::Settings;
+use crate::executor::status;
+use crate::process::mem;
+
+#[cfg(test)]
+mod tests;
+
+/// Mesos' grace where neither the task nor the kill has a kill policy.
+const KILL_GRACE_PERIOD: Duration = Duration::from_secs(3);
+/// What built-in executors keep for themselves of the shutdown grace period.
+const SHUTDOWN_RESERVE: Duration = Duration::from_secs(2);
+/// How long the acknowledgement of the terminal update is waited for.
+const ACKNOWLEDGEMENT_WAIT: Duration = Duration::from_secs(60);
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub(crate) enum Input {
+    /// The executor was started.
+    Start,
+    /// The agent sent an event.
+    Event(Box<Event>),
+    /// The connection to the agent could not be made, or broke.
+    Disconnected,
+    /// The task's process runs.
+    Started,
+    /// The task's process could not be started.
+    NotStarted { error: String },
+    /// The task's process ended, with its raw wait status and whether memory was wanting.
+    Ended {
+        status: i32,
+        out_of_memory: Option<Figures>,
+    },
+    /// A timer that was armed is due.
+    Due(Timer),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Effect {
+    /// Connect to the agent and send this SUBSCRIBE.
+    Subscribe(Box<Call>),
+    /// Send a call over the connection there is.
+    Send(Box<Call>),
+    /// Answered by [`Input::Started`] or [`Input::NotStarted`], and later [`Input::Ended`].
+    StartTask(Box<CommandInfo>),
+    /// Send a signal to all processes of the task.
+    Signal(i32),
+    /// Tell of [`Input::Due`] after this time; replaces one of the same name.
+    Arm(Timer, Duration),
+    /// The same, after a random time up to this.
+    ArmWithin(Timer, Duration),
+    Cancel(Timer),
+    /// The executor is done.
+    Exit,
+}
+
+/// What may become due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    /// SIGKILL follows SIGTERM.
+    Escalation,
+    /// TaskInfo.max_completion_time.
+    MaxCompletion,
+    /// The terminal update was not acknowledged.
+    Acknowledgement,
+    /// The agent did not come back.
+    Recovery,
+    /// The next attempt to subscribe.
+    Subscription,
+}
+
+/// What the world gives for one input: the time since the Unix epoch, and uuids.
+pub(crate) struct Turn<'a> {
+    pub(crate) now: Duration,
+    pub(crate) uuid: &'a mut dyn FnMut() -> [u8; 16],
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    Running,
+    Ended,
+}
+
+#[derive(Debug)]
+struct Task {
+    info: TaskInfo,
+    phase: Phase,
+    kill: Option<Kill>,
+    /// max_completion_time was over.
+    overdue: bool,
+    /// No update of it was acknowledged yet.
+    unacknowledged: bool,
+}
+
+/// A kill under way.
+#[derive(Clone, Copy, Debug)]
+struct Kill {
+    since: Duration,
+    grace: Duration,
+}
+
+/// One executor and its one task.
+#[derive(Debug)]
+pub(crate) struct Core {
+    settings: Settings,
+    subscribed: bool,
+    /// An attempt to subscribe failed, and the agent is being waited for.
+    recovering: bool,
+    framework: Option<FrameworkInfo>,
+    task: Option<Task>,
+    /// Updates that are not acknowledged, oldest first.
+    updates: VecDeque<call::Update>,
+    /// The last update's uuid, if it is a terminal one.
+    terminal: Option<Bytes>,
+    shutting_down: bool,
+    effects: Vec<Effect>,
+}
+
+impl Core {
+    pub(crate) fn new(settings: Settings) -> Core {
+        Core {
+            settings,
+            subscribed: false,
+            recovering: false,
+            framework: None,
+            task: None,
+            updates: VecDeque::new(),
+            terminal: None,
+            shutting_down: false,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Takes one input; gives what is to be done, in order.
+    pub(crate) fn handle(&mut self, input: Input, turn: &mut Turn<'_>) -> Vec<Effect> {
+        match input {
+            Input::Start | Input::Due(Timer::Subscription) => self.subscribe(),
+            Input::Event(event) => self.event(*event, turn),
+            Input::Disconnected => self.disconnected(turn),
+            Input::Started => self.started(turn),
+            Input::NotStarted { error } => self.not_started(&error, turn),
+            Input::Ended {
+                status,
+                out_of_memory,
+            } => self.ended(status, out_of_memory, turn),
+            Input::Due(Timer::Escalation) => self.signal(libc::SIGKILL),
+            Input::Due(Timer::MaxCompletion) => self.overdue(turn),
+            Input::Due(Timer::Acknowledgement) => self.effects.push(Effect::Exit),
+            Input::Due(Timer::Recovery) => self.shutdown(turn),
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    fn call(&self, kind: call::Type) -> Call {
+        Call {
+            framework_id: FrameworkId {
+                value: self.settings.framework_id.clone(),
+            },
+            executor_id: ExecutorId {
+                value: self.settings.executor_id.clone(),
+            },
+            r#type: Some(kind as i32),
+            ..Call::default()
+        }
+    }
+
+    fn subscribe(&mut self) {
+        if self.subscribed {
+            return;
+        }
+        let tasks = self.task.iter().filter(|task| task.unacknowledged);
+        let subscribe = call::Subscribe {
+            unacknowledged_tasks: tasks.map(|task| task.info.clone()).collect(),
+            unacknowledged_updates: self.updates.iter().cloned().collect(),
+        };
+        let call = Call {
+            subscribe: Some(subscribe),
+            ..self.call(call::Type::Subscribe)
+        };
+        self.effects.push(Effect::Subscribe(Box::new(call)));
+    }
+
+    fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
+        match event.r#type() {
+            event::Type::Subscribed => {
+                if let Some(subscribed) = event.subscribed {
+                    self.subscribed(subscribed);
+                }
+            }
+            event::Type::Launch => {
+                if let Some(launch) = event.launch {
+                    self.launch(launch.task, turn);
+                }
+            }
+            event::Type::Kill => {
+                if let Some(kill) = event.kill {
+                    self.kill_event(kill, turn);
+                }
+            }
+            event::Type::Acknowledged => {
+                if let Some(acknowledged) = event.acknowledged {
+                    self.acknowledged(&acknowledged);
+                }
+            }
+            // A group is for another kind of executor; as Mesos' we do not go on after it.
+            event::Type::Shutdown | event::Type::LaunchGroup => self.shutdown(turn),
+            event::Type::Message
+            | event::Type::Error
+            | event::Type::Heartbeat
+            | event::Type::Unknown => {}
+        }
+    }
+
+    fn subscribed(&mut self, subscribed: event::Subscribed) {
+        self.framework = Some(subscribed.framework_info);
+        self.subscribed = true;
+        self.recovering = false;
+        self.effects.push(Effect::Cancel(Timer::Recovery));
+        self.effects.push(Effect::Cancel(Timer::Subscription));
+        if self.terminal.is_some() {
+            self.effects
+                .push(Effect::Arm(Timer::Acknowledgement, ACKNOWLEDGEMENT_WAIT));
+        }
+    }
+
+    fn disconnected(&mut self, turn: &mut Turn<'_>) {
+        self.subscribed = false;
+        self.effects.push(Effect::Cancel(Timer::Acknowledgement));
+        if self.is_over() {
+            self.effects.push(Effect::Exit);
+            return;
+        }
+        if !self.settings.checkpoint && !self.shutting_down {
+            // A framework without checkpoint does not want its tasks to outlive the agent.
+            self.shutdown(turn);
+            return;
+        }
+        if self.settings.checkpoint {
+            if !self.recovering {
+                self.recovering = true;
+                self.effects
+                    .push(Effect::Arm(Timer::Recovery, self.settings.recovery_timeout));
+            }
+            let backoff = self.settings.subscription_backoff_max;
+            self.effects
+                .push(Effect::ArmWithin(Timer::Subscription, backoff));
+        }
+    }
+
+    /// Nothing runs and nobody is there, or will be, to be told.
+    fn is_over(&self) -> bool {
+        let ended = self
+            .task
+            .as_ref()
+            .is_none_or(|task| task.phase == Phase::Ended);
+        let alone = !self.subscribed && !self.settings.checkpoint;
+        ended && (alone || (self.shutting_down && !self.subscribed))
+    }
+
+    fn launch(&mut self, info: TaskInfo, turn: &mut Turn<'_>) {
+        if self.task.is_some() {
+            let message = "Attempted to run multiple tasks using a \"command\" executor";
+            let status = self.status(&info, TaskState::TaskFailed, message, turn);
+            self.update(status);
+            return;
+        }
+        let status = self.status(&info, TaskState::TaskStarting, "", turn);
+        let command = info.command.clone().unwrap_or_default();
+        let (phase, kill) = (Phase::Starting, None);
+        self.task = Some(Task {
+            info,
+            phase,
+            kill,
+            overdue: false,
+            unacknowledged: true,
+        });
+        self.update(status);
+        self.effects.push(Effect::StartTask(Box::new(command)));
+    }
+
+    fn started(&mut self, turn: &mut Turn<'_>) {
+        let Some(task) = &mut self.task else { return };
+        if task.phase != Phase::Starting {
+            return;
+        }
+        task.phase = Phase::Running;
+        let (info, killing) = (task.info.clone(), task.kill.is_some());
+        if killing {
+            // The kill came before there was anything to signal.
+            self.effects.push(Effect::Signal(libc::SIGTERM));
+            return;
+        }
+        let status = self.status(&info, TaskState::TaskRunning, "", turn);
+        self.update(status);
+        if let Some(limit) = &info.max_completion_time {
+            let limit = Duration::from_nanos(u64::try_from(limit.nanoseconds).unwrap_or(0));
+            self.effects.push(Effect::Arm(Timer::MaxCompletion, limit));
+        }
+    }
+
+    fn not_started(&mut self, error: &str, turn: &mut Turn<'_>) {
+        let Some(task) = &self.task else { return };
+        let message = format!("Failed to launch task: {error}");
+        let status = self.status(&task.info, TaskState::TaskFailed, &message, turn);
+        self.finish(status);
+    }
+
+    fn ended(&mut self, raw: i32, out_of_memory: Option<Figures>, turn: &mut Turn<'_>) {
+        let Some(task) = self.task.as_ref().filter(|task| task.phase != Phase::Ended) else {
+            return;
+        };
+        let state = if task.overdue {
+            TaskState::TaskFailed
+        } else if task.kill.is_some() {
+            // Even where it exits with 0: it was killed and not finished.
+            TaskState::TaskKilled
+        } else if raw == 0 {
+            TaskState::TaskFinished
+        } else {
+            TaskState::TaskFailed
+        };
+        let (overdue, killed) = (task.overdue, task.kill.is_some());
+        let message = format!("Command {}", status::describe(raw));
+        let mut status = self.status(&task.info, state, &message, turn);
+        if overdue {
+            status.reason = Some(task_status::Reason::MaxCompletionTimeReached as i32);
+        }
+        if let Some(figures) = out_of_memory.filter(|_| raw & 0x7f == libc::SIGKILL && !killed) {
+            let (message, megabytes) = figures.describe();
+            status.reason = Some(task_status::Reason::ContainerLimitationMemory as i32);
+            status.message = Some(message);
+            status.limitation = Some(TaskResourceLimitation {
+                resources: vec![mem(megabytes)],
+            });
+        }
+        self.effects.push(Effect::Cancel(Timer::Escalation));
+        self.effects.push(Effect::Cancel(Timer::MaxCompletion));
+        self.finish(status);
+    }
+
+    /// The task's last update.
+    fn finish(&mut self, status: TaskStatus) {
+        if let Some(task) = &mut self.task {
+            task.phase = Phase::Ended;
+        }
+        self.terminal.clone_from(&status.uuid);
+        self.update(status);
+        if self.is_over() {
+            self.effects.push(Effect::Exit);
+        } else if self.subscribed {
+            self.effects
+                .push(Effect::Arm(Timer::Acknowledgement, ACKNOWLEDGEMENT_WAIT));
+        }
+    }
+
+    fn acknowledged(&mut self, acknowledged: &event::Acknowledged) {
+        self.updates
+            .retain(|update| update.status.uuid.as_ref() != Some(&acknowledged.uuid));
+        if let Some(task) = &mut self.task
+            && task.info.task_id == acknowledged.task_id
+        {
+            task.unacknowledged = false;
+        }
+        if self.terminal.as_ref() == Some(&acknowledged.uuid) {
+            self.effects.push(Effect::Exit);
+        }
+    }
+
+    fn kill_event(&mut self, kill: event::Kill, turn: &mut Turn<'_>) {
+        let Some(task) = &self.task else {
+            // It was killed before it got here, and will not come any more.
+            self.effects.push(Effect::Exit);
+            return;
+        };
+        if task.info.task_id != kill.task_id {
+            return;
+        }
+        let grace = grace_period(kill.kill_policy.as_ref())
+            .or_else(|| grace_period(task.info.kill_policy.as_ref()))
+            .unwrap_or(KILL_GRACE_PERIOD);
+        self.kill(grace, turn);
+    }
+
+    fn overdue(&mut self, turn: &mut Turn<'_>) {
+        let Some(task) = &mut self.task else { return };
+        if task.phase == Phase::Running && task.kill.is_none() {
+            task.overdue = true;
+            self.kill(Duration::ZERO, turn);
+        }
+    }
+
+    /// SIGTERM now and SIGKILL after the grace. A later kill may shorten the grace of an earlier
+    /// one and never lengthens it.
+    fn kill(&mut self, grace: Duration, turn: &mut Turn<'_>) {
+        let Some(task) = &mut self.task else { return };
+        if task.phase == Phase::Ended {
+            return;
+        }
+        if let Some(kill) = &mut task.kill {
+            if grace < kill.grace {
+                kill.grace = grace;
+                let elapsed = turn.now.saturating_sub(kill.since);
+                let remaining = grace.saturating_sub(elapsed);
+                self.effects.push(Effect::Arm(Timer::Escalation, remaining));
+            }
+            return;
+        }
+        task.kill = Some(Kill {
+            since: turn.now,
+            grace,
+        });
+        let (info, overdue, phase) = (task.info.clone(), task.overdue, task.phase);
+        if !overdue && self.framework_knows_killing() {
+            let status = self.status(&info, TaskState::TaskKilling, "", turn);
+            self.update(status);
+        }
+        if phase == Phase::Running {
+            self.effects.push(Effect::Signal(libc::SIGTERM));
+        }
+        self.effects.push(Effect::Arm(Timer::Escalation, grace));
+    }
+
+    fn signal(&mut self, signal: i32) {
+        match self.task.as_ref().map(|task| task.phase) {
+            Some(Phase::Running) => self.effects.push(Effect::Signal(signal)),
+            // It is about to be there: asked again when it is.
+            Some(Phase::Starting) => {
+                self.effects
+                    .push(Effect::Arm(Timer::Escalation, Duration::from_millis(100)));
+            }
+            _ => {}
+        }
+    }
+
+    fn shutdown(&mut self, turn: &mut Turn<'_>) {
+        self.shutting_down = true;
+        if self.is_over() || self.task.is_none() {
+            self.effects.push(Effect::Exit);
+            return;
+        }
+        self.kill(
+            self.settings
+                .shutdown_grace_period
+                .saturating_sub(SHUTDOWN_RESERVE),
+            turn,
+        );
+    }
+
+    fn framework_knows_killing(&self) -> bool {
+        let wanted = framework_info::capability::Type::TaskKillingState;
+        let capabilities = self
+            .framework
+            .iter()
+            .flat_map(|framework| &framework.capabilities);
+        capabilities
+            .into_iter()
+            .any(|capability| capability.r#type() == wanted)
+    }
+
+    fn status(
+        &self,
+        info: &TaskInfo,
+        state: TaskState,
+        message: &str,
+        turn: &mut Turn<'_>,
+    ) -> TaskStatus {
+        TaskStatus {
+            task_id: info.task_id.clone(),
+            state: state as i32,
+            message: (!message.is_empty()).then(|| message.to_owned()),
+            source: Some(task_status::Source::Executor as i32),
+            executor_id: Some(ExecutorId {
+                value: self.settings.executor_id.clone(),
+            }),
+            timestamp: Some(turn.now.as_secs_f64()),
+            uuid: Some(Bytes::copy_from_slice(&(turn.uuid)())),
+            ..TaskStatus::default()
+        }
+    }
+
+    /// Keeps an update until it is acknowledged, and sends it if the agent is there; else it goes
+    /// with the next SUBSCRIBE.
+    fn update(&mut self, status: TaskStatus) {
+        let update = call::Update { status };
+        self.updates.push_back(update.clone());
+        if self.subscribed {
+            let call = Call {
+                update: Some(update),
+                ..self.call(call::Type::Update)
+            };
+            self.effects.push(Effect::Send(Box::new(call)));
+        }
+    }
+}
+
+fn grace_period(policy: Option<&KillPolicy>) -> Option<Duration> {
+    let nanoseconds = policy?.grace_period.as_ref()?.nanoseconds;
+    Some(Duration::from_nanos(
+        u64::try_from(nanoseconds).unwrap_or(0),
+    ))
+}

@@ -1,0 +1,158 @@
+//! The command executor of the simulated world: the same core as an actor, which speaks
+//! `mesos.v1.executor` as messages and runs a script instead of a process.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use nix::libc;
+use tepui_protocol::mesos::v1::CommandInfo;
+use tepui_protocol::mesos::v1::executor::Event;
+use tepui_runtime::{Context, Declaration, Handle, Pid, Process};
+
+use crate::executor::core::{Core, Effect, Input, Timer, Turn};
+use crate::executor::script::Script;
+use crate::executor::settings::Settings;
+
+/// Id prefix of the process on its node.
+pub(crate) const ID_PREFIX: &str = "executor";
+
+/// One executor.
+pub(crate) struct SimulatedExecutor {
+    core: Core,
+    agent: Pid,
+    timers: BTreeMap<Timer, tepui_runtime::Timer>,
+    /// The running script and its end.
+    task: Option<(Script, tepui_runtime::Timer)>,
+}
+
+type Ctx<'a> = Context<'a, SimulatedExecutor>;
+
+impl SimulatedExecutor {
+    /// Reads where its agent is.
+    ///
+    /// # Errors
+    /// Names what is missing.
+    pub(crate) fn new(environment: &BTreeMap<String, String>) -> Result<Self, String> {
+        let settings = Settings::from_environment(environment)?;
+        let agent = settings.agent_pid.parse();
+        let agent = agent.map_err(|error| format!("MESOS_SLAVE_PID: {error}"))?;
+        Ok(Self {
+            core: Core::new(settings),
+            agent,
+            timers: BTreeMap::new(),
+            task: None,
+        })
+    }
+
+    fn feed(&mut self, input: Input, ctx: &mut Ctx<'_>) {
+        let effects = {
+            let mut uuid = || ctx.uuid().into_bytes();
+            let now = Duration::from_nanos(ctx.now().as_nanos());
+            self.core.handle(
+                input,
+                &mut Turn {
+                    now,
+                    uuid: &mut uuid,
+                },
+            )
+        };
+        for effect in effects {
+            self.perform(effect, ctx);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect, ctx: &mut Ctx<'_>) {
+        match effect {
+            Effect::Subscribe(call) => {
+                ctx.link(&self.agent);
+                ctx.send(&self.agent, *call);
+            }
+            Effect::Send(call) => ctx.send(&self.agent, *call),
+            Effect::StartTask(command) => self.start_task(&command, ctx),
+            Effect::Signal(signal) => self.signal(signal, ctx),
+            Effect::Arm(timer, after) => self.arm(timer, after, ctx),
+            Effect::ArmWithin(timer, most) => {
+                let most = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+                let after = Duration::from_nanos(ctx.random_below(most.saturating_add(1)));
+                self.arm(timer, after, ctx);
+            }
+            Effect::Cancel(timer) => {
+                if let Some(armed) = self.timers.remove(&timer) {
+                    ctx.cancel(armed);
+                }
+            }
+            Effect::Exit => ctx.terminate(),
+        }
+    }
+
+    fn arm(&mut self, timer: Timer, after: Duration, ctx: &mut Ctx<'_>) {
+        let armed = ctx.delay(after, move |executor, ctx| {
+            executor.timers.remove(&timer);
+            executor.feed(Input::Due(timer), ctx);
+        });
+        if let Some(former) = self.timers.insert(timer, armed) {
+            ctx.cancel(former);
+        }
+    }
+
+    fn start_task(&mut self, command: &CommandInfo, ctx: &mut Ctx<'_>) {
+        let text = match command.shell {
+            Some(false) => command.arguments.join(" "),
+            _ => command.value().to_owned(),
+        };
+        let script = Script::parse(&text);
+        self.feed(Input::Started, ctx);
+        self.end_after(script, script.duration, ctx);
+    }
+
+    fn end_after(&mut self, script: Script, after: Duration, ctx: &mut Ctx<'_>) {
+        let end = ctx.delay(after, move |executor, ctx| {
+            executor.task = None;
+            let ended = Input::Ended {
+                status: script.status,
+                out_of_memory: None,
+            };
+            executor.feed(ended, ctx);
+        });
+        self.task = Some((script, end));
+    }
+
+    fn signal(&mut self, signal: i32, ctx: &mut Ctx<'_>) {
+        let Some((script, _)) = &self.task else {
+            return;
+        };
+        if signal == libc::SIGTERM && script.ignores_sigterm {
+            return;
+        }
+        let script = Script {
+            status: signal,
+            ..*script
+        };
+        if let Some((_, end)) = self.task.take() {
+            ctx.cancel(end);
+        }
+        self.end_after(script, Duration::ZERO, ctx);
+    }
+}
+
+impl Process for SimulatedExecutor {
+    fn declare(declaration: &mut Declaration<Self>) {
+        declaration.message::<Event>();
+    }
+
+    fn initialize(&mut self, ctx: &mut Ctx<'_>) {
+        self.feed(Input::Start, ctx);
+    }
+
+    fn exited(&mut self, _pid: &Pid, ctx: &mut Ctx<'_>) {
+        self.feed(Input::Disconnected, ctx);
+    }
+}
+
+impl Handle<Event> for SimulatedExecutor {
+    fn handle(&mut self, event: Event, ctx: &mut Ctx<'_>) {
+        if *ctx.sender() == self.agent {
+            self.feed(Input::Event(Box::new(event)), ctx);
+        }
+    }
+}

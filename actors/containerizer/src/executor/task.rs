@@ -1,0 +1,69 @@
+//! The task's processes, as the `executor` role starts, signals and awaits them. When that happens
+//! is decided by the core.
+
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, Stdio};
+
+use nix::libc;
+use tepui_protocol::mesos::v1::CommandInfo;
+
+use crate::core::Figures;
+use crate::kernel::cgroups::ContainerCgroups;
+use crate::kernel::{sys, tree};
+use crate::launch::Program;
+use crate::spec;
+
+/// Starts a task's command in a session of its own, in the executor's sandbox, with the executor's
+/// environment and, over it, the command's.
+///
+/// # Errors
+/// Why it could not be started.
+pub(crate) fn start(info: &CommandInfo) -> Result<Child, String> {
+    let Program::Executable { path, arguments } = spec::command_program(info)? else {
+        return Err("a task's command cannot be the executor".to_owned());
+    };
+    let mut command = Command::new(in_sandbox(&path));
+    if let Some((name, rest)) = arguments.split_first() {
+        command.arg0(name).args(rest);
+    }
+    command.envs(spec::environment(info)).stdin(Stdio::null());
+    sys::in_own_session(&mut command);
+    command
+        .spawn()
+        .map_err(|error| format!("failed to execute '{path}': {error}"))
+}
+
+/// A bare name is searched in the sandbox, which is the working directory, before PATH.
+fn in_sandbox(path: &str) -> String {
+    let here = !path.contains('/') && std::path::Path::new(path).is_file();
+    if here {
+        format!("./{path}")
+    } else {
+        path.to_owned()
+    }
+}
+
+/// Sends a signal to all of a task's processes. One that is stopped must go on to receive it.
+pub(crate) fn signal(pid: i32, signal: i32) {
+    tree::signal_descendants(pid, signal);
+    let _ = sys::kill(pid, signal);
+    if signal != libc::SIGKILL {
+        tree::signal_descendants(pid, libc::SIGCONT);
+        let _ = sys::kill(pid, libc::SIGCONT);
+    }
+}
+
+/// Waits for the task's first process; its raw wait status.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn wait(mut child: Child) -> std::io::Result<i32> {
+    child.wait().map(ExitStatusExt::into_raw)
+}
+
+/// Asks our own cgroup, in which the task runs too, whether the kernel killed for want of memory.
+pub(crate) fn out_of_memory() -> Option<Figures> {
+    ContainerCgroups::of_this_process()?
+        .out_of_memory()
+        .map(Figures::from)
+}

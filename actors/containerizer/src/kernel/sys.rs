@@ -1,0 +1,249 @@
+//! The system calls that neither std nor nix offers in a safe form, each behind a safe function.
+//! All `unsafe` of this crate is in this file; it decides nothing.
+#![expect(
+    unsafe_code,
+    reason = "system calls without a safe wrapper, each with its proof"
+)]
+
+use std::convert::Infallible;
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use nix::libc;
+
+/// Who returns from [`fork`].
+pub(crate) enum Fork {
+    /// The caller, with the pid of the new process as the caller's pid namespace counts it.
+    Parent(i32),
+    /// The new process.
+    Child,
+}
+
+/// What the new process of [`fork`] gets of its own.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct ForkOptions {
+    /// New pid, mount and ipc namespaces: the new process is pid 1 of its own.
+    pub(crate) namespaces: bool,
+    /// The new process becomes a child of the caller's parent, which then reaps it.
+    pub(crate) sibling: bool,
+}
+
+/// fork(2), with namespaces by clone(2).
+///
+/// # Errors
+/// The kernel's, or `InvalidInput` where the caller has more than one thread.
+pub(crate) fn fork(options: ForkOptions) -> io::Result<Fork> {
+    // A copy of a process with threads may hold their locks for ever.
+    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "this process has threads",
+        ));
+    }
+    let mut flags = libc::SIGCHLD;
+    if options.namespaces {
+        flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
+    }
+    if options.sibling {
+        flags |= libc::CLONE_PARENT;
+    }
+    // SAFETY: without CLONE_VM and with no new stack this is fork(2): the child runs on its own
+    // copy of the memory, and all pointer arguments are null. One thread was seen above, so that
+    // no lock of another thread is copied.
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone,
+            libc::c_long::from(flags),
+            0_usize,
+            0_usize,
+            0_usize,
+            0_usize,
+        )
+    };
+    match pid {
+        0 => Ok(Fork::Child),
+        pid if pid > 0 => Ok(Fork::Parent(i32::try_from(pid).map_err(io::Error::other)?)),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A descriptor of a process that cannot come to mean another one.
+///
+/// # Errors
+/// The kernel's; `NotFound`-like ESRCH where there is no such process.
+pub(crate) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: no pointers; the result is checked before it is owned.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given this descriptor to us and to nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends a signal to the process of a pidfd.
+///
+/// # Errors
+/// The kernel's; ESRCH where the process has been reaped.
+pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    // SAFETY: a null siginfo is allowed and means what kill(2) would send.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Reaps one dead child, if there is one: its pid and its raw wait status. nix' form loses the
+/// status of a death by a real-time signal.
+pub(crate) fn reap_any() -> Option<(i32, i32)> {
+    let mut status = 0;
+    // SAFETY: `status` is a valid place for one int while the call lasts.
+    let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) };
+    (pid > 0).then_some((pid, status))
+}
+
+/// Sends any signal, also a real-time one, to a process or, with a negative pid, to a group.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: no pointers.
+    if unsafe { libc::kill(pid, signal) } == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Blocks every signal for this thread.
+pub(crate) fn block_signals() {
+    // SAFETY: `all` is initialised by sigfillset before it is read; the old mask is not asked for.
+    unsafe {
+        let mut all = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigfillset(&raw mut all);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut());
+    }
+}
+
+/// Takes the next pending signal, all of them being blocked; waits for one.
+///
+/// # Errors
+/// The kernel's; EINTR where a stop and continue came between.
+pub(crate) fn next_signal() -> io::Result<i32> {
+    // SAFETY: `all` is initialised by sigfillset before it is read; no siginfo is asked for.
+    let signal = unsafe {
+        let mut all = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigfillset(&raw mut all);
+        libc::sigwaitinfo(&raw const all, std::ptr::null_mut())
+    };
+    if signal > 0 {
+        Ok(signal)
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// No signal blocked, and every one with its default action, as a new program expects it.
+pub(crate) fn default_signals() {
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL is no handler; the kernel refuses what may not be set.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+    // SAFETY: `none` is initialised by sigemptyset before it is read.
+    unsafe {
+        let mut none = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&raw mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut());
+    }
+}
+
+/// Makes descriptors from `first` upward close at exec.
+pub(crate) fn close_at_exec_from(first: u32) {
+    // SAFETY: CLOEXEC closes nothing now, so that no owner loses its descriptor.
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    };
+}
+
+/// Makes `target` (0, 1 or 2) refer to what `source` refers to.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn redirect(source: BorrowedFd<'_>, target: i32) -> io::Result<()> {
+    // SAFETY: only the standard descriptors are replaced, which nobody owns as an OwnedFd.
+    let result = unsafe { libc::dup2(source.as_raw_fd(), target) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if source.as_raw_fd() == target {
+        // dup2 onto itself keeps close-on-exec.
+        // SAFETY: no pointers.
+        unsafe { libc::fcntl(target, libc::F_SETFD, 0) };
+    }
+    Ok(())
+}
+
+/// execve(2); returns only with an error.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn exec(
+    path: &CStr,
+    arguments: &[CString],
+    environment: &[CString],
+) -> io::Result<Infallible> {
+    match nix::unistd::execve(path, arguments, environment) {
+        Ok(never) => match never {},
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Sets one resource limit of this process; `None` is no limit.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn set_rlimit(resource: u32, soft: Option<u64>, hard: Option<u64>) -> io::Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: soft.unwrap_or(libc::RLIM_INFINITY),
+        rlim_max: hard.unwrap_or(libc::RLIM_INFINITY),
+    };
+    // SAFETY: `limit` is valid for the length of the call.
+    let result = unsafe { libc::setrlimit(resource, &raw const limit) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Has a command start in a session of its own.
+pub(crate) fn in_own_session(command: &mut std::process::Command) {
+    use std::os::unix::process::CommandExt;
+    let set_session = || {
+        // SAFETY: no pointers; async-signal-safe, as all between fork and exec must be.
+        if unsafe { libc::setsid() } < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
+    };
+    // SAFETY: the closure calls setsid(2) and reads errno, and nothing else.
+    unsafe { command.pre_exec(set_session) };
+}

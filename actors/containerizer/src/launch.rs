@@ -1,0 +1,69 @@
+//! What the agent tells the `contain` role, and what that role tells back.
+//! Both sides of the pipe are this one binary; nobody else reads it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything one container is started from. It travels through a pipe, never as arguments,
+/// which anyone on the host could read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LaunchDescription {
+    /// `<runtime_dir>/containers/<container id>`: receives `status`.
+    pub(crate) runtime_directory: PathBuf,
+    /// Working directory of the command; stdout and stderr are appended to files in it.
+    pub(crate) sandbox: PathBuf,
+    /// Files of cgroups which the container joins by writing "0".
+    pub(crate) cgroups: Vec<PathBuf>,
+    /// Own pid, mount and ipc namespaces.
+    pub(crate) namespaces: bool,
+    /// Absent: as the agent runs.
+    pub(crate) user: Option<String>,
+    /// Resource limits set before the command starts.
+    pub(crate) rlimits: Vec<Rlimit>,
+    /// What is executed.
+    pub(crate) program: Program,
+    /// The complete environment of the command.
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+/// One resource limit, in the kernel's numbers; `None` is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Rlimit {
+    pub(crate) resource: u32,
+    pub(crate) soft: Option<u64>,
+    pub(crate) hard: Option<u64>,
+}
+
+/// What the container's first process after its init is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Program {
+    /// A program of the host; without a slash searched in the sandbox, then in PATH.
+    Executable {
+        path: String,
+        /// Complete argv, the first included.
+        arguments: Vec<String>,
+    },
+    /// This binary itself, in another role: arguments after the program's name.
+    Myself { arguments: Vec<String> },
+}
+
+/// One line from the `contain` role to the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Report {
+    /// The container's init exists, with this pid on the host.
+    Forked { pid: i32 },
+    /// The init is set up and waits for the word.
+    Ready,
+    /// The container cannot be made; whoever says so is about to exit.
+    Failed { error: String },
+}
+
+/// The word: what the agent writes behind the description when the command may start.
+pub(crate) const WORD: u8 = b'!';
+
+/// W_EXITCODE(1, 0): what Mesos' launcher leaves as status where the command never started.
+pub(crate) const STATUS_NOT_STARTED: i32 = 1 << 8;
+
+/// W_EXITCODE(0, SIGKILL): what a container's status is where none was written.
+pub(crate) const STATUS_KILLED: i32 = 9;

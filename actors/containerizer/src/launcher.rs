@@ -1,0 +1,305 @@
+//! The two launchers behind one face: `linux` (root; namespaces and cgroups) and `posix` (anyone;
+//! sessions and process groups only). Every call blocks. When what is called is not decided here.
+//!
+//! The posix launcher is clearly limited: nothing holds a process that leaves its parents, its
+//! session and its group behind; no limit is enforced; every container sees all processes.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::kernel::cgroups::{self, ContainerCgroups, OutOfMemory};
+use crate::kernel::destroy::{destroy_linux, destroy_posix};
+use crate::kernel::hierarchies::{Hierarchies, Version};
+use crate::kernel::identity::ProcessIdentity;
+use crate::kernel::spawn::{SpawnError, Waiting, spawn};
+use crate::launch::{LaunchDescription, Program, Rlimit, STATUS_KILLED};
+use crate::limits::Limits;
+use crate::runtime_dir::{ContainerConfig, RuntimeDir};
+
+/// How containers are made on this host.
+#[derive(Clone, Debug)]
+pub(crate) struct LauncherOptions {
+    /// Mesos' --runtime_dir.
+    pub(crate) runtime_dir: PathBuf,
+    /// Mesos' --cgroups_root: relative, and of no other agent on this host. `None` chooses the
+    /// posix launcher.
+    pub(crate) cgroups_root: Option<PathBuf>,
+    /// The binary that has the roles `contain` and `executor`.
+    pub(crate) binary: PathBuf,
+    /// Mesos' --cgroups_destroy_timeout.
+    pub(crate) destroy_timeout: Duration,
+}
+
+/// Why this host cannot run containers.
+#[derive(Debug, thiserror::Error)]
+pub enum LauncherError {
+    /// A controller is mounted nowhere.
+    #[error("the linux launcher cannot be used: {problem}")]
+    Hierarchies {
+        /// What is missing.
+        problem: String,
+    },
+    /// The root is no folder name below the hierarchies' own roots.
+    #[error("cgroups root '{root}' must be a relative path of plain names")]
+    Root {
+        /// As it was given.
+        root: String,
+    },
+    /// Another agent owns what is below this root; both would destroy each other's containers.
+    #[error("cgroups root '{root}' cannot be taken: {problem}")]
+    Taken {
+        /// As it was given.
+        root: String,
+        /// The kernel's words.
+        problem: String,
+    },
+}
+
+/// Everything one container is made of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ContainerSpec {
+    pub(crate) container_id: String,
+    pub(crate) program: Program,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) directory: PathBuf,
+    pub(crate) user: Option<String>,
+    pub(crate) rlimits: Vec<Rlimit>,
+    pub(crate) limits: Limits,
+}
+
+/// What is known of a container after nothing of it is left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Destroyed {
+    /// Raw wait status of its command; a death by SIGKILL where none was written.
+    pub(crate) status: i32,
+    pub(crate) out_of_memory: Option<OutOfMemory>,
+    /// What could not be removed.
+    pub(crate) error: Option<String>,
+}
+
+/// Makes and ends containers.
+pub(crate) struct Launcher {
+    binary: PathBuf,
+    destroy_timeout: Duration,
+    runtime_dir: RuntimeDir,
+    linux: Option<Linux>,
+}
+
+struct Linux {
+    hierarchies: Hierarchies,
+    root: PathBuf,
+    /// Held as long as we run; the kernel gives it back when we die.
+    _lock: Flock<File>,
+}
+
+impl Launcher {
+    /// Looks at the host and takes the cgroups root.
+    pub(crate) fn new(options: LauncherOptions) -> Result<Launcher, LauncherError> {
+        let LauncherOptions {
+            runtime_dir,
+            cgroups_root,
+            binary,
+            destroy_timeout,
+        } = options;
+        let linux = cgroups_root.map(Linux::take).transpose()?;
+        let runtime_dir = RuntimeDir::new(&runtime_dir);
+        Ok(Launcher {
+            binary,
+            destroy_timeout,
+            runtime_dir,
+            linux,
+        })
+    }
+
+    /// Makes the container's folder and its cgroups, with their limits; all of it or nothing.
+    pub(crate) fn prepare(&self, spec: &ContainerSpec) -> Result<(), String> {
+        let config = ContainerConfig {
+            version: ContainerConfig::VERSION,
+            container_id: spec.container_id.clone(),
+            directory: spec.directory.clone(),
+            cgroups_root: self.linux.as_ref().map(|linux| linux.root.clone()),
+        };
+        let created = self.runtime_dir.create(&config);
+        created.map_err(|error| format!("failed to create the runtime directory: {error}"))?;
+        let Some(cgroups) = self.cgroups(&spec.container_id) else {
+            return Ok(());
+        };
+        cgroups.create(&spec.limits).inspect_err(|_| {
+            // Made by us a moment ago, and there is nothing else of the container.
+            drop(self.runtime_dir.remove(&spec.container_id));
+        })
+    }
+
+    /// Starts the container's init, which waits for the word, and remembers it.
+    pub(crate) fn fork(&self, spec: &ContainerSpec) -> Result<Waiting, SpawnError> {
+        let cgroups = self.cgroups(&spec.container_id);
+        let description = LaunchDescription {
+            runtime_directory: self.runtime_dir.of(&spec.container_id),
+            sandbox: spec.directory.clone(),
+            cgroups: cgroups
+                .as_ref()
+                .map(ContainerCgroups::join_files)
+                .unwrap_or_default(),
+            namespaces: cgroups.is_some(),
+            user: spec.user.clone(),
+            rlimits: spec.rlimits.clone(),
+            program: spec.program.clone(),
+            environment: spec.environment.clone(),
+        };
+        let waiting = spawn(&self.binary, &description);
+        let pid = match &waiting {
+            Ok(waiting) => Some(waiting.pid),
+            Err(error) => error.pid,
+        };
+        if let Some(pid) = pid {
+            let failed = |error: String| SpawnError {
+                pid: Some(pid),
+                error,
+            };
+            // Our child and not reaped: the pid cannot mean another process.
+            let init = ProcessIdentity::of(pid)
+                .ok_or_else(|| failed(format!("the container's init {pid} is not in /proc")))?;
+            self.runtime_dir
+                .write_init(&spec.container_id, &init)
+                .map_err(|error| failed(format!("failed to checkpoint the pid: {error}")))?;
+        }
+        waiting
+    }
+
+    /// The remembered init of a container.
+    pub(crate) fn init(&self, container_id: &str) -> Option<ProcessIdentity> {
+        self.runtime_dir.init(container_id)
+    }
+
+    /// Where the kernel tells that a container is out of memory.
+    pub(crate) fn memory(&self, container_id: &str) -> Option<(Version, PathBuf)> {
+        let cgroups = self.cgroups(container_id)?;
+        cgroups
+            .memory()
+            .map(|(version, path)| (version, path.to_owned()))
+    }
+
+    /// What an event of its memory means for a container.
+    pub(crate) fn memory_event(&self, container_id: &str) -> Option<OutOfMemory> {
+        self.cgroups(container_id)?.memory_event()
+    }
+
+    /// Sets other limits.
+    pub(crate) fn update(&self, container_id: &str, limits: &Limits) -> Result<(), String> {
+        match self.cgroups(container_id) {
+            Some(cgroups) => cgroups.update(limits),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a container and removes all of it; may be called for one that is half made, half
+    /// removed, or never was.
+    pub(crate) fn destroy(&self, container_id: &str) -> Destroyed {
+        let init = self.runtime_dir.init(container_id);
+        let config = self.runtime_dir.config(container_id);
+        let cgroups = match config.map(|config| config.cgroups_root) {
+            // Made under another root than ours of today.
+            Some(Some(root)) => self.cgroups_below(&root, container_id),
+            Some(None) => None,
+            None => self.cgroups(container_id),
+        };
+        let ended = match cgroups {
+            Some(cgroups) => destroy_linux(init.as_ref(), &cgroups, self.destroy_timeout),
+            None => destroy_posix(init.as_ref(), self.destroy_timeout).map(|()| None),
+        };
+        let status = self
+            .runtime_dir
+            .status(container_id)
+            .unwrap_or(STATUS_KILLED);
+        let (out_of_memory, error) = match ended {
+            Ok(out_of_memory) => {
+                let removed = self.runtime_dir.remove(container_id);
+                let error = removed
+                    .err()
+                    .map(|error| format!("failed to remove the runtime directory: {error}"));
+                (out_of_memory, error)
+            }
+            // Its folder stays, so that the next start tries again.
+            Err(error) => (None, Some(error)),
+        };
+        Destroyed {
+            status,
+            out_of_memory,
+            error,
+        }
+    }
+
+    /// Every container of which something is left on this host.
+    pub(crate) fn found(&self) -> Result<Vec<String>, String> {
+        let known = self.runtime_dir.list();
+        let mut found =
+            known.map_err(|error| format!("failed to read the runtime directory: {error}"))?;
+        if let Some(Linux {
+            hierarchies, root, ..
+        }) = &self.linux
+        {
+            found.extend(cgroups::containers_below(hierarchies, root));
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// Whether the command of a container has not ended, as far as its init says.
+    pub(crate) fn is_alive(&self, container_id: &str) -> bool {
+        self.runtime_dir
+            .init(container_id)
+            .is_some_and(|init| init.runs())
+    }
+
+    fn cgroups(&self, container_id: &str) -> Option<ContainerCgroups> {
+        let linux = self.linux.as_ref()?;
+        self.cgroups_below(&linux.root, container_id)
+    }
+
+    fn cgroups_below(&self, root: &Path, container_id: &str) -> Option<ContainerCgroups> {
+        let linux = self.linux.as_ref()?;
+        Some(ContainerCgroups::of(&linux.hierarchies, root, container_id))
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        if let Some(Linux {
+            hierarchies, root, ..
+        }) = &self.linux
+        {
+            cgroups::remove_root(hierarchies, root);
+        }
+    }
+}
+
+impl Linux {
+    fn take(root: PathBuf) -> Result<Linux, LauncherError> {
+        let plain = |part| matches!(part, std::path::Component::Normal(_));
+        if root.as_os_str().is_empty() || !root.components().all(plain) {
+            return Err(LauncherError::Root {
+                root: root.display().to_string(),
+            });
+        }
+        let hierarchies =
+            Hierarchies::discover().map_err(|problem| LauncherError::Hierarchies { problem })?;
+        let taken = |problem: String| LauncherError::Taken {
+            root: root.display().to_string(),
+            problem,
+        };
+        let directory = hierarchies.first().join(&root);
+        std::fs::create_dir_all(&directory).map_err(|error| taken(error.to_string()))?;
+        let directory = File::open(&directory).map_err(|error| taken(error.to_string()))?;
+        let lock = Flock::lock(directory, FlockArg::LockExclusiveNonblock)
+            .map_err(|(_, _)| taken("another agent runs with it".to_owned()))?;
+        Ok(Linux {
+            hierarchies,
+            root,
+            _lock: lock,
+        })
+    }
+}

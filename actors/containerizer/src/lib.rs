@@ -1,0 +1,27 @@
+//! How a task is isolated: launchers, limits, and the executor that runs a plain command.
+//!
+//! [`linux::spawn`] starts the process `containerizer(N)` of a real host and [`simulated::spawn`]
+//! that of the simulated world; both take the messages `tepui.containerizer.*` and have one core.
+//! [`main_contain`] and [`main_executor`] are the roles in which the one binary runs inside
+//! containers: they are called before anything else is started.
+//!
+//! Not here: which task runs where, what a framework is told, and sandboxes. An agent knows that.
+
+pub mod linux;
+pub mod simulated;
+
+mod core;
+mod executor;
+mod kernel;
+mod launch;
+mod launcher;
+mod limits;
+mod process;
+mod runtime_dir;
+mod spec;
+mod unsupported;
+
+pub use executor::role::main_executor;
+pub use kernel::contain::main_contain;
+pub use launcher::LauncherError;
+pub use unsupported::{unsupported_executor_fields, unsupported_fields, unsupported_task_fields};

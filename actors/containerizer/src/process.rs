@@ -1,0 +1,306 @@
+//! The actor `containerizer(N)`: messages `tepui.containerizer.*` become inputs of the core, and
+//! the core's effects become calls of a body (the kernel's, or the simulated one) and answers.
+//! What is decided is in [`crate::core`], how it is done in the bodies.
+
+use tepui_protocol::mesos::v1::{ContainerId, Resource, TaskState, task_status, value};
+use tepui_protocol::tepui::containerizer::{
+    Destroy, Launch, Launched, Recover, Recovered, Terminated, Update, Updated,
+};
+use tepui_runtime::{Context, Declaration, Handle, Pid, Process};
+
+use crate::core::{Core, Effect, Input, Termination};
+use crate::limits::Limits;
+
+/// Id prefix of the process on its node.
+pub(crate) const ID_PREFIX: &str = "containerizer";
+
+/// Carries the core's effects out. Whatever is answered by an input comes back through
+/// [`Containerizer::feed`], as an event of its own or at once.
+pub(crate) trait Body: Sized + Send + 'static {
+    /// What it needs to make one container.
+    type Spec: Clone + Send + 'static;
+
+    /// Reads a launch; the error names what cannot be honoured.
+    fn spec(&self, launch: &Launch) -> Result<Self::Spec, String>;
+    /// Reads an update.
+    fn limits(&self, update: &Update) -> Limits;
+    fn prepare(&mut self, id: String, spec: Self::Spec, ctx: &mut Context<'_, Containerizer<Self>>);
+    fn fork(&mut self, id: String, spec: Self::Spec, ctx: &mut Context<'_, Containerizer<Self>>);
+    fn release(&mut self, id: &str, ctx: &mut Context<'_, Containerizer<Self>>);
+    fn watch(&mut self, id: String, ctx: &mut Context<'_, Containerizer<Self>>);
+    /// Answers `asker` with [`Updated`].
+    fn update(
+        &mut self,
+        id: String,
+        limits: Limits,
+        asker: Pid,
+        ctx: &mut Context<'_, Containerizer<Self>>,
+    );
+    fn destroy(&mut self, id: String, ctx: &mut Context<'_, Containerizer<Self>>);
+    fn find(&mut self, ctx: &mut Context<'_, Containerizer<Self>>);
+    /// The container whose process it is.
+    fn exited(&mut self, pid: &Pid) -> Option<String>;
+}
+
+/// The process.
+pub(crate) struct Containerizer<B: Body> {
+    pub(crate) body: B,
+    core: Core<Pid, B::Spec>,
+    /// Who is told of terminations unless a launch says otherwise.
+    observer: Option<Pid>,
+}
+
+impl<B: Body> Containerizer<B> {
+    pub(crate) fn new(body: B) -> Self {
+        Self {
+            body,
+            core: Core::default(),
+            observer: None,
+        }
+    }
+
+    /// Gives one input to the core and does what it asks for.
+    pub(crate) fn feed(&mut self, input: Input<Pid, B::Spec>, ctx: &mut Context<'_, Self>) {
+        for effect in self.core.handle(input) {
+            self.perform(effect, ctx);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect<Pid, B::Spec>, ctx: &mut Context<'_, Self>) {
+        match effect {
+            Effect::Prepare { id, spec } => {
+                tracing::info!(container = id, "launching");
+                self.body.prepare(id, spec, ctx);
+            }
+            Effect::Fork { id, spec } => self.body.fork(id, spec, ctx),
+            Effect::Release { id } => self.body.release(&id, ctx),
+            Effect::Watch { id } => self.body.watch(id, ctx),
+            Effect::Update { id, limits, asker } => self.body.update(id, limits, asker, ctx),
+            Effect::Destroy { id } => {
+                tracing::info!(container = id, "destroying");
+                self.body.destroy(id, ctx);
+            }
+            Effect::Find => self.body.find(ctx),
+            Effect::Launched { to, id, result } => launched(&to, &id, result, ctx),
+            Effect::Updated { to, id } => {
+                ctx.send(
+                    &to,
+                    Updated {
+                        container_id: ContainerId::top(id),
+                        error: None,
+                    },
+                );
+            }
+            Effect::Terminated {
+                to,
+                id,
+                termination,
+            } => terminated(&to, &id, termination, ctx),
+            Effect::Recovered {
+                to,
+                alive,
+                orphans,
+                error,
+            } => {
+                tracing::info!(
+                    alive = alive.len(),
+                    orphans = orphans.len(),
+                    error,
+                    "recovered"
+                );
+                let ids = |ids: Vec<String>| ids.into_iter().map(ContainerId::top).collect();
+                ctx.send(
+                    &to,
+                    Recovered {
+                        alive: ids(alive),
+                        orphans: ids(orphans),
+                        error,
+                    },
+                );
+            }
+        }
+    }
+
+    /// Who is told of the end of what this message launches or recovers.
+    fn observer(&self, named: Option<&str>, ctx: &Context<'_, Self>) -> Pid {
+        let named = named.and_then(|text| text.parse().ok());
+        named
+            .or_else(|| self.observer.clone())
+            .unwrap_or_else(|| ctx.sender().clone())
+    }
+}
+
+fn launched<B: Body>(
+    to: &Pid,
+    id: &str,
+    result: Result<Option<u32>, String>,
+    ctx: &mut Context<'_, Containerizer<B>>,
+) {
+    let container_id = ContainerId::top(id);
+    let answer = match result {
+        Ok(pid) => {
+            tracing::info!(container = id, pid, "launched");
+            Launched {
+                container_id,
+                pid,
+                error: None,
+            }
+        }
+        Err(error) => {
+            tracing::warn!(container = id, error, "failed to launch");
+            Launched {
+                container_id,
+                pid: None,
+                error: Some(error),
+            }
+        }
+    };
+    ctx.send(to, answer);
+}
+
+fn terminated<B: Body>(
+    to: &Pid,
+    id: &str,
+    termination: Termination,
+    ctx: &mut Context<'_, Containerizer<B>>,
+) {
+    let Termination {
+        status,
+        memory,
+        error,
+    } = termination;
+    tracing::info!(
+        container = id,
+        status,
+        out_of_memory = memory.is_some(),
+        error,
+        "terminated"
+    );
+    if error.is_some() {
+        ctx.metrics()
+            .counter("containerizer/mesos/container_destroy_errors")
+            .increment(1);
+    }
+    let mut message = Terminated {
+        container_id: ContainerId::top(id),
+        status: Some(status),
+        error,
+        ..Terminated::default()
+    };
+    if let Some((text, megabytes)) = memory {
+        message.state = Some(TaskState::TaskFailed as i32);
+        message.reason = Some(task_status::Reason::ContainerLimitationMemory as i32);
+        message.message = Some(text);
+        message.limited_resources = vec![mem(megabytes)];
+    }
+    ctx.send(to, message);
+}
+
+/// A resource `mem` of the default role.
+pub(crate) fn mem(megabytes: u64) -> Resource {
+    #[expect(clippy::cast_precision_loss, reason = "megabytes are below 2^53")]
+    let value = megabytes as f64;
+    Resource {
+        name: "mem".to_owned(),
+        r#type: value::Type::Scalar as i32,
+        scalar: Some(value::Scalar { value }),
+        ..Resource::default()
+    }
+}
+
+impl<B: Body> Process for Containerizer<B> {
+    fn declare(declaration: &mut Declaration<Self>) {
+        declaration.message::<Launch>();
+        declaration.message::<Update>();
+        declaration.message::<Destroy>();
+        declaration.message::<Recover>();
+    }
+
+    fn exited(&mut self, pid: &Pid, ctx: &mut Context<'_, Self>) {
+        if let Some(id) = self.body.exited(pid) {
+            self.feed(Input::Exited { id }, ctx);
+        }
+    }
+}
+
+impl<B: Body> Handle<Launch> for Containerizer<B> {
+    fn handle(&mut self, launch: Launch, ctx: &mut Context<'_, Self>) {
+        let asker = ctx.sender().clone();
+        match self.body.spec(&launch) {
+            Ok(spec) => {
+                let observer = self.observer(launch.observer.as_deref(), ctx);
+                let id = launch.container_id.value;
+                self.feed(
+                    Input::Launch {
+                        id,
+                        spec,
+                        asker,
+                        observer,
+                    },
+                    ctx,
+                );
+            }
+            Err(error) => {
+                let container_id = launch.container_id;
+                ctx.send(
+                    &asker,
+                    Launched {
+                        container_id,
+                        pid: None,
+                        error: Some(error),
+                    },
+                );
+            }
+        }
+    }
+}
+
+impl<B: Body> Handle<Update> for Containerizer<B> {
+    fn handle(&mut self, update: Update, ctx: &mut Context<'_, Self>) {
+        let limits = self.body.limits(&update);
+        let (id, asker) = (update.container_id.value, ctx.sender().clone());
+        self.feed(Input::Update { id, limits, asker }, ctx);
+    }
+}
+
+impl<B: Body> Handle<Destroy> for Containerizer<B> {
+    fn handle(&mut self, destroy: Destroy, ctx: &mut Context<'_, Self>) {
+        self.feed(
+            Input::Destroy {
+                id: destroy.container_id.value,
+            },
+            ctx,
+        );
+    }
+}
+
+impl<B: Body> Handle<Recover> for Containerizer<B> {
+    fn handle(&mut self, recover: Recover, ctx: &mut Context<'_, Self>) {
+        let named = recover
+            .observer
+            .as_deref()
+            .and_then(|text| text.parse().ok());
+        if named.is_some() {
+            self.observer = named;
+        }
+        let asker = ctx.sender().clone();
+        let observer = self.observer(None, ctx);
+        let containers = recover.containers.into_iter();
+        // An id that is no plain one was never launched here, and must not become a path.
+        let valid = containers.filter(|container| {
+            let id = &container.container_id;
+            id.parent.is_none() && tepui_protocol::ids::validate_container(id).is_ok()
+        });
+        let ids = valid
+            .map(|container| container.container_id.value)
+            .collect();
+        self.feed(
+            Input::Recover {
+                ids,
+                asker,
+                observer,
+            },
+            ctx,
+        );
+    }
+}

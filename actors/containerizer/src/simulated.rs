@@ -1,0 +1,158 @@
+//! The containerizer of the simulated world: it takes the same messages and has the same core, but
+//! a container is an executor that runs as an actor on the same node. There are no processes, no
+//! limits and no files; only the executor that comes with the agent can be run.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tepui_protocol::mesos::v1::ContainerId;
+use tepui_protocol::tepui::containerizer::{Launch, Update, Updated};
+use tepui_runtime::{Context, Id, Node, Pid, SpawnError, Terminate};
+
+use crate::core::{Ending, Input};
+use crate::executor::simulated::{ID_PREFIX as EXECUTOR, SimulatedExecutor};
+use crate::launch::STATUS_KILLED;
+use crate::limits::Limits;
+use crate::process::{Body, Containerizer, ID_PREFIX};
+use crate::spec::{self, LimitDefaults};
+
+/// How the simulated containers behave.
+#[derive(Clone, Debug)]
+pub struct SimulatedOptions {
+    /// How long it takes to launch a container.
+    pub launch: Duration,
+    /// How long it takes to destroy one.
+    pub destroy: Duration,
+}
+
+impl Default for SimulatedOptions {
+    fn default() -> Self {
+        // About what the real ones take.
+        Self {
+            launch: Duration::from_millis(10),
+            destroy: Duration::from_millis(5),
+        }
+    }
+}
+
+/// Starts the process `containerizer(N)`.
+///
+/// # Errors
+/// The node gave no process.
+pub fn spawn(node: &Node, options: SimulatedOptions) -> Result<Pid, SpawnError> {
+    let body = Simulated {
+        options,
+        executors: BTreeMap::new(),
+        exited: BTreeMap::new(),
+    };
+    let process = node.spawn(Id::prefix(ID_PREFIX), Containerizer::new(body))?;
+    Ok(process.pid().clone())
+}
+
+/// The body that runs executors as actors.
+pub(crate) struct Simulated {
+    options: SimulatedOptions,
+    /// Executors by container.
+    executors: BTreeMap<String, Pid>,
+    /// Raw wait statuses of executors that ended by themselves.
+    exited: BTreeMap<String, i32>,
+}
+
+type Ctx<'a> = Context<'a, Containerizer<Simulated>>;
+
+impl Body for Simulated {
+    type Spec = Arc<BTreeMap<String, String>>;
+
+    fn spec(&self, launch: &Launch) -> Result<Self::Spec, String> {
+        if !launch.builtin_executor() {
+            return Err("command: only the built-in executor runs in the simulated world".into());
+        }
+        spec::container_spec(launch, LimitDefaults::default())?;
+        Ok(Arc::new(
+            spec::environment(&launch.command).into_iter().collect(),
+        ))
+    }
+
+    fn limits(&self, update: &Update) -> Limits {
+        spec::limits(&update.resources, &update.limits, LimitDefaults::default())
+    }
+
+    fn prepare(&mut self, id: String, _spec: Self::Spec, ctx: &mut Ctx<'_>) {
+        ctx.delay(self.options.launch, move |process, ctx| {
+            process.feed(Input::Prepared { id, result: Ok(()) }, ctx);
+        });
+    }
+
+    fn fork(&mut self, id: String, spec: Self::Spec, ctx: &mut Ctx<'_>) {
+        let executor = SimulatedExecutor::new(&spec);
+        let spawned = executor.and_then(|executor| {
+            let spawned = ctx.spawn(Id::prefix(EXECUTOR), executor);
+            spawned.map_err(|error| error.to_string())
+        });
+        let result = spawned.map(|executor| {
+            self.executors.insert(id.clone(), executor.pid().clone());
+            None
+        });
+        let forked = Input::Forked { id, result };
+        ctx.delay(Duration::ZERO, move |process, ctx| {
+            process.feed(forked, ctx)
+        });
+    }
+
+    fn release(&mut self, _id: &str, _ctx: &mut Ctx<'_>) {}
+
+    fn watch(&mut self, id: String, ctx: &mut Ctx<'_>) {
+        // One that has ended already is told of at once.
+        if let Some(executor) = self.executors.get(&id) {
+            ctx.link(executor);
+        }
+    }
+
+    fn update(&mut self, id: String, _limits: Limits, asker: Pid, ctx: &mut Ctx<'_>) {
+        ctx.send(
+            &asker,
+            Updated {
+                container_id: ContainerId::top(id),
+                error: None,
+            },
+        );
+    }
+
+    fn destroy(&mut self, id: String, ctx: &mut Ctx<'_>) {
+        let status = self.exited.remove(&id).unwrap_or(STATUS_KILLED);
+        if let Some(executor) = self.executors.remove(&id) {
+            ctx.node().terminate(&executor, Terminate::Now);
+        }
+        let ending = Ending {
+            status,
+            out_of_memory: None,
+            error: None,
+        };
+        ctx.delay(self.options.destroy, move |process, ctx| {
+            process.feed(Input::Destroyed { id, ending }, ctx);
+        });
+    }
+
+    fn find(&mut self, ctx: &mut Ctx<'_>) {
+        // What ran on this node and is not known to the core is not there: a node's crash takes
+        // all of its processes with it.
+        let found = Input::Found {
+            result: Ok(Vec::new()),
+        };
+        ctx.delay(Duration::ZERO, move |process, ctx| process.feed(found, ctx));
+    }
+
+    fn exited(&mut self, pid: &Pid) -> Option<String> {
+        let id = self
+            .executors
+            .iter()
+            .find(|(_, executor)| *executor == pid)?
+            .0
+            .clone();
+        // It ended by itself; a destroy forgets it before it ends.
+        self.executors.remove(&id);
+        self.exited.insert(id.clone(), 0);
+        Some(id)
+    }
+}

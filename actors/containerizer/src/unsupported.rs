@@ -1,0 +1,191 @@
+//! Which fields of a task can be honoured here. Every other field that is set is named, so that
+//! the task is refused by that name: nothing is silently left out, whatever the schema grows.
+
+use serde_json::Value;
+use tepui_protocol::mesos::v1::{CommandInfo, ContainerInfo, ExecutorInfo, TaskInfo};
+use tepui_protocol::{Schema, json};
+
+/// What is done with a field, and with all below it unless a longer path says otherwise.
+enum Rule {
+    /// Honoured, or carried as information that asks for nothing.
+    Taken,
+    /// Fields of a message, each with a rule of its own.
+    Inside,
+    /// Only this value, which is what happens anyway.
+    Only(&'static str),
+}
+
+/// Rules by path, indexes of lists left out. What is not listed is not supported.
+const COMMAND: &[(&str, Rule)] = &[
+    ("environment", Rule::Inside),
+    ("environment.variables", Rule::Inside),
+    ("environment.variables.name", Rule::Taken),
+    ("environment.variables.type", Rule::Only("\"VALUE\"")),
+    ("environment.variables.value", Rule::Taken),
+    ("shell", Rule::Taken),
+    ("value", Rule::Taken),
+    ("arguments", Rule::Taken),
+    ("user", Rule::Taken),
+];
+
+const CONTAINER: &[(&str, Rule)] = &[
+    ("type", Rule::Only("\"MESOS\"")),
+    ("mesos", Rule::Inside),
+    ("linux_info", Rule::Inside),
+    // A container without a parent has its own namespaces and cgroups, and says so in vain.
+    ("linux_info.share_pid_namespace", Rule::Only("false")),
+    ("linux_info.share_cgroups", Rule::Taken),
+    ("rlimit_info", Rule::Inside),
+    ("rlimit_info.rlimits", Rule::Inside),
+    ("rlimit_info.rlimits.type", Rule::Taken),
+    ("rlimit_info.rlimits.hard", Rule::Taken),
+    ("rlimit_info.rlimits.soft", Rule::Taken),
+];
+
+const TASK: &[(&str, Rule)] = &[
+    ("name", Rule::Taken),
+    ("task_id", Rule::Taken),
+    ("agent_id", Rule::Taken),
+    ("resources", Rule::Taken),
+    ("kill_policy", Rule::Taken),
+    ("data", Rule::Taken),
+    ("labels", Rule::Taken),
+    ("discovery", Rule::Taken),
+    ("max_completion_time", Rule::Taken),
+    ("limits", Rule::Inside),
+    ("limits.cpus", Rule::Taken),
+    ("limits.mem", Rule::Taken),
+];
+
+const EXECUTOR: &[(&str, Rule)] = &[
+    ("type", Rule::Only("\"CUSTOM\"")),
+    ("executor_id", Rule::Taken),
+    ("framework_id", Rule::Taken),
+    ("resources", Rule::Taken),
+    ("name", Rule::Taken),
+    ("source", Rule::Taken),
+    ("data", Rule::Taken),
+    ("discovery", Rule::Taken),
+    ("shutdown_grace_period", Rule::Taken),
+    ("labels", Rule::Taken),
+];
+
+/// Names the fields of a command and its container that are set and cannot be honoured, as
+/// `command.uris` or `container.volumes`, in the order of their names.
+#[must_use]
+pub fn unsupported_fields(command: &CommandInfo, container: Option<&ContainerInfo>) -> Vec<String> {
+    let mut found = Vec::new();
+    collect(command, "command", COMMAND, &mut found);
+    if let Some(container) = container {
+        collect(container, "container", CONTAINER, &mut found);
+        one_sided_rlimits(container, &mut found);
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Names the fields of a task that are set and cannot be honoured, those of its command, its
+/// container and its executor included, as `health_check` or `executor.command.uris`.
+#[must_use]
+pub fn unsupported_task_fields(task: &TaskInfo) -> Vec<String> {
+    let mut found = Vec::new();
+    let own = TaskInfo {
+        command: None,
+        container: None,
+        executor: None,
+        ..task.clone()
+    };
+    collect(&own, "", TASK, &mut found);
+    let none = CommandInfo::default();
+    let command = task.command.as_ref().unwrap_or(&none);
+    found.extend(unsupported_fields(command, task.container.as_ref()));
+    if let Some(executor) = &task.executor {
+        found.extend(unsupported_executor_fields(executor));
+    }
+    found
+}
+
+/// The same for an executor of a framework's own.
+#[must_use]
+pub fn unsupported_executor_fields(executor: &ExecutorInfo) -> Vec<String> {
+    let mut found = Vec::new();
+    let own = ExecutorInfo {
+        command: None,
+        container: None,
+        ..executor.clone()
+    };
+    collect(&own, "executor", EXECUTOR, &mut found);
+    let none = CommandInfo::default();
+    let command = executor.command.as_ref().unwrap_or(&none);
+    let inner = unsupported_fields(command, executor.container.as_ref());
+    found.extend(inner.into_iter().map(|field| format!("executor.{field}")));
+    found
+}
+
+/// A limit has both values or none (no limit at all), as in Mesos.
+fn one_sided_rlimits(container: &ContainerInfo, found: &mut Vec<String>) {
+    let rlimits = container.rlimit_info.iter().flat_map(|info| &info.rlimits);
+    for (index, rlimit) in rlimits.enumerate() {
+        let known = crate::spec::rlimit_number(rlimit.r#type()).is_some();
+        if !known {
+            found.push(format!("container.rlimit_info.rlimits[{index}].type"));
+        }
+        if rlimit.soft.is_some() != rlimit.hard.is_some() {
+            let lone = if rlimit.soft.is_some() {
+                "soft"
+            } else {
+                "hard"
+            };
+            found.push(format!("container.rlimit_info.rlimits[{index}].{lone}"));
+        }
+    }
+}
+
+fn collect<M: Schema>(message: &M, name: &str, rules: &[(&str, Rule)], found: &mut Vec<String>) {
+    // The JSON form has exactly the fields that are set, by their names on the wire.
+    let value = json::to_vec(message)
+        .ok()
+        .and_then(|text| serde_json::from_slice(&text).ok());
+    match value {
+        Some(value) => walk(&value, name, "", rules, found),
+        None => found.push(name.to_owned()),
+    }
+}
+
+/// `shown` is the path with indexes and `path` the one without, by which the rules are found.
+fn walk(value: &Value, shown: &str, path: &str, rules: &[(&str, Rule)], found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let join = |head: &str| {
+                    if head.is_empty() {
+                        name.clone()
+                    } else {
+                        format!("{head}.{name}")
+                    }
+                };
+                let (shown, path) = (join(shown), join(path));
+                match rules
+                    .iter()
+                    .find(|(rule, _)| *rule == path)
+                    .map(|(_, rule)| rule)
+                {
+                    Some(Rule::Taken) => {}
+                    Some(Rule::Inside) => walk(value, &shown, &path, rules, found),
+                    Some(Rule::Only(only)) if value.to_string() == *only => {}
+                    Some(Rule::Only(_)) | None => found.push(shown),
+                }
+            }
+        }
+        Value::Array(values) => {
+            for (index, value) in values.iter().enumerate() {
+                walk(value, &format!("{shown}[{index}]"), path, rules, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

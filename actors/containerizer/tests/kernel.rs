@@ -1,0 +1,53 @@
+//! The containerizer on a real host, through its messages: what a container is, how it ends, what
+//! is left. It needs root, and says so.
+//!
+//! This program is also what runs in the containers (roles `contain` and `executor`), so that it
+//! has no test harness of the usual kind: arguments choose tests by parts of their names.
+
+#[path = "kernel/containers.rs"]
+mod containers;
+#[path = "kernel/executor.rs"]
+mod executor;
+#[path = "kernel/host.rs"]
+mod host;
+#[path = "kernel/recovery.rs"]
+mod recovery;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+type Test = (&'static str, fn());
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    match arguments.first().and_then(|first| first.to_str()) {
+        Some("contain") => return tepui_containerizer::main_contain(&arguments[1..]),
+        Some("executor") => return tepui_containerizer::main_executor(&arguments[1..]),
+        _ => {}
+    }
+    let tests: Vec<Test> = [containers::TESTS, recovery::TESTS, executor::TESTS].concat();
+    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    if words.contains(&"--list") {
+        tests.iter().for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("kernel: needs root, to make namespaces and cgroups");
+        return ExitCode::FAILURE;
+    }
+    let parts: Vec<&&str> = words.iter().filter(|word| !word.starts_with('-')).collect();
+    let mut failed = 0;
+    for (name, test) in tests {
+        if !parts.is_empty() && !parts.iter().any(|part| name.contains(**part)) {
+            continue;
+        }
+        let passed = std::panic::catch_unwind(test).is_ok();
+        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+        failed += usize::from(!passed);
+    }
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

@@ -1,0 +1,321 @@
+//! What a container sees, what it is limited to, and how its end is told.
+
+use tepui_containerizer::linux::{ContainerizerError, LauncherKind};
+use tepui_protocol::mesos::v1::task_status::Reason;
+use tepui_protocol::mesos::v1::{CommandInfo, ContainerId, TaskState, value};
+use tepui_protocol::tepui::containerizer::Update;
+
+use crate::Test;
+use crate::host::{Host, Place, fifo, scalar, shell};
+
+pub(crate) const TESTS: &[Test] = &[
+    (
+        "a_container_has_its_own_view_and_its_status_is_told",
+        own_view,
+    ),
+    ("a_container_runs_as_its_user", user),
+    ("output_is_appended", output),
+    ("limits_are_in_the_cgroups_and_follow_updates", limits),
+    ("resource_limits_are_set", rlimits),
+    ("want_of_memory_is_told_with_figures", out_of_memory),
+    ("too_many_processes_are_refused_to_it", pids),
+    ("what_cannot_be_launched_leaves_nothing", failures),
+    ("a_command_that_is_not_there_ends_with_1", no_command),
+    ("a_destroyed_container_is_told_of_once", destroy),
+    ("a_cgroups_root_has_one_owner", one_owner),
+    ("the_posix_launcher_kills_a_whole_tree", posix),
+];
+
+fn own_view() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    let script = "echo $GREETING $$; pwd; readlink /proc/1/exe >&2; echo $PATH; exit 3";
+    host.launch_well(shell(&place, "c", script));
+    assert_eq!(host.status(), 3 << 8);
+    let sandbox = place.sandbox("c");
+    let expected = format!(
+        "hello 2\n{}\n/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
+        sandbox.display()
+    );
+    assert_eq!(
+        std::fs::read_to_string(sandbox.join("stdout")).unwrap(),
+        expected
+    );
+    let init = std::fs::read_to_string(sandbox.join("stderr")).unwrap();
+    let this = std::fs::read_link("/proc/self/exe").unwrap();
+    assert_eq!(init.trim_end(), this.display().to_string());
+    host.stop();
+    assert_eq!(place.remains(), Vec::<std::path::PathBuf>::new());
+}
+
+fn user() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    let sandbox = place.sandbox("c");
+    let mut launch = shell(&place, "c", "id -un; id -gn; id -Gn; echo mine > stdout");
+    launch.user = Some("nobody".to_owned());
+    host.launch_well(launch);
+    assert_eq!(host.status(), 0, "stdout is its own");
+    let owner =
+        std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(sandbox.join("stdout")).unwrap());
+    assert_eq!(
+        owner,
+        nix::unistd::User::from_name("nobody")
+            .unwrap()
+            .unwrap()
+            .uid
+            .as_raw()
+    );
+    assert_eq!(
+        std::fs::read_to_string(sandbox.join("stdout")).unwrap(),
+        "mine\n"
+    );
+    host.stop();
+}
+
+fn output() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    let stdout = place.sandbox("c").join("stdout");
+    std::fs::write(&stdout, "before\n").unwrap();
+    host.launch_well(shell(&place, "c", "echo after"));
+    assert_eq!(host.status(), 0);
+    assert_eq!(std::fs::read_to_string(stdout).unwrap(), "before\nafter\n");
+    // A link of the sandbox's owner leads nowhere.
+    let target = place.folder.path().join("target");
+    std::os::unix::fs::symlink(&target, place.sandbox("d").join("stdout")).unwrap();
+    let error = host.launch(shell(&place, "d", "echo")).error.unwrap();
+    assert!(error.contains("failed to open"), "{error}");
+    assert!(!target.exists());
+    host.stop();
+}
+
+fn limits() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    let ready = fifo(&place.sandbox("c"));
+    host.launch_well(shell(&place, "c", "echo > ready; exec sleep 1000"));
+    std::fs::read(ready).unwrap();
+    let read = |controller: &str, file: &str| {
+        let text = std::fs::read_to_string(place.cgroup(controller, "c", file)).unwrap();
+        text.trim().to_owned()
+    };
+    assert_eq!(read("cpu", "cpu.shares"), "512");
+    assert_eq!(
+        read("memory", "memory.limit_in_bytes"),
+        (64 << 20).to_string()
+    );
+    assert_eq!(
+        read("memory", "memory.soft_limit_in_bytes"),
+        (64 << 20).to_string()
+    );
+    assert_eq!(read("pids", "pids.max"), "4096");
+    for controller in ["cpu", "cpuacct", "memory", "pids", "freezer"] {
+        assert_eq!(
+            read(controller, "cgroup.procs").lines().count(),
+            2,
+            "{controller}"
+        );
+    }
+    let update = |cpus: f64, mem: f64| Update {
+        container_id: ContainerId::top("c"),
+        resources: vec![scalar("cpus", cpus), scalar("mem", mem)],
+        limits: [("cpus".to_owned(), value::Scalar { value: 2.0 })].into(),
+    };
+    host.update(update(1.0, 128.0));
+    assert_eq!(read("cpu", "cpu.shares"), "1024");
+    assert_eq!(read("cpu", "cpu.cfs_quota_us"), "200000");
+    assert_eq!(
+        read("memory", "memory.limit_in_bytes"),
+        (128 << 20).to_string()
+    );
+    host.update(update(1.0, 64.0));
+    assert_eq!(
+        read("memory", "memory.limit_in_bytes"),
+        (128 << 20).to_string(),
+        "never lowered"
+    );
+    assert_eq!(
+        read("memory", "memory.soft_limit_in_bytes"),
+        (64 << 20).to_string()
+    );
+    host.destroy("c");
+    assert_eq!(host.status(), 9);
+    host.stop();
+}
+
+fn rlimits() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    let container = "{\"type\":\"MESOS\",\"rlimit_info\":{\"rlimits\":[\
+                     {\"type\":\"RLMT_NOFILE\",\"soft\":17,\"hard\":23}]}}";
+    let mut launch = shell(&place, "c", "ulimit -Sn; ulimit -Hn");
+    launch.container = Some(tepui_protocol::json::from_slice(container.as_bytes()).unwrap());
+    host.launch_well(launch);
+    assert_eq!(host.status(), 0);
+    let output = std::fs::read_to_string(place.sandbox("c").join("stdout")).unwrap();
+    assert_eq!(output, "17\n23\n");
+    host.stop();
+}
+
+fn out_of_memory() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    // /dev/zero without a line end grows in memory.
+    let script = "exec tail -n 1 /dev/zero";
+    host.launch_well(shell(&place, "c", script));
+    let terminated = host.terminated();
+    assert_eq!(terminated.reason(), Reason::ContainerLimitationMemory);
+    assert_eq!(terminated.state(), TaskState::TaskFailed);
+    assert_eq!(terminated.status, Some(9));
+    let message = terminated.message();
+    let start =
+        "Memory limit exceeded: Requested: 64MB Maximum Used: 64MB\n\nMEMORY STATISTICS: \n";
+    assert!(message.starts_with(start), "{message}");
+    assert_eq!(terminated.limited_resources, [scalar("mem", 64.0)]);
+    // A plain kill is none.
+    host.launch_well(shell(&place, "d", "kill -9 $$"));
+    let terminated = host.terminated();
+    assert_eq!((terminated.status, terminated.reason), (Some(9), None));
+    host.stop();
+}
+
+fn pids() {
+    let place = Place::new();
+    let options = place.options();
+    assert_eq!(options.pids_max, Some(4096));
+    let host = Host::start(&place);
+    let ready = fifo(&place.sandbox("c"));
+    let script = "echo 20 > $CGROUP/pids.max; (for n in $(seq 50); do sleep 1000 & done)
+                  echo > ready; exec sleep 1000";
+    let cgroup = place.cgroup("pids", "c", "").display().to_string();
+    let mut launch = shell(&place, "c", script);
+    launch.command.environment = Some(crate::host::environment(&[("CGROUP", &cgroup)]));
+    host.launch_well(launch);
+    std::fs::read(ready).unwrap();
+    let count = std::fs::read_to_string(place.cgroup("pids", "c", "pids.current")).unwrap();
+    assert!(count.trim().parse::<u32>().unwrap() <= 20, "{count}");
+    host.destroy("c");
+    assert_eq!(host.status(), 9);
+    host.stop();
+}
+
+fn failures() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    let error = |launch| host.launch(launch).error.unwrap();
+    let mut unknown = shell(&place, "c", "true");
+    unknown.user = Some("nobody-of-this-name".to_owned());
+    assert_eq!(error(unknown), "no such user 'nobody-of-this-name'");
+    let mut nowhere = shell(&place, "c", "true");
+    nowhere.directory = "/nowhere/at/all".to_owned();
+    assert!(error(nowhere).contains("'/nowhere/at/all/stdout'"));
+    let mut image = shell(&place, "c", "true");
+    let container =
+        b"{\"type\":\"MESOS\",\"volumes\":[{\"mode\":\"RW\",\"container_path\":\"a\"}]}";
+    image.container = Some(tepui_protocol::json::from_slice(container).unwrap());
+    assert_eq!(error(image), "not supported: container.volumes");
+    let ready = fifo(&place.sandbox("c"));
+    host.launch_well(shell(&place, "c", "echo > ready; exec sleep 1000"));
+    std::fs::read(ready).unwrap();
+    assert_eq!(
+        error(shell(&place, "c", "true")),
+        "Container already started"
+    );
+    host.destroy("c");
+    assert_eq!(host.status(), 9, "it was not touched");
+    host.stop();
+    assert_eq!(place.remains(), Vec::<std::path::PathBuf>::new());
+}
+
+fn no_command() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    let mut launch = shell(&place, "c", "");
+    launch.command = CommandInfo {
+        shell: Some(false),
+        value: Some("no-such-program".to_owned()),
+        ..CommandInfo::default()
+    };
+    host.launch_well(launch);
+    assert_eq!(host.status(), 1 << 8);
+    let stderr = std::fs::read_to_string(place.sandbox("c").join("stderr")).unwrap();
+    let expected = "Failed to start the command: failed to execute 'no-such-program': \
+                    No such file or directory (os error 2)\n";
+    assert_eq!(stderr, expected);
+    host.stop();
+}
+
+fn destroy() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    host.destroy("never-there");
+    let ready = fifo(&place.sandbox("c"));
+    host.launch_well(shell(
+        &place,
+        "c",
+        "trap '' TERM; echo > ready; while :; do sleep 1; done",
+    ));
+    std::fs::read(ready).unwrap();
+    host.destroy("c");
+    host.destroy("c");
+    assert_eq!(host.status(), 9);
+    // The same id may be used again, and the next to be told of is that one.
+    host.launch_well(shell(&place, "c", "exit 5"));
+    assert_eq!(host.status(), 5 << 8);
+    host.stop();
+}
+
+fn one_owner() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    let error = Host::try_start(&place).err().expect("the root is taken");
+    assert!(matches!(error, ContainerizerError::Launcher(_)));
+    let expected = format!(
+        "cgroups root '{}' cannot be taken: another agent runs with it",
+        place.root
+    );
+    assert_eq!(error.to_string(), expected);
+    host.stop();
+    Host::start(&place).stop();
+    let above = Place {
+        root: "../x".to_owned(),
+        ..Place::new()
+    };
+    let error = Host::try_start(&above)
+        .err()
+        .expect("it is above the hierarchy");
+    assert_eq!(
+        error.to_string(),
+        "cgroups root '../x' must be a relative path of plain names"
+    );
+}
+
+fn posix() {
+    let place = Place {
+        launcher: LauncherKind::Posix,
+        ..Place::new()
+    };
+    let host = Host::start(&place);
+    let ready = fifo(&place.sandbox("c"));
+    let script = "setsid sh -c 'sleep 1000 & kill -STOP $$' & (sleep 1000 &)
+                  echo > ready; exec sleep 1000";
+    let init = host.launch_well(shell(&place, "c", script));
+    std::fs::read(ready).unwrap();
+    host.destroy("c");
+    assert_eq!(host.status(), 9);
+    assert!(!std::path::Path::new(&format!("/proc/{init}")).exists());
+    // What a command leaves behind ends with it.
+    host.launch_well(shell(&place, "d", "(setsid sleep 1000 &); exit 4"));
+    assert_eq!(host.status(), 4 << 8);
+    host.stop();
+    let sandboxes = place.folder.path().join("sandboxes");
+    let inside = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter(|entry| {
+            std::fs::read_link(entry.path().join("cwd"))
+                .is_ok_and(|cwd| cwd.starts_with(&sandboxes))
+        });
+    assert_eq!(inside.count(), 0, "a process still has its sandbox");
+}

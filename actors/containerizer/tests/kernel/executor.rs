@@ -1,0 +1,267 @@
+//! The role `executor` in a container, speaking HTTP to an agent that this test plays.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tepui_protocol::tepui::containerizer::Launch;
+
+use crate::Test;
+use crate::host::{Host, Place, environment, fifo, shell};
+
+pub(crate) const TESTS: &[Test] = &[
+    ("a_task_runs_and_the_executor_ends_when_told", runs),
+    (
+        "a_task_that_ignores_sigterm_is_killed_after_its_grace",
+        killed,
+    ),
+    ("a_task_out_of_memory_says_so", out_of_memory),
+    ("an_executor_with_checkpoint_comes_back", comes_back),
+];
+
+const WAIT: Duration = Duration::from_secs(30);
+
+/// One call of the executor, and where to answer it.
+struct Received {
+    call: Value,
+    stream: TcpStream,
+}
+
+/// An agent's executor API.
+struct FakeAgent {
+    address: String,
+    received: Receiver<Received>,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test plays a server that is not Tepui's"
+)]
+fn listen() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+impl FakeAgent {
+    fn start() -> FakeAgent {
+        let listener = listen();
+        let address = listener.local_addr().unwrap().to_string();
+        let (sender, received) = channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (stream, sender) = (stream.unwrap(), sender.clone());
+                std::thread::spawn(move || {
+                    let mut reader = BufReader::new(stream.try_clone().unwrap());
+                    while let Some(call) = read_call(&mut reader) {
+                        let subscribes = call["type"] == "SUBSCRIBE";
+                        let mut answer = stream.try_clone().unwrap();
+                        let text = if subscribes {
+                            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
+                             Transfer-Encoding: chunked\r\n\r\n"
+                        } else {
+                            "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
+                        };
+                        answer.write_all(text.as_bytes()).unwrap();
+                        let _ = sender.send(Received {
+                            call,
+                            stream: answer,
+                        });
+                    }
+                });
+            }
+        });
+        FakeAgent { address, received }
+    }
+
+    fn next(&self) -> Received {
+        self.received.recv_timeout(WAIT).expect("a call")
+    }
+
+    /// Waits for SUBSCRIBE, answers it, and gives the call and the stream of events.
+    fn subscribed(&self) -> (Value, Events) {
+        let Received { call, stream } = self.next();
+        assert_eq!(call["type"], "SUBSCRIBE");
+        assert_eq!(call["framework_id"]["value"], "f");
+        assert_eq!(call["executor_id"]["value"], "e");
+        let mut events = Events(stream);
+        let named = |name: &str| json!({"name": name, "user": "root"});
+        events.send(&json!({"type": "SUBSCRIBED", "subscribed": {
+            "executor_info": {"executor_id": {"value": "e"}},
+            "framework_info": named("f"),
+            "agent_info": {"hostname": "h"},
+        }}));
+        (call, events)
+    }
+
+    /// Waits for an update and gives its status.
+    fn update(&self, state: &str) -> Value {
+        let call = self.next().call;
+        assert_eq!(call["type"], "UPDATE");
+        let status = call["update"]["status"].clone();
+        assert_eq!(status["state"], state, "{status}");
+        assert_eq!(status["source"], "SOURCE_EXECUTOR");
+        status
+    }
+}
+
+fn read_call(reader: &mut impl BufRead) -> Option<Value> {
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        if let Some(path) = line.strip_prefix("POST ") {
+            assert_eq!(path.trim_end(), "/slave(1)/api/v1/executor HTTP/1.1");
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line == "\r\n" {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(serde_json::from_slice(&body).unwrap())
+}
+
+struct Events(TcpStream);
+
+impl Events {
+    /// One record, in two chunks: their borders mean nothing.
+    fn send(&mut self, event: &Value) {
+        let text = event.to_string();
+        let record = format!("{}\n{text}", text.len());
+        let (first, second) = record.split_at(record.len() / 2);
+        for chunk in [first, second] {
+            write!(self.0, "{:x}\r\n{chunk}\r\n", chunk.len()).unwrap();
+        }
+    }
+
+    fn launch(&mut self, script: &str) {
+        self.send(&json!({"type": "LAUNCH", "launch": {"task": {
+            "name": "t", "task_id": {"value": "t"}, "agent_id": {"value": "a"},
+            "command": {"value": script, "environment": {"variables": [
+                {"name": "OWN", "value": "task"},
+            ]}},
+        }}}));
+    }
+
+    fn acknowledge(&mut self, status: &Value) {
+        let acknowledged = json!({"task_id": {"value": "t"}, "uuid": status["uuid"]});
+        self.send(&json!({"type": "ACKNOWLEDGED", "acknowledged": acknowledged}));
+    }
+}
+
+fn executor(place: &Place, agent: &FakeAgent, checkpoint: &str) -> Launch {
+    let mut launch = shell(place, "c", "");
+    launch.builtin_executor = Some(true);
+    launch.command.shell = Some(false);
+    launch.command.environment = Some(environment(&[
+        ("MESOS_FRAMEWORK_ID", "f"),
+        ("MESOS_EXECUTOR_ID", "e"),
+        ("MESOS_SLAVE_PID", &format!("slave(1)@{}", agent.address)),
+        ("MESOS_AGENT_ENDPOINT", &agent.address),
+        ("MESOS_CHECKPOINT", checkpoint),
+        ("MESOS_RECOVERY_TIMEOUT", "15mins"),
+        ("MESOS_SUBSCRIPTION_BACKOFF_MAX", "10ms"),
+        ("OWN", "executor"),
+    ]));
+    launch
+}
+
+fn runs() {
+    let (place, agent) = (Place::new(), FakeAgent::start());
+    let host = Host::start(&place);
+    host.launch_well(executor(&place, &agent, "0"));
+    let (_, mut events) = agent.subscribed();
+    events.launch("echo $OWN $MESOS_EXECUTOR_ID; echo oops >&2; exit 3");
+    let starting = agent.update("TASK_STARTING");
+    agent.update("TASK_RUNNING");
+    let failed = agent.update("TASK_FAILED");
+    assert_eq!(failed["message"], "Command exited with status 3");
+    assert_ne!(starting["uuid"], failed["uuid"]);
+    events.acknowledge(&failed);
+    assert_eq!(host.status(), 0, "the executor itself ended well");
+    let sandbox = place.sandbox("c");
+    assert_eq!(
+        std::fs::read_to_string(sandbox.join("stdout")).unwrap(),
+        "task e\n"
+    );
+    assert_eq!(
+        std::fs::read_to_string(sandbox.join("stderr")).unwrap(),
+        "oops\n"
+    );
+    host.stop();
+}
+
+fn killed() {
+    let (place, agent) = (Place::new(), FakeAgent::start());
+    let host = Host::start(&place);
+    let ready = fifo(&place.sandbox("c"));
+    host.launch_well(executor(&place, &agent, "0"));
+    let (_, mut events) = agent.subscribed();
+    // It notices SIGTERM, but does not die of it.
+    events.launch("trap 'echo term' TERM; echo > ready; while :; do sleep 0.05; done");
+    agent.update("TASK_STARTING");
+    agent.update("TASK_RUNNING");
+    std::fs::read(ready).unwrap();
+    let grace = json!({"grace_period": {"nanoseconds": 1_000_000_000}});
+    let kill = json!({"task_id": {"value": "t"}, "kill_policy": grace});
+    events.send(&json!({"type": "KILL", "kill": kill}));
+    let killed = agent.update("TASK_KILLED");
+    assert_eq!(killed["message"], "Command terminated with signal Killed");
+    events.acknowledge(&killed);
+    assert_eq!(host.status(), 0);
+    let stdout = std::fs::read_to_string(place.sandbox("c").join("stdout")).unwrap();
+    assert_eq!(stdout, "term\n");
+    host.stop();
+}
+
+fn out_of_memory() {
+    let (place, agent) = (Place::new(), FakeAgent::start());
+    let host = Host::start(&place);
+    host.launch_well(executor(&place, &agent, "0"));
+    let (_, mut events) = agent.subscribed();
+    events.launch("exec tail -n 1 /dev/zero");
+    agent.update("TASK_STARTING");
+    agent.update("TASK_RUNNING");
+    // Who is first to tell does not matter: both say the same.
+    let terminated = host.terminated();
+    let reason = "REASON_CONTAINER_LIMITATION_MEMORY";
+    if let Ok(Received { call, .. }) = agent.received.try_recv() {
+        assert_eq!(call["update"]["status"]["reason"], reason);
+    }
+    assert_eq!(terminated.reason().as_str_name(), reason);
+    host.stop();
+}
+
+fn comes_back() {
+    let (place, agent) = (Place::new(), FakeAgent::start());
+    let host = Host::start(&place);
+    let ready = fifo(&place.sandbox("c"));
+    host.launch_well(executor(&place, &agent, "1"));
+    let (_, mut events) = agent.subscribed();
+    events.launch("echo > ready; read line < ready");
+    let starting = agent.update("TASK_STARTING");
+    let running = agent.update("TASK_RUNNING");
+    std::fs::read(&ready).unwrap();
+    events.acknowledge(&starting);
+    events.0.shutdown(std::net::Shutdown::Both).unwrap();
+    let (call, mut events) = agent.subscribed();
+    let updates = call["subscribe"]["unacknowledged_updates"]
+        .as_array()
+        .unwrap()
+        .clone();
+    assert_eq!(updates.len(), 1, "{call}");
+    assert_eq!(updates[0]["status"]["uuid"], running["uuid"]);
+    assert_eq!(call["subscribe"].get("unacknowledged_tasks"), None);
+    std::fs::write(&ready, "go\n").unwrap();
+    let finished = agent.update("TASK_FINISHED");
+    events.acknowledge(&running);
+    events.acknowledge(&finished);
+    assert_eq!(host.status(), 0);
+    host.stop();
+}

@@ -1,0 +1,36 @@
+//! What a framework author uses: a scheduler is a type that implements [`Scheduler`], an executor
+//! one that implements [`Executor`]; [`spawn`] and [`spawn_executor`] make actors of them.
+//!
+//! ```
+//! use tepui_framework::{Driver, Scheduler, Task};
+//! use tepui_protocol::mesos::v1::{Offer, TaskStatus};
+//!
+//! struct Hello;
+//!
+//! impl Scheduler for Hello {
+//!     fn offers(&mut self, driver: &mut Driver<'_>, offers: Vec<Offer>) {
+//!         for offer in &offers {
+//!             let task = Task::command("hello", "echo hello").cpus(0.1).mem(32.0);
+//!             driver.launch(offer, [task.on(offer)]);
+//!         }
+//!     }
+//!
+//!     fn update(&mut self, driver: &mut Driver<'_>, status: TaskStatus) {
+//!         println!("{} is {}", status.task_id.value, status.state().as_str_name());
+//!     }
+//! }
+//! ```
+//!
+//! Updates are acknowledged once `update` returned, unless [`Options::acknowledge`] is off. The
+//! actor subscribes again, with its framework id, whenever it lost the master.
+
+mod driver;
+mod executor;
+mod scheduler;
+mod subscription;
+mod task;
+
+pub use self::driver::Driver;
+pub use self::executor::{Executor, ExecutorDriver, spawn_executor};
+pub use self::scheduler::{Framework, Options, Scheduler, spawn, spawn_with};
+pub use self::task::{Task, scalar};

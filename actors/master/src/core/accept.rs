@@ -1,0 +1,328 @@
+//! ACCEPT: offers are taken, operations applied to them in order, the rest is declined.
+//!
+//! The call fails as a whole when any of its offers is not valid: its tasks are TASK_DROPPED (or
+//! TASK_LOST), and those offers in it that were valid go back without a filter.
+//! LAUNCH is done; every other operation is dropped by name: with an id as OPERATION_ERROR, and
+//! the tasks of a LAUNCH_GROUP as TASK_ERROR.
+//! An offer is outstanding only while its agent is connected, so that what is accepted can be
+//! sent to the agent at once.
+
+use std::collections::BTreeSet;
+
+use tepui_protocol::mesos::internal::{ResourceVersionUuid, RunTask};
+use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
+use tepui_protocol::mesos::v1::offer::Operation;
+use tepui_protocol::mesos::v1::offer::operation::Type as OperationType;
+use tepui_protocol::mesos::v1::scheduler::call::Accept;
+use tepui_protocol::mesos::v1::scheduler::{Event, event};
+use tepui_protocol::mesos::v1::task_status::Reason;
+use tepui_protocol::mesos::v1::{
+    Filters, HealthCheck, OfferId, OperationId, OperationState, OperationStatus, TaskInfo,
+    TaskState, Uuid, health_check,
+};
+use tepui_protocol::resources::Resources;
+
+use super::frameworks::framework_id;
+use super::status::Refused;
+use super::tasks::task_of;
+use super::{MasterCore, ToAgent, amounts, supported_operation, validation};
+
+/// What an ACCEPT works with: the offers of one agent in one role, taken together.
+struct Taken {
+    agent_id: String,
+    role: String,
+    resources: Resources,
+}
+
+impl MasterCore {
+    pub(super) fn accept(&mut self, id: &str, accept: Accept) {
+        for operation in &accept.operations {
+            match operation.r#type() {
+                OperationType::Launch if tasks_of(operation).is_empty() => {
+                    self.count("master/messages_decline_offers");
+                }
+                OperationType::Launch => self.count("master/messages_launch_tasks"),
+                _ => {}
+            }
+        }
+        let valid = self.valid_offers(id, &accept.offer_ids);
+        let taken = self.take_offers(id, &accept.offer_ids, valid.is_ok());
+        match (valid, taken) {
+            (Err(problem), _) => self.fail_operations(id, &accept.operations, &problem),
+            (Ok(()), Some(taken)) => self.apply(id, taken, accept.operations, accept.filters),
+            (Ok(()), None) => {}
+        }
+    }
+
+    /// Mesos' `validation::offer::validate`, in its order and words.
+    fn valid_offers(&self, id: &str, offer_ids: &[OfferId]) -> Result<(), String> {
+        if offer_ids.is_empty() {
+            return Err("No offers specified".to_owned());
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = offer_ids
+            .iter()
+            .find(|offer_id| !seen.insert(&offer_id.value))
+        {
+            return Err(format!("Duplicate offer {} in offer list", twice.value));
+        }
+        let mut first: Option<&crate::snapshot::Offer> = None;
+        for offer_id in offer_ids {
+            let offer_id = &offer_id.value;
+            let Some(offer) = self.state.offers.get(offer_id) else {
+                return Err(format!("Offer {offer_id} is no longer valid"));
+            };
+            if offer.framework_id != id {
+                return Err(format!(
+                    "Offer {offer_id} has invalid framework {} while framework {id} is expected",
+                    offer.framework_id
+                ));
+            }
+            let Some(first) = first else {
+                first = Some(offer);
+                continue;
+            };
+            if first.role != offer.role {
+                return Err(format!(
+                    "Aggregated offers must be allocated to the same role. Offer {offer_id} uses \
+                     role {} but another is using role {}",
+                    offer.role, first.role
+                ));
+            }
+            if first.agent_id != offer.agent_id {
+                return Err(format!(
+                    "Aggregated offers must belong to one single agent. Offer {offer_id} uses \
+                     agent {} and agent {}",
+                    offer.agent_id, first.agent_id
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the framework's offers from the books. If the call cannot go on, what they held
+    /// goes back to the allocator without a filter.
+    fn take_offers(&mut self, id: &str, offer_ids: &[OfferId], go_on: bool) -> Option<Taken> {
+        let mut taken: Option<Taken> = None;
+        for offer_id in offer_ids {
+            let own = |offer: &&std::sync::Arc<crate::snapshot::Offer>| offer.framework_id == id;
+            if self.state.offers.get(&offer_id.value).filter(own).is_none() {
+                continue;
+            }
+            let Some(offer) = self.remove_offer(&offer_id.value) else {
+                continue;
+            };
+            if !go_on {
+                self.recover_offer(&offer, None);
+                continue;
+            }
+            self.info(format!("framework {id} accepts offer {}", offer.id));
+            self.count_offer(id, "accepted");
+            let taken = taken.get_or_insert_with(|| Taken {
+                agent_id: offer.agent_id.clone(),
+                role: offer.role.clone(),
+                resources: Resources::default(),
+            });
+            taken.resources += &offer.resources;
+        }
+        taken
+    }
+
+    fn fail_operations(&mut self, id: &str, operations: &[Operation], problem: &str) {
+        self.warn(format!("framework {id} accepts invalid offers: {problem}"));
+        let aware = self
+            .state
+            .framework(id)
+            .is_some_and(|f| f.can(Capability::PartitionAware));
+        let state = if aware {
+            TaskState::TaskDropped
+        } else {
+            TaskState::TaskLost
+        };
+        for operation in operations {
+            match operation.r#type() {
+                OperationType::Launch | OperationType::LaunchGroup => {
+                    let refused = Refused {
+                        state,
+                        reason: Reason::InvalidOffers,
+                        message: format!("Task launched with invalid offers: {problem}"),
+                    };
+                    self.refuse_tasks(id, tasks_of(operation), &refused);
+                }
+                _ => self.drop_operation(id, operation, problem),
+            }
+        }
+    }
+
+    fn apply(
+        &mut self,
+        id: &str,
+        taken: Taken,
+        operations: Vec<Operation>,
+        filters: Option<Filters>,
+    ) {
+        let Taken {
+            agent_id,
+            role,
+            mut resources,
+        } = taken;
+        for operation in operations {
+            let kind = operation.r#type();
+            self.count_operation(id, kind);
+            if operation.id.is_some() && is_launch(kind) {
+                let problem = format!("Operation.id: not allowed for {}", kind.as_str_name());
+                self.refuse_launch(id, &operation, &problem);
+            } else if supported_operation(kind) {
+                for task in operation.launch.unwrap_or_default().task_infos {
+                    self.launch(id, &agent_id, &role, &mut resources, task);
+                }
+            } else {
+                let problem = format!("operation {} is not supported", kind.as_str_name());
+                if is_launch(kind) {
+                    self.refuse_launch(id, &operation, &problem);
+                } else {
+                    self.drop_operation(id, &operation, &problem);
+                }
+            }
+        }
+        // What the operations left over counts as declined.
+        self.recover(id, &agent_id, &resources, Some(filters.unwrap_or_default()));
+    }
+
+    /// Validates one task against what is left of the offers, and sends it to the agent.
+    fn launch(
+        &mut self,
+        id: &str,
+        agent_id: &str,
+        role: &str,
+        left: &mut Resources,
+        mut task: TaskInfo,
+    ) {
+        amounts::adjust(&mut task.resources, role);
+        infer_health_check_type(task.health_check.as_mut());
+        let Some(framework) = self.state.framework(id) else {
+            return;
+        };
+        let Some(agent) = self.state.agent(agent_id) else {
+            return;
+        };
+        let launch = validation::Launch {
+            framework,
+            agent,
+            left,
+        };
+        match validation::task(&task, &launch) {
+            Err(problem) => {
+                let refused = Refused {
+                    state: TaskState::TaskError,
+                    reason: Reason::TaskInvalid,
+                    message: problem,
+                };
+                self.refuse_tasks(id, std::slice::from_ref(&task), &refused);
+            }
+            Ok(used) => {
+                *left -= &used;
+                let message = RunTask {
+                    framework_id: None,
+                    framework: (*framework.info).clone(),
+                    task: task.clone(),
+                    resource_version_uuids: resource_versions(agent.resource_version.as_deref()),
+                    pid: None,
+                    launch_executor: Some(true),
+                };
+                self.info(format!(
+                    "task {} of framework {id} launched on agent {agent_id} with {used}",
+                    task.task_id.value
+                ));
+                self.add_task(task_of(&task, &framework_id(id)));
+                self.tell_agent(agent_id, ToAgent::Run(message));
+            }
+        }
+    }
+
+    fn refuse_launch(&mut self, id: &str, operation: &Operation, problem: &str) {
+        let group = operation.r#type() == OperationType::LaunchGroup;
+        let refused = Refused {
+            state: TaskState::TaskError,
+            reason: if group {
+                Reason::TaskGroupInvalid
+            } else {
+                Reason::TaskInvalid
+            },
+            message: problem.to_owned(),
+        };
+        self.warn(format!("refusing operation of framework {id}: {problem}"));
+        self.refuse_tasks(id, tasks_of(operation), &refused);
+    }
+
+    /// Mesos' `drop`: an operation with an id is answered, one without is only logged.
+    fn drop_operation(&mut self, id: &str, operation: &Operation, problem: &str) {
+        let kind = operation.r#type();
+        self.warn(format!(
+            "dropping {} operation of framework {id}: {problem}",
+            kind.as_str_name()
+        ));
+        let Some(operation_id) = operation.id.clone() else {
+            return;
+        };
+        self.event(id, operation_error(operation_id, problem));
+    }
+}
+
+fn operation_error(operation_id: OperationId, problem: &str) -> Event {
+    let status = OperationStatus {
+        operation_id: Some(operation_id),
+        state: OperationState::OperationError as i32,
+        message: Some(problem.to_owned()),
+        ..OperationStatus::default()
+    };
+    Event {
+        r#type: Some(event::Type::UpdateOperationStatus as i32),
+        update_operation_status: Some(event::UpdateOperationStatus { status }),
+        ..Event::default()
+    }
+}
+
+fn is_launch(kind: OperationType) -> bool {
+    matches!(kind, OperationType::Launch | OperationType::LaunchGroup)
+}
+
+fn tasks_of(operation: &Operation) -> &[TaskInfo] {
+    match operation.r#type() {
+        OperationType::Launch => operation.launch.as_ref().map_or(&[], |l| &l.task_infos),
+        OperationType::LaunchGroup => operation
+            .launch_group
+            .as_ref()
+            .map_or(&[], |l| &l.task_group.tasks),
+        _ => &[],
+    }
+}
+
+/// The version that the master saw the agent's own resources in.
+fn resource_versions(version: Option<&[u8]>) -> Vec<ResourceVersionUuid> {
+    version
+        .map(|version| ResourceVersionUuid {
+            resource_provider_id: None,
+            uuid: Uuid {
+                value: version.to_vec().into(),
+            },
+        })
+        .into_iter()
+        .collect()
+}
+
+/// Mesos infers the type of a health check that names none: COMMAND with `command`, HTTP with
+/// `http`.
+fn infer_health_check_type(check: Option<&mut HealthCheck>) {
+    if let Some(check) = check
+        && check.r#type.is_none()
+    {
+        check.r#type = if check.command.is_some() && check.http.is_none() {
+            Some(health_check::Type::Command as i32)
+        } else if check.command.is_none() && check.http.is_some() {
+            Some(health_check::Type::Http as i32)
+        } else {
+            None
+        };
+    }
+}

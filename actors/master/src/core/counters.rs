@@ -1,0 +1,112 @@
+//! The keys of what the core counts; those with a framework, a state or a reason in them are made
+//! here. Not here: gauges that are read from a snapshot (`metrics`).
+
+use std::time::Duration;
+
+use tepui_protocol::mesos::v1::offer::operation::Type as OperationType;
+use tepui_protocol::mesos::v1::scheduler::call::Type as CallType;
+use tepui_protocol::mesos::v1::scheduler::{Event, event};
+use tepui_protocol::mesos::v1::{TaskState, TaskStatus};
+
+use super::{Effect, MasterCore, Timer};
+use crate::snapshot::Framework;
+
+impl MasterCore {
+    pub(super) fn arm(&mut self, timer: Timer, after: Duration) {
+        self.effects.push(Effect::Arm(timer, after));
+    }
+
+    /// The start of a framework's own keys, if they are published.
+    fn own_keys(&self, id: &str) -> Option<String> {
+        if !self.options.publish_per_framework_metrics {
+            return None;
+        }
+        let framework = self.state.framework(id);
+        let completed = || self.state.completed_frameworks.get(id).map(AsRef::as_ref);
+        framework.or_else(completed).map(prefix)
+    }
+
+    /// Counts `name` and `name/part` of a framework.
+    fn count_own(&mut self, id: &str, name: &str, part: &str) {
+        let Some(prefix) = self.own_keys(id) else {
+            return;
+        };
+        self.count_made(format!("{prefix}{name}"));
+        self.count_made(format!("{prefix}{name}/{}", part.to_ascii_lowercase()));
+    }
+
+    pub(super) fn count_call(&mut self, id: &str, kind: CallType) {
+        self.count_own(id, "calls", kind.as_str_name());
+    }
+
+    pub(super) fn count_event(&mut self, id: &str, event: &Event) {
+        let kind: event::Type = event.r#type();
+        self.count_own(id, "events", kind.as_str_name());
+    }
+
+    pub(super) fn count_operation(&mut self, id: &str, kind: OperationType) {
+        self.count_own(id, "operations", kind.as_str_name());
+    }
+
+    pub(super) fn count_offer(&mut self, id: &str, what: &str) {
+        if let Some(prefix) = self.own_keys(id) {
+            self.count_made(format!("{prefix}offers/{what}"));
+        }
+    }
+
+    pub(super) fn gauge_subscribed(&mut self, id: &str) {
+        let subscribed = self.state.framework(id).is_some_and(Framework::connected);
+        if let Some(prefix) = self.own_keys(id) {
+            let value = if subscribed { 1.0 } else { 0.0 };
+            self.effects
+                .push(Effect::Gauge(format!("{prefix}subscribed"), value));
+        }
+    }
+
+    pub(super) fn forget_metrics(&mut self, framework: &Framework) {
+        self.effects.push(Effect::Forget(prefix(framework)));
+    }
+
+    /// A task ended, or was refused: by state, and by state, source and reason.
+    pub(super) fn count_ended(&mut self, id: &str, state: TaskState, status: &TaskStatus) {
+        let key = match state {
+            TaskState::TaskFinished => "master/tasks_finished",
+            TaskState::TaskFailed => "master/tasks_failed",
+            TaskState::TaskKilled => "master/tasks_killed",
+            TaskState::TaskLost => "master/tasks_lost",
+            TaskState::TaskError => "master/tasks_error",
+            TaskState::TaskDropped => "master/tasks_dropped",
+            TaskState::TaskGone => "master/tasks_gone",
+            TaskState::TaskGoneByOperator => "master/tasks_gone_by_operator",
+            _ => return,
+        };
+        self.count(key);
+        let name = state.as_str_name().to_ascii_lowercase();
+        if status.source.is_some() && status.reason.is_some() {
+            let source = old_name(status.source().as_str_name());
+            let reason = old_name(status.reason().as_str_name());
+            self.count_made(format!("master/{name}/{source}/{reason}"));
+        }
+        if let Some(prefix) = self.own_keys(id) {
+            self.count_made(format!("{prefix}tasks/terminal/{name}"));
+        }
+    }
+}
+
+/// Metric keys are older than the word agent: `source_slave`, `reason_slave_removed`.
+fn old_name(name: &str) -> String {
+    name.to_ascii_lowercase().replace("agent", "slave")
+}
+
+/// `master/frameworks/<name, percent encoded>/<id>/`.
+fn prefix(framework: &Framework) -> String {
+    let mut name = String::with_capacity(framework.info.name.len());
+    for byte in framework.info.name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            name.push(char::from(byte));
+        } else {
+            name.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    format!("master/frameworks/{name}/{}/", framework.id)
+}

@@ -1,0 +1,270 @@
+//! Allocations become offers; offers are declined, rescinded, or run out.
+//!
+//! An offer is one agent's resources for one framework in one role. While it is outstanding it is
+//! in three places: the offers by id, its framework's and its agent's, both of which are active.
+//! Not here: what is done with accepted offers (`accept`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
+use tepui_protocol::mesos::v1::resource::AllocationInfo;
+use tepui_protocol::mesos::v1::scheduler::call::Decline;
+use tepui_protocol::mesos::v1::scheduler::{Event, event};
+use tepui_protocol::mesos::v1::{self, Address, Filters, OfferId, Url};
+use tepui_protocol::resources::Resources;
+use tepui_protocol::tepui::allocator::Allocation;
+
+use super::frameworks::framework_id;
+use super::{Effect, MasterCore, Timer, agents, amounts};
+use crate::snapshot::{Agent, Framework, Offer};
+
+impl MasterCore {
+    /// Turns what the allocator granted into offers: one for each framework, role and agent, and
+    /// one event for each framework.
+    pub(super) fn allocated(&mut self, allocations: Vec<Allocation>) {
+        let mut events: BTreeMap<String, Vec<v1::Offer>> = BTreeMap::new();
+        for allocation in merged(allocations) {
+            if let Some(offer) = self.offer(&allocation) {
+                events
+                    .entry(allocation.framework_id.value)
+                    .or_default()
+                    .push(offer);
+            }
+        }
+        for (id, offers) in events {
+            let event = Event {
+                r#type: Some(event::Type::Offers as i32),
+                offers: Some(event::Offers { offers }),
+                ..Event::default()
+            };
+            self.event(&id, event);
+        }
+    }
+
+    /// Makes one offer; what cannot be offered any more goes back to the allocator.
+    fn offer(&mut self, allocation: &Allocation) -> Option<v1::Offer> {
+        let to = &allocation.framework_id.value;
+        let of = &allocation.agent_id.value;
+        let resources = amounts::trusted(&allocation.resources);
+        let agent = self.state.agent(of)?;
+        if allocation
+            .incarnation
+            .is_some_and(|life| life != agent.incarnation)
+        {
+            // Granted before the agent was removed, which freed it: there is nothing to return.
+            return None;
+        }
+        let willing = self
+            .state
+            .framework(to)
+            .is_some_and(|framework| framework.active);
+        let able = agent.active && self.fits(agent, &resources);
+        if !willing || !able || resources.is_empty() {
+            self.recover(to, of, &resources, None);
+            return None;
+        }
+        let id = format!("{}-O{}", self.state.master_info.id, self.book.next_offer);
+        self.book.next_offer += 1;
+        let offer = Offer {
+            id: id.clone(),
+            framework_id: to.clone(),
+            agent_id: of.clone(),
+            role: allocation.role.clone(),
+            resources,
+            made_at: self.now,
+        };
+        if let Some(framework) = self.framework_mut(to) {
+            framework.offers.insert_mut(id.clone());
+        }
+        if let Some(agent) = self.agent_mut(of) {
+            agent.offers.insert_mut(id.clone());
+        }
+        self.info(format!(
+            "offer {id} of agent {of} to framework {to}: {}",
+            offer.resources
+        ));
+        let event = as_sent(&offer, self.state.framework(to)?, self.state.agent(of)?);
+        self.state.offers.insert_mut(id.clone(), Arc::new(offer));
+        self.count_offer(to, "sent");
+        if let Some(timeout) = self.options.offer_timeout {
+            self.arm(Timer::Offer(id), timeout);
+        }
+        Some(event)
+    }
+
+    /// Whether an agent has `more` beside all that is offered and used of it.
+    fn fits(&self, agent: &Agent, more: &Resources) -> bool {
+        let mut taken = more.clone();
+        for offer in agent
+            .offers
+            .iter()
+            .filter_map(|id| self.state.offers.get(id))
+        {
+            taken += &offer.resources;
+        }
+        for used in agent.used.values() {
+            taken += &**used;
+        }
+        agent.total.contains(&taken.unallocate())
+    }
+
+    pub(super) fn decline(&mut self, id: &str, decline: Decline) {
+        let filters = decline.filters.unwrap_or_default();
+        for offer_id in decline.offer_ids {
+            let offer_id = offer_id.value;
+            match self.state.offers.get(&offer_id).cloned() {
+                Some(offer) if offer.framework_id == id => {
+                    self.info(format!("framework {id} declines offer {offer_id}"));
+                    self.remove_offer(&offer_id);
+                    self.count_offer(id, "declined");
+                    self.recover_offer(&offer, Some(filters));
+                }
+                Some(_) => self.warn(format!(
+                    "ignoring decline of offer {offer_id}: it is not framework {id}'s"
+                )),
+                None => self.warn(format!(
+                    "ignoring decline of offer {offer_id} by framework {id}: \
+                     it is no longer valid"
+                )),
+            }
+        }
+    }
+
+    pub(super) fn offer_timed_out(&mut self, offer_id: &str) {
+        self.take_back_offer(offer_id, true);
+    }
+
+    /// Ends an offer: its resources return without a filter, and the framework hears of it if
+    /// `rescind` says so.
+    pub(super) fn take_back_offer(&mut self, offer_id: &str, rescind: bool) {
+        let Some(offer) = self.remove_offer(offer_id) else {
+            return;
+        };
+        if rescind {
+            self.info(format!(
+                "offer {offer_id} to framework {} rescinded",
+                offer.framework_id
+            ));
+            self.count_offer(&offer.framework_id, "rescinded");
+            let event = Event {
+                r#type: Some(event::Type::Rescind as i32),
+                rescind: Some(event::Rescind {
+                    offer_id: OfferId {
+                        value: offer.id.clone(),
+                    },
+                }),
+                ..Event::default()
+            };
+            self.event(&offer.framework_id, event);
+        }
+        self.recover_offer(&offer, None);
+    }
+
+    pub(super) fn take_back_offers_of_framework(&mut self, id: &str, rescind: bool) {
+        let Some(framework) = self.state.framework(id) else {
+            return;
+        };
+        for offer_id in framework.offers.iter().cloned().collect::<Vec<_>>() {
+            self.take_back_offer(&offer_id, rescind);
+        }
+    }
+
+    pub(super) fn take_back_offers_of_agent(&mut self, id: &str) {
+        let Some(agent) = self.state.agent(id) else {
+            return;
+        };
+        for offer_id in agent.offers.iter().cloned().collect::<Vec<_>>() {
+            self.take_back_offer(&offer_id, true);
+        }
+    }
+
+    /// Takes an offer from the books. Its resources are the caller's to account for.
+    pub(super) fn remove_offer(&mut self, offer_id: &str) -> Option<Arc<Offer>> {
+        let offer = self.state.offers.get(offer_id).cloned()?;
+        self.state.offers.remove_mut(offer_id);
+        if let Some(framework) = self.framework_mut(&offer.framework_id) {
+            framework.offers.remove_mut(offer_id);
+        }
+        if let Some(agent) = self.agent_mut(&offer.agent_id) {
+            agent.offers.remove_mut(offer_id);
+        }
+        if self.options.offer_timeout.is_some() {
+            self.effects
+                .push(Effect::Cancel(Timer::Offer(offer_id.to_owned())));
+        }
+        Some(offer)
+    }
+
+    pub(super) fn recover_offer(&mut self, offer: &Offer, filters: Option<Filters>) {
+        self.recover(
+            &offer.framework_id,
+            &offer.agent_id,
+            &offer.resources,
+            filters,
+        );
+    }
+}
+
+/// Joins grants of one framework, role and agent, in the order of their first.
+fn merged(allocations: Vec<Allocation>) -> Vec<Allocation> {
+    let mut merged: Vec<Allocation> = Vec::new();
+    let mut place: BTreeMap<(String, String, String), usize> = BTreeMap::new();
+    for allocation in allocations {
+        let key = (
+            allocation.framework_id.value.clone(),
+            allocation.role.clone(),
+            allocation.agent_id.value.clone(),
+        );
+        match place.get(&key).and_then(|at| merged.get_mut(*at)) {
+            Some(first) => first.resources.extend(allocation.resources),
+            None => {
+                place.insert(key, merged.len());
+                merged.push(allocation);
+            }
+        }
+    }
+    merged
+}
+
+/// The offer in the form that its framework understands: without allocation info unless it is
+/// MULTI_ROLE, with `role` and `reservation` unless it knows RESERVATION_REFINEMENT.
+fn as_sent(offer: &Offer, framework: &Framework, agent: &Agent) -> v1::Offer {
+    let multi_role = framework.can(Capability::MultiRole);
+    let allocation_info = AllocationInfo {
+        role: Some(offer.role.clone()),
+    };
+    let address = agent.pid.address();
+    let mut executor_ids: Vec<_> = agent
+        .executors
+        .iter()
+        .filter(|(framework_id, _)| *framework_id == framework.id)
+        .map(|(_, id)| v1::ExecutorId { value: id.clone() })
+        .collect();
+    executor_ids.sort_by(|a, b| a.value.cmp(&b.value));
+    v1::Offer {
+        id: OfferId {
+            value: offer.id.clone(),
+        },
+        framework_id: framework_id(&framework.id),
+        agent_id: agents::agent_id(&agent.id),
+        hostname: agent.info.hostname.clone(),
+        url: Some(Url {
+            scheme: "http".to_owned(),
+            address: Address {
+                hostname: Some(agent.info.hostname.clone()),
+                ip: Some(address.ip.to_string()),
+                port: i32::from(address.port),
+            },
+            path: Some(format!("/{}", agent.pid.id())),
+            query: Vec::new(),
+            fragment: None,
+        }),
+        domain: agent.info.domain.clone(),
+        resources: amounts::for_framework(&offer.resources, framework),
+        attributes: agent.info.attributes.clone(),
+        executor_ids,
+        unavailability: None,
+        allocation_info: multi_role.then_some(allocation_info),
+    }
+}

@@ -1,0 +1,257 @@
+//! SUBSCRIBE: a framework comes, tries again, comes back or fails over.
+//!
+//! Every subscriber is a PID. Who was connected before is told "Framework failed over" and
+//! replaced; Mesos' `force`, stream ids and heartbeats are between an adapter and its client.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tepui_protocol::mesos::internal::UpdateFramework;
+use tepui_protocol::mesos::v1::FrameworkInfo;
+use tepui_protocol::mesos::v1::scheduler::call::Subscribe;
+use tepui_protocol::mesos::v1::scheduler::{Event, event};
+use tepui_protocol::tepui::allocator as to_allocator;
+use tepui_runtime::Pid;
+
+use super::frameworks::framework_id;
+use super::{Effect, MasterCore, Timer, ToAgent, ToAllocator, validation};
+use crate::snapshot::{Connection, framework_roles};
+
+/// Mesos' `DEFAULT_HEARTBEAT_INTERVAL`. The adapter of a stream sends the heartbeats.
+const HEARTBEAT_INTERVAL_SECONDS: f64 = 15.0;
+
+/// What an ERROR event says.
+pub(super) fn error(message: &str) -> Event {
+    Event {
+        r#type: Some(event::Type::Error as i32),
+        error: Some(event::Error {
+            message: message.to_owned(),
+        }),
+        ..Event::default()
+    }
+}
+
+impl MasterCore {
+    pub(super) fn subscribe(&mut self, from: &Pid, subscribe: Subscribe) {
+        let mut info = subscribe.framework_info;
+        let id = info
+            .id
+            .take()
+            .map(|id| id.value)
+            .filter(|id| !id.is_empty());
+        let suppressed = subscribe.suppressed_roles;
+        let constraints = subscribe.offer_constraints.as_ref();
+        let valid = validation::framework(
+            id.as_deref(),
+            &info,
+            &suppressed,
+            constraints,
+            &self.options,
+        );
+        if let Err(problem) = valid {
+            return self.refuse(from, &info, &problem);
+        }
+        let suppressed: BTreeSet<String> = suppressed.into_iter().collect();
+        match id {
+            None => self.subscribe_first(from, info, suppressed),
+            Some(id) => self.subscribe_with_id(from, &id, info, suppressed),
+        }
+    }
+
+    fn refuse(&mut self, from: &Pid, info: &FrameworkInfo, problem: &str) {
+        self.warn(format!(
+            "refusing subscription of framework '{}' at {from}: {problem}",
+            info.name
+        ));
+        self.effects
+            .push(Effect::Event(from.clone(), Box::new(error(problem))));
+    }
+
+    fn subscribe_first(
+        &mut self,
+        from: &Pid,
+        mut info: FrameworkInfo,
+        suppressed: BTreeSet<String>,
+    ) {
+        if let Some(id) = self.book.framework_of.get(from).cloned() {
+            // It did not hear the answer to its first try.
+            self.info(format!("framework {id} at {from} is subscribed already"));
+            return self.subscribed(&id);
+        }
+        let id = format!(
+            "{}-{:04}",
+            self.state.master_info.id, self.book.next_framework
+        );
+        self.book.next_framework += 1;
+        info.id = Some(framework_id(&id));
+        self.connect_new(from, &id, info, suppressed);
+    }
+
+    fn connect_new(
+        &mut self,
+        from: &Pid,
+        id: &str,
+        info: FrameworkInfo,
+        suppressed: BTreeSet<String>,
+    ) {
+        let name = info.name.clone();
+        let mut framework = self.new_framework(info, Connection::Connected(from.clone()));
+        framework.suppressed_roles = Arc::new(suppressed);
+        self.effects.push(Effect::Link(from.clone()));
+        self.info(format!("framework {id} '{name}' at {from} subscribed"));
+        // The framework hears that it is subscribed before it hears of offers.
+        self.add_framework(framework);
+        self.gauge_subscribed(id);
+        self.subscribed(id);
+    }
+
+    fn subscribe_with_id(
+        &mut self,
+        from: &Pid,
+        id: &str,
+        mut info: FrameworkInfo,
+        suppressed: BTreeSet<String>,
+    ) {
+        info.id = Some(framework_id(id));
+        if self.state.is_completed(id) {
+            return self.refuse(from, &info, "Framework has been removed");
+        }
+        if let Some(other) = self
+            .book
+            .framework_of
+            .get(from)
+            .filter(|other| *other != id)
+        {
+            let problem = format!("this process is subscribed as framework {other}");
+            return self.refuse(from, &info, &problem);
+        }
+        let Some(framework) = self.state.framework(id) else {
+            // There is no registry of frameworks: an id nobody knows is believed.
+            self.connect_new(from, id, info, suppressed);
+            if let Some(framework) = self.framework_mut(id) {
+                framework.reregistered_at = Some(framework.registered_at);
+            }
+            return;
+        };
+        if framework.info.principal != info.principal {
+            return self.refuse(
+                from,
+                &info,
+                &validation::principal_changed(framework, &info),
+            );
+        }
+        info.user.clone_from(&framework.info.user);
+        info.checkpoint = framework.info.checkpoint;
+        let was = framework.connection.clone();
+        match &was {
+            Connection::Connected(old) if old == from => {
+                self.take_back_offers_of_framework(id, true);
+            }
+            Connection::Connected(old) => {
+                self.info(format!("framework {id} fails over from {old} to {from}"));
+                self.event(id, error("Framework failed over"));
+                self.book.framework_of.remove(old);
+                self.deactivate(id, false);
+            }
+            Connection::Disconnected | Connection::Recovered => {}
+        }
+        self.effects
+            .push(Effect::Cancel(Timer::FrameworkFailover(id.to_owned())));
+        self.replace_info(id, info, suppressed);
+        self.reconnect(from, id);
+        self.info(format!("framework {id} at {from} subscribed again"));
+        self.subscribed(id);
+    }
+
+    fn replace_info(&mut self, id: &str, info: FrameworkInfo, suppressed: BTreeSet<String>) {
+        let Some(framework) = self.state.framework(id) else {
+            return;
+        };
+        let roles = framework_roles(&info);
+        let left: Vec<String> = framework
+            .offers
+            .iter()
+            .filter(|offer| {
+                self.state
+                    .offers
+                    .get(*offer)
+                    .is_some_and(|offer| !roles.contains(&offer.role))
+            })
+            .cloned()
+            .collect();
+        for offer_id in left {
+            self.take_back_offer(&offer_id, true);
+        }
+        let message = to_allocator::UpdateFramework {
+            framework_info: info.clone(),
+            suppressed_roles: suppressed.iter().cloned().collect(),
+        };
+        self.tell_allocator(ToAllocator::UpdateFramework(message));
+        let now = self.now;
+        if let Some(framework) = self.framework_mut(id) {
+            framework.info = Arc::new(info);
+            framework.suppressed_roles = Arc::new(suppressed);
+            framework.reregistered_at = Some(now);
+        }
+    }
+
+    fn reconnect(&mut self, from: &Pid, id: &str) {
+        self.book.framework_of.insert(from.clone(), id.to_owned());
+        self.effects.push(Effect::Link(from.clone()));
+        let Some(framework) = self.framework_mut(id) else {
+            return;
+        };
+        framework.connection = Connection::Connected(from.clone());
+        let was_active = std::mem::replace(&mut framework.active, true);
+        let info = framework.info.clone();
+        if !was_active {
+            self.tell_allocator(ToAllocator::ActivateFramework(
+                to_allocator::ActivateFramework {
+                    framework_id: framework_id(id),
+                },
+            ));
+        }
+        self.gauge_subscribed(id);
+        let agents: Vec<String> = self.state.agents.keys().cloned().collect();
+        for agent_id in agents {
+            let message = UpdateFramework {
+                framework_id: framework_id(id),
+                pid: None,
+                framework_info: Some((*info).clone()),
+            };
+            self.tell_agent(&agent_id, ToAgent::UpdateFramework(message));
+        }
+    }
+
+    fn subscribed(&mut self, id: &str) {
+        let subscribed = event::Subscribed {
+            framework_id: framework_id(id),
+            heartbeat_interval_seconds: Some(HEARTBEAT_INTERVAL_SECONDS),
+            master_info: Some((*self.state.master_info).clone()),
+        };
+        let event = Event {
+            r#type: Some(event::Type::Subscribed as i32),
+            subscribed: Some(subscribed),
+            ..Event::default()
+        };
+        self.event(id, event);
+        self.count_call(
+            id,
+            tepui_protocol::mesos::v1::scheduler::call::Type::Subscribe,
+        );
+    }
+
+    pub(super) fn allocator_revive(&mut self, id: &str, roles: Vec<String>) {
+        self.tell_allocator(ToAllocator::Revive(to_allocator::ReviveOffers {
+            framework_id: framework_id(id),
+            roles,
+        }));
+    }
+
+    pub(super) fn allocator_suppress(&mut self, id: &str, roles: Vec<String>) {
+        self.tell_allocator(ToAllocator::Suppress(to_allocator::SuppressOffers {
+            framework_id: framework_id(id),
+            roles,
+        }));
+    }
+}

@@ -1,0 +1,14 @@
+//! The rules of the core, one by one, and the property that its books always balance.
+//! Everything goes in as inputs and is seen in effects and snapshots.
+
+mod accept;
+mod agents;
+mod bench;
+mod books;
+mod frameworks;
+mod offers;
+mod reconcile;
+mod recovery;
+mod returns;
+mod status;
+mod validation;

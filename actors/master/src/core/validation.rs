@@ -1,0 +1,75 @@
+//! What the master refuses, and the words it refuses it with: Mesos' own where they are known.
+//!
+//! Everything here looks and answers; nothing changes. Not here: whether offers are still valid
+//! (`accept`), and what an agent can isolate (`containerizer`).
+
+pub mod fields;
+mod framework;
+mod message;
+mod task;
+
+use tepui_protocol::mesos::v1::scheduler::Call;
+use tepui_protocol::mesos::v1::scheduler::call::Type;
+
+pub use self::framework::{framework, principal_changed};
+pub use self::message::registration;
+pub use self::task::{Launch, task};
+
+/// Mesos' `validation::scheduler::call::validate`: whether a call has the parts of its type.
+///
+/// # Errors
+/// What is missing, in the words of Mesos' 400 answers.
+pub fn call(call: &Call) -> Result<(), String> {
+    if call.r#type.is_none() {
+        return Err("Expecting 'type' to be present".into());
+    }
+    if call.r#type() == Type::Subscribe {
+        let Some(subscribe) = &call.subscribe else {
+            return Err("Expecting 'subscribe' to be present".into());
+        };
+        if subscribe.framework_info.id != call.framework_id {
+            return Err("'framework_id' differs from 'subscribe.framework_info.id'".into());
+        }
+        return Ok(());
+    }
+    if call.framework_id.is_none() {
+        return Err("Expecting 'framework_id' to be present".into());
+    }
+    let (part, present) = match call.r#type() {
+        Type::Accept => ("accept", call.accept.is_some()),
+        Type::Decline => ("decline", call.decline.is_some()),
+        Type::AcceptInverseOffers => (
+            "accept_inverse_offers",
+            call.accept_inverse_offers.is_some(),
+        ),
+        Type::DeclineInverseOffers => (
+            "decline_inverse_offers",
+            call.decline_inverse_offers.is_some(),
+        ),
+        Type::Kill => ("kill", call.kill.is_some()),
+        Type::Shutdown => ("shutdown", call.shutdown.is_some()),
+        Type::Acknowledge => ("acknowledge", call.acknowledge.is_some()),
+        Type::AcknowledgeOperationStatus => (
+            "acknowledge_operation_status",
+            call.acknowledge_operation_status.is_some(),
+        ),
+        Type::Reconcile => ("reconcile", call.reconcile.is_some()),
+        Type::ReconcileOperations => ("reconcile_operations", call.reconcile_operations.is_some()),
+        Type::Message => ("message", call.message.is_some()),
+        Type::Request => ("request", call.request.is_some()),
+        Type::UpdateFramework => ("update_framework", call.update_framework.is_some()),
+        Type::Unknown | Type::Subscribe | Type::Teardown | Type::Revive | Type::Suppress => {
+            return Ok(());
+        }
+    };
+    if !present {
+        return Err(format!("Expecting '{part}' to be present"));
+    }
+    match &call.acknowledge {
+        Some(acknowledge) if acknowledge.uuid.len() != 16 => Err(format!(
+            "Not a valid UUID: {} bytes instead of 16",
+            acknowledge.uuid.len()
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,58 @@
+//! What an agent must say of itself to be let in: Mesos' `registerSlave` and `reregisterSlave`
+//! validations. One that does not is not answered; it tries again. Not here: who is in already.
+
+use tepui_protocol::ids;
+use tepui_protocol::mesos::v1::{AgentInfo, Resource};
+use tepui_protocol::resources::Resources;
+
+use crate::MasterOptions;
+
+/// The oldest agents that are let in: Mesos' `MINIMUM_AGENT_VERSION`, 1.0.0.
+const MINIMUM_MAJOR: u64 = 1;
+
+/// Whether an agent may register so.
+///
+/// # Errors
+/// Why not, for the log.
+pub fn registration(
+    info: &AgentInfo,
+    checkpointed: &[Resource],
+    version: Option<&str>,
+    options: &MasterOptions,
+) -> Result<(), String> {
+    let version = version.unwrap_or_default();
+    let major = version
+        .split('.')
+        .next()
+        .and_then(|major| major.parse::<u64>().ok());
+    match major {
+        None => return Err(format!("failed to parse version '{version}'")),
+        Some(major) if major < MINIMUM_MAJOR => {
+            return Err(format!("version {version} is older than 1.0.0"));
+        }
+        Some(_) => {}
+    }
+    if let Some(id) = &info.id {
+        ids::validate(&id.value).map_err(|problem| format!("agent id: {problem}"))?;
+    }
+    let total = Resources::from_proto(&info.resources).map_err(|problem| problem.to_string())?;
+    if let Some(entry) = total
+        .iter()
+        .find(|entry| entry.kind.allocation_role().is_some())
+    {
+        return Err(format!("resource '{}' is allocated", entry.kind.name()));
+    }
+    if let Some(id) = total.repeated_persistence_id() {
+        return Err(format!("persistence id '{id}' is there twice"));
+    }
+    if !checkpointed.is_empty() {
+        return Err("checkpointed_resources are not supported".to_owned());
+    }
+    match (&info.domain, &options.domain) {
+        (Some(_), None) => Err("the agent has a domain and the master has none".to_owned()),
+        (None, _) if options.require_agent_domain => {
+            Err("the agent has no domain, and require_agent_domain is set".to_owned())
+        }
+        _ => Ok(()),
+    }
+}

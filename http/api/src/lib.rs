@@ -1,0 +1,28 @@
+//! The gateway: HTTP in, typed messages out.
+//!
+//! A node's routes below `master` and `slave(1)`: the scheduler API, the executor API, health,
+//! version, metrics. Each open stream of events is represented by an actor, so that master and
+//! agent know frameworks and executors by PID only. Knows HTTP's rules; decides nothing about the
+//! cluster.
+//!
+//! Read `scheduler.rs` first, then `http_scheduler.rs`.
+
+pub mod checks;
+mod executor;
+mod http_executor;
+mod http_scheduler;
+mod options;
+mod routes;
+mod scheduler;
+mod sessions;
+mod stream;
+pub mod units;
+pub mod validate;
+mod views;
+
+pub use self::{
+    options::ApiOptions,
+    routes::{agent_routes, master_routes, scheduler_routes},
+    scheduler::{FindFramework, Framework, MasterView},
+    views::{MESOS_VERSION, TEPUI_VERSION},
+};

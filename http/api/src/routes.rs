@@ -1,0 +1,69 @@
+//! Which path of a node is answered by what: called once for the master's node and once for each
+//! agent's, after the process was spawned.
+
+use std::sync::Arc;
+
+use tepui_agent::Agent;
+use tepui_master::{Master, snapshot::Connection};
+use tepui_runtime::{Node, Pid};
+
+use crate::{
+    executor::{ExecutorApi, ValidateExecutorCall},
+    options::ApiOptions,
+    scheduler::{FindFramework, Framework, MasterView, SchedulerApi},
+    sessions::Sessions,
+    views,
+};
+
+/// Serves a master's HTTP API on its node.
+pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
+    let published = Arc::clone(master.published());
+    let find: FindFramework = Arc::new(move |id| match published.load().framework(id) {
+        None => Framework::Unknown,
+        Some(framework) => match &framework.connection {
+            Connection::Connected(pid) => Framework::Connected(pid.clone()),
+            Connection::Disconnected | Connection::Recovered => Framework::Disconnected,
+        },
+    });
+    let view = MasterView { find, supported: tepui_master::supported };
+    scheduler_routes(node, master.pid(), view, options);
+    node.route(master.pid().id(), "/health", views::health());
+    node.delegate(master.pid().id());
+    node_routes(node);
+}
+
+/// Serves an agent's HTTP API on its node.
+pub fn agent_routes(node: &Node, agent: &Agent, options: ApiOptions) {
+    let (snapshot, recovery) = (Arc::clone(&agent.snapshot), Arc::clone(&agent.snapshot));
+    let validate: ValidateExecutorCall =
+        Arc::new(move |call| snapshot.load().validate_executor_call(call));
+    let api = ExecutorApi {
+        agent: agent.pid.clone(),
+        validate,
+        open: Arc::new(move || recovery.load().open),
+        sessions: Arc::new(Sessions::new(options.max_streams)),
+        options,
+    };
+    node.route(agent.pid.id(), "/api/v1/executor", api.handler());
+    node.route(agent.pid.id(), "/health", views::health());
+    node.delegate(agent.pid.id());
+    node_routes(node);
+}
+
+/// Serves the scheduler API below the process `master`, which `view` tells of.
+pub fn scheduler_routes(node: &Node, master: &Pid, view: MasterView, options: ApiOptions) {
+    let sessions = Arc::new(Sessions::new(options.max_streams));
+    let api = SchedulerApi {
+        master: master.clone(),
+        view,
+        options,
+        sessions,
+    };
+    node.route(master.id(), "/api/v1/scheduler", api.handler());
+}
+
+/// What every node shows.
+fn node_routes(node: &Node) {
+    node.route("version", "/", views::version());
+    node.route("metrics", "/snapshot", views::metrics());
+}

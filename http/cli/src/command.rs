@@ -1,0 +1,93 @@
+//! What every command that takes Mesos' flags does first and last: read the flags or print the
+//! usage, set up logging, and turn errors into an exit status.
+
+use std::{collections::BTreeMap, io, path::Path, process::ExitCode};
+
+use crate::{
+    Failure, VERSION,
+    flags::{self, Flag, FlagError, Parsed, Sources, Values},
+    logging::Logging,
+};
+
+/// A command with Mesos' flags.
+pub(crate) struct Command {
+    /// Its name on the command line.
+    pub(crate) name: &'static str,
+    /// One line on what it does.
+    pub(crate) summary: &'static str,
+    /// Its flags, in groups with a title.
+    pub(crate) groups: &'static [(&'static str, &'static [Flag])],
+    /// Runs it until it ends.
+    pub(crate) run: fn(&Values) -> Result<(), Failure>,
+}
+
+impl Command {
+    /// Reads the flags and runs the command.
+    pub(crate) fn main(&self, arguments: &[String]) -> ExitCode {
+        let values = match self.load(arguments) {
+            Ok(Parsed::Values(values)) => values,
+            Ok(Parsed::Help) => {
+                println!("{}", self.usage());
+                return ExitCode::SUCCESS;
+            }
+            Ok(Parsed::Version) => {
+                println!("{VERSION}");
+                return ExitCode::SUCCESS;
+            }
+            Err(problem) => return self.refuse(&problem),
+        };
+        match self.start(&values) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(Failure::Flag(problem)) => self.refuse(&problem),
+            Err(problem) => {
+                eprintln!("tepui {}: {problem}", self.name);
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn start(&self, values: &Values) -> Result<(), Failure> {
+        Logging::of(values, self.name).start()?;
+        for warning in &values.warnings {
+            tracing::warn!("{warning}");
+        }
+        tracing::info!(flags = %values, "{VERSION} {}", self.name);
+        (self.run)(values)
+    }
+
+    fn load(&self, arguments: &[String]) -> Result<Parsed, FlagError> {
+        let tables: Vec<&[Flag]> = self.groups.iter().map(|(_, flags)| *flags).collect();
+        let environment = environment();
+        let sources = Sources {
+            arguments,
+            environment: &environment,
+            read: &read,
+        };
+        flags::parse(&tables, &sources)
+    }
+
+    fn usage(&self) -> String {
+        flags::usage(self.name, self.summary, self.groups)
+    }
+
+    fn refuse(&self, problem: &FlagError) -> ExitCode {
+        eprintln!("{problem}\n\n{}", self.usage());
+        ExitCode::FAILURE
+    }
+}
+
+/// The environment, without what is not text.
+pub(crate) fn environment() -> BTreeMap<String, String> {
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    std::env::vars_os().filter_map(text).collect()
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "flags are read before any node has a disk"
+)]
+fn read(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path)
+}

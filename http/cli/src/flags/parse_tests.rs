@@ -1,0 +1,209 @@
+//! Each of Mesos' rules for flags, on a small table.
+
+use std::{collections::BTreeMap, io, path::Path};
+
+use super::*;
+
+const TABLE: [Flag; 7] = [
+    Flag::new("port", Kind::Integer, "").default("5050"),
+    Flag::new("quiet", Kind::Boolean, "").default("false"),
+    Flag::new("agent_ping_timeout", Kind::Duration, "")
+        .default("15secs")
+        .alias("slave_ping_timeout"),
+    Flag::new("roles", Kind::Text, ""),
+    Flag::new("log_dir", Kind::Path, ""),
+    Flag::refused("authenticate_agents", Kind::Boolean, "authentication")
+        .default("false")
+        .alias("authenticate_slaves"),
+    Flag::refused("zk", Kind::Text, "ZooKeeper").harmless(&["none"]),
+];
+
+fn read(path: &Path) -> io::Result<String> {
+    match path.to_str() {
+        Some("/roles") => Ok("web,db\n".to_owned()),
+        _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+    }
+}
+
+fn load(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Parsed, FlagError> {
+    let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+    let environment: BTreeMap<String, String> = environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let sources = Sources {
+        arguments: &arguments,
+        environment: &environment,
+        read: &read,
+    };
+    parse(&[&TABLE], &sources)
+}
+
+fn values(arguments: &[&str], environment: &[(&str, &str)]) -> Values {
+    match load(arguments, environment) {
+        Ok(Parsed::Values(values)) => values,
+        other => panic!("{arguments:?}: {other:?}"),
+    }
+}
+
+fn error(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    load(arguments, environment).unwrap_err().to_string()
+}
+
+#[test]
+fn defaults_hold_where_nothing_is_given() {
+    let values = values(&[], &[]);
+    assert_eq!(values.parsed::<u16>("port"), Some(5050));
+    assert_eq!(values.duration("agent_ping_timeout").unwrap().as_secs(), 15);
+    assert_eq!(values.text("roles"), None);
+    assert!(!values.boolean("quiet"));
+}
+
+#[test]
+fn values_come_behind_an_equals_sign_and_booleans_alone() {
+    let values = values(&["--port=6000", "--quiet", "--ROLES=a,b=c"], &[]);
+    assert_eq!(values.parsed::<u16>("port"), Some(6000));
+    assert!(values.boolean("quiet"));
+    assert_eq!(values.text("roles"), Some("a,b=c"));
+    for (argument, expected) in [
+        ("--no-quiet", false),
+        ("--quiet=1", true),
+        ("--quiet=0", false),
+    ] {
+        assert_eq!(
+            self::values(&[argument], &[]).boolean("quiet"),
+            expected,
+            "{argument}"
+        );
+    }
+}
+
+#[test]
+fn what_is_wrong_on_the_command_line_is_named() {
+    let cases: [(&[&str], &str); 11] = [
+        (&["--nosuch=1"], "Failed to load unknown flag 'nosuch'"),
+        (&["--no-such"], "Failed to load unknown flag 'no-such'"),
+        (
+            &["--port"],
+            "Failed to load non-boolean flag 'port': Missing value",
+        ),
+        (
+            &["--no-port"],
+            "Failed to load non-boolean flag 'port' via 'no-port'",
+        ),
+        (
+            &["--no-quiet=true"],
+            "Failed to load boolean flag 'quiet' via 'no-quiet' with value 'true'",
+        ),
+        (
+            &["--port=1", "--port=2"],
+            "Flag 'port' is already loaded via command line",
+        ),
+        (
+            &["--quiet", "--no-quiet"],
+            "Flag 'quiet' is already loaded via command line",
+        ),
+        (
+            &["--agent_ping_timeout=1secs", "--slave_ping_timeout=1secs"],
+            "Flag 'agent_ping_timeout' is already loaded via command line",
+        ),
+        (
+            &["--port=x"],
+            "Failed to load flag 'port': Failed to load value 'x': Failed to convert 'x' to number",
+        ),
+        (
+            &["--agent_ping_timeout=9"],
+            "Failed to load flag 'agent_ping_timeout': Failed to load value '9': \
+             Invalid duration '9'",
+        ),
+        (
+            &["--quiet=yes"],
+            "Failed to load flag 'quiet': Failed to load value 'yes': \
+             Expecting a boolean (e.g., true or false)",
+        ),
+    ];
+    for (arguments, expected) in cases {
+        assert_eq!(error(arguments, &[]), expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_command_line_wins_over_tepui_and_tepui_over_mesos() {
+    let both = [
+        ("MESOS_PORT", "1"),
+        ("TEPUI_PORT", "2"),
+        ("MESOS_NOSUCH", "x"),
+        ("PORT", "9"),
+    ];
+    assert_eq!(values(&["--port=3"], &both).parsed::<u16>("port"), Some(3));
+    assert_eq!(values(&[], &both).parsed::<u16>("port"), Some(2));
+    assert_eq!(values(&[], &both[..1]).parsed::<u16>("port"), Some(1));
+    let twice = [
+        ("MESOS_AGENT_PING_TIMEOUT", "1secs"),
+        ("MESOS_SLAVE_PING_TIMEOUT", "1secs"),
+    ];
+    let expected = "Flag 'agent_ping_timeout' is already loaded via MESOS_AGENT_PING_TIMEOUT";
+    assert_eq!(error(&[], &twice), expected);
+}
+
+#[test]
+fn older_names_work_with_a_warning() {
+    let values = values(&["--slave_ping_timeout=2mins"], &[]);
+    assert_eq!(
+        values.duration("agent_ping_timeout").unwrap().as_secs(),
+        120
+    );
+    let expected = "flag 'slave_ping_timeout' is deprecated: use 'agent_ping_timeout'";
+    assert_eq!(values.warnings, [expected]);
+}
+
+#[test]
+fn a_file_stands_for_its_content_except_as_a_path() {
+    let values = values(&["--roles=file:///roles", "--log_dir=file:///var/log"], &[]);
+    assert_eq!(values.text("roles"), Some("web,db"));
+    assert_eq!(values.path("log_dir"), Some("/var/log".into()));
+    let expected = "Failed to load flag 'roles': Error reading file '/none': entity not found";
+    assert_eq!(error(&["--roles=file:///none"], &[]), expected);
+}
+
+#[test]
+fn a_flag_that_is_not_offered_takes_only_what_happens_anyway() {
+    assert!(
+        !values(&["--no-authenticate_slaves", "--zk=none"], &[])
+            .warnings
+            .is_empty()
+    );
+    let expected = "Flag 'authenticate_agents': authentication is not offered, \
+                    so that 'true' cannot be honored";
+    assert_eq!(error(&["--authenticate_agents"], &[]), expected);
+    assert_eq!(
+        error(&[], &[("MESOS_AUTHENTICATE_SLAVES", "true")]),
+        expected
+    );
+    let expected = "Flag 'zk': ZooKeeper is not offered, so that 'zk://h' cannot be honored";
+    assert_eq!(error(&["--zk=zk://h"], &[]), expected);
+}
+
+#[test]
+fn flags_end_at_two_dashes_and_bare_words_are_ignored() {
+    let values = values(&["word", "--port=1", "--", "--port=2"], &[]);
+    assert_eq!(values.parsed::<u16>("port"), Some(1));
+    assert_eq!(values.warnings, ["ignored the argument 'word'"]);
+    assert_eq!(load(&["--port=1", "--help"], &[]), Ok(Parsed::Help));
+    assert_eq!(load(&["--version"], &[]), Ok(Parsed::Version));
+}
+
+#[test]
+fn of_several_flags_with_one_name_the_first_counts() {
+    const FIRST: [Flag; 1] = [Flag::new("port", Kind::Integer, "").default("1")];
+    let environment = BTreeMap::new();
+    let sources = Sources {
+        arguments: &[],
+        environment: &environment,
+        read: &read,
+    };
+    let Ok(Parsed::Values(values)) = parse(&[&FIRST, &TABLE], &sources) else {
+        panic!()
+    };
+    assert_eq!(values.parsed::<u16>("port"), Some(1));
+}

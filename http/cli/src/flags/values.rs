@@ -1,0 +1,118 @@
+//! The values of a command's flags, after they were checked against their kinds.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
+
+use tepui_api::units::{parse_bytes, parse_duration};
+
+use super::{Flag, Kind};
+
+/// The value of each flag that has one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Values {
+    texts: BTreeMap<&'static str, String>,
+    /// Those that are not defaults.
+    given: BTreeSet<&'static str>,
+    /// Lines for the log, such as the use of a deprecated name.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Values {
+    /// Sets a value that [`check`] let through.
+    pub(crate) fn set(&mut self, name: &'static str, text: String) {
+        self.texts.insert(name, text);
+        self.given.insert(name);
+    }
+
+    /// Sets what holds where nothing is given.
+    pub(crate) fn set_default(&mut self, name: &'static str, text: &str) {
+        self.texts.insert(name, text.to_owned());
+    }
+
+    /// The value as it was given, or the default.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.texts.get(name).map(String::as_str)
+    }
+
+    /// A path; `file://` in front is taken off.
+    pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
+        self.text(name)
+            .map(|text| PathBuf::from(text.strip_prefix("file://").unwrap_or(text)))
+    }
+
+    /// A boolean; `false` without a value.
+    pub(crate) fn boolean(&self, name: &str) -> bool {
+        matches!(self.text(name), Some("true" | "1"))
+    }
+
+    /// A duration.
+    pub(crate) fn duration(&self, name: &str) -> Option<Duration> {
+        self.text(name).and_then(|text| parse_duration(text).ok())
+    }
+
+    /// A number, an address, or whatever else reads itself from text.
+    pub(crate) fn parsed<T: FromStr>(&self, name: &str) -> Option<T> {
+        self.text(name).and_then(|text| text.parse().ok())
+    }
+}
+
+/// What was given, as on a command line.
+impl fmt::Display for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.given.iter().enumerate() {
+            let space = if index == 0 { "" } else { " " };
+            write!(
+                f,
+                "{space}--{name}={:?}",
+                self.text(name).unwrap_or_default()
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a text is a value of the flag's kind; the error is a sentence.
+pub(crate) fn check(flag: &Flag, text: &str) -> Result<(), String> {
+    let failed = |problem: String| Err(format!("Failed to load value '{text}': {problem}"));
+    match flag.kind {
+        Kind::Text | Kind::Path => Ok(()),
+        Kind::Boolean if matches!(text, "true" | "false" | "1" | "0") => Ok(()),
+        Kind::Boolean => failed("Expecting a boolean (e.g., true or false)".to_owned()),
+        Kind::Integer => text
+            .parse::<u64>()
+            .map(drop)
+            .or_else(|_| failed(no_number(text))),
+        Kind::Number => text
+            .parse::<f64>()
+            .map(drop)
+            .or_else(|_| failed(no_number(text))),
+        Kind::Duration => parse_duration(text).map(drop).or_else(failed),
+        Kind::Bytes => parse_bytes(text).map(drop).or_else(failed),
+        Kind::Ip => text
+            .parse::<IpAddr>()
+            .map(drop)
+            .or_else(|_| failed("it is not an IP address".to_owned())),
+    }
+}
+
+/// Whether two texts are the same value of the flag's kind.
+pub(crate) fn same(flag: &Flag, one: &str, other: &str) -> bool {
+    let boolean = |text: &str| matches!(text, "true" | "1");
+    match flag.kind {
+        Kind::Boolean => boolean(one) == boolean(other),
+        Kind::Duration => parse_duration(one) == parse_duration(other),
+        Kind::Bytes => parse_bytes(one) == parse_bytes(other),
+        Kind::Integer | Kind::Number => one.parse::<f64>() == other.parse::<f64>(),
+        Kind::Text | Kind::Path | Kind::Ip => one == other,
+    }
+}
+
+fn no_number(text: &str) -> String {
+    format!("Failed to convert '{text}' to number")
+}

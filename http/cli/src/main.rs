@@ -1,0 +1,84 @@
+//! The `tepui` command: one binary for everything.
+//!
+//! The first argument says what this OS process is. `contain` and `executor` are roles that an
+//! agent starts, and they run before anything else is set up; the others are commands for people.
+//! Nothing of the cluster is decided here: the commands put the parts together.
+
+mod agent;
+mod cluster;
+mod command;
+mod failure;
+mod flags;
+mod host;
+mod listening;
+mod local;
+mod logging;
+mod master;
+mod run;
+mod signals;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use self::failure::Failure;
+
+/// What `--version` says.
+const VERSION: &str = concat!(
+    "tepui ",
+    env!("CARGO_PKG_VERSION"),
+    " (compatible with mesos 1.12.0)"
+);
+
+const HELP: &str = "\
+Tepui: Apache Mesos' cluster manager, in one binary
+
+Usage: tepui COMMAND [--flag=value ...]
+
+Commands:
+  run      run a command as a task, with a cluster that lives as long as it does
+  local    run a master and agents in one process
+  master   run a master
+  agent    run an agent
+  help     print this, or the help of a command
+
+`tepui COMMAND --help` says more. `tepui --version` prints the version.
+";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let first = arguments.next().unwrap_or_default();
+    let rest: Vec<OsString> = arguments.collect();
+    match first.to_str() {
+        Some("contain") => return tepui_containerizer::main_contain(&rest),
+        Some("executor") => return tepui_containerizer::main_executor(&rest),
+        _ => {}
+    }
+    let text = |argument: OsString| argument.to_string_lossy().into_owned();
+    let rest: Vec<String> = rest.into_iter().map(text).collect();
+    dispatch(&text(first), &rest)
+}
+
+fn dispatch(command: &str, arguments: &[String]) -> ExitCode {
+    match (command, arguments.first()) {
+        ("run", _) => run::main(arguments),
+        ("local", _) => local::COMMAND.main(arguments),
+        ("master", _) => master::COMMAND.main(arguments),
+        ("agent", _) => agent::COMMAND.main(arguments),
+        ("--version" | "version", _) => {
+            println!("{VERSION}");
+            ExitCode::SUCCESS
+        }
+        ("help", Some(other)) if other != "help" => dispatch(other, &["--help".to_owned()]),
+        ("--help" | "-h" | "help", _) => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        ("", _) => {
+            eprint!("{HELP}");
+            ExitCode::FAILURE
+        }
+        (other, _) => {
+            eprint!("tepui: there is no command '{other}'\n\n{HELP}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! `tepui run`, as people use it.
+
+use std::process::Command;
+
+use crate::support::{Running, finish, runs, tepui};
+use nix::sys::signal::Signal;
+use tempfile::TempDir;
+
+/// `tepui run` with a temporary folder of its own, to see what is left in it.
+fn run(arguments: &[&str]) -> (TempDir, Command) {
+    let folder = TempDir::new().unwrap();
+    let mut command = tepui(&["run"]);
+    command.args(arguments).env("TMPDIR", folder.path());
+    (folder, command)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test looks at the machine, not at a node"
+)]
+fn is_empty(folder: &TempDir) -> bool {
+    std::fs::read_dir(folder.path()).unwrap().next().is_none()
+}
+
+#[test]
+fn the_output_is_on_stdout_and_each_state_on_stderr() {
+    let (folder, command) = run(&["echo hello"]);
+    let (status, stdout, stderr) = finish(command);
+    assert_eq!((status, stdout.as_str()), (0, "hello\n"), "{stderr}");
+    let states: Vec<&str> = ["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"]
+        .into_iter()
+        .filter(|state| stderr.contains(&format!("tepui: task run.0 is {state}")))
+        .collect();
+    assert_eq!(
+        states,
+        ["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"],
+        "{stderr}"
+    );
+    assert!(is_empty(&folder));
+}
+
+#[test]
+fn the_exit_status_is_that_of_the_task() {
+    for (script, expected) in [("exit 3", 3), ("kill -9 $$", 137), ("true", 0)] {
+        let (folder, command) = run(&["--quiet", script]);
+        let (status, stdout, stderr) = finish(command);
+        assert_eq!(
+            (status, stdout.as_str()),
+            (expected, ""),
+            "{script}: {stderr}"
+        );
+        assert_eq!(stderr, "", "{script}");
+        assert!(is_empty(&folder));
+    }
+}
+
+#[test]
+fn the_command_sees_its_environment_and_its_arguments() {
+    let (_folder, command) = run(&[
+        "--quiet",
+        "--env",
+        "GREETING=hello there",
+        "echo \"$GREETING\"; echo oh >&2",
+    ]);
+    assert_eq!(
+        finish(command),
+        (0, "hello there\n".to_owned(), "oh\n".to_owned())
+    );
+    let (_folder, command) = run(&["--quiet", "echo", "$HOME", "-n"]);
+    assert_eq!(finish(command), (0, "$HOME -n\n".to_owned(), String::new()));
+}
+
+#[test]
+fn ctrl_c_kills_the_task_and_leaves_nothing() {
+    for (signal, expected) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let marker = format!("86{}", std::process::id());
+        let script = format!("trap 'echo bye; exit 5' TERM; echo up; sleep {marker} & wait");
+        let (folder, command) = run(&[&script]);
+        let mut running = Running::start(command);
+        assert_eq!(running.line(), "up");
+        assert!(runs(&format!("sleep {marker}")));
+        running.signal(signal);
+        let (status, stdout, stderr) = running.end();
+        let stderr = stderr.join("\n");
+        assert_eq!(status.code(), Some(expected), "{stderr}");
+        assert_eq!(stdout, ["bye"], "the task had time to end by itself");
+        assert!(
+            stderr.contains("tepui: task run.0 is TASK_KILLED"),
+            "{stderr}"
+        );
+        assert!(!runs(&format!("sleep {marker}")), "nothing is left running");
+        assert!(is_empty(&folder));
+    }
+}
+
+#[test]
+fn lines_of_several_instances_stay_whole() {
+    let script = "for i in 1 2 3; do printf 'a%s' $i; printf 'b\\n'; done; exit 0";
+    let (_folder, command) = run(&[
+        "--quiet",
+        "--instances=3",
+        "--agents=2",
+        "--cpus=0.2",
+        "--mem=32",
+        script,
+    ]);
+    let (status, stdout, stderr) = finish(command);
+    assert_eq!(status, 0, "{stderr}");
+    let mut lines: Vec<&str> = stdout.lines().collect();
+    lines.sort_unstable();
+    let expected: Vec<String> = (0..3)
+        .flat_map(|instance| (1..=3).map(move |line| format!("[{instance}] a{line}b")))
+        .collect();
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn the_folder_is_kept_when_asked_for() {
+    let (folder, command) = run(&["--keep", "echo kept"]);
+    let (status, _, stderr) = finish(command);
+    assert_eq!(status, 0);
+    assert!(stderr.contains("tepui: everything is kept in "), "{stderr}");
+    assert!(!is_empty(&folder));
+}
+
+#[test]
+fn when_nobody_reads_the_output_the_run_ends() {
+    let (folder, command) = run(&["--quiet", "yes"]);
+    let mut shell = Command::new("sh");
+    let program = command.get_program().to_string_lossy().into_owned();
+    shell.args([
+        "-c",
+        &format!("{{ '{program}' run --quiet yes; echo $? >&2; }} | head -n 1"),
+    ]);
+    shell.env("TMPDIR", folder.path());
+    let (_, stdout, stderr) = finish(shell);
+    assert_eq!((stdout.as_str(), stderr.as_str()), ("y\n", "141\n"));
+    assert!(is_empty(&folder));
+}
+
+#[test]
+fn what_cannot_be_run_is_said_and_exits_with_1() {
+    let cases: [(&[&str], &str); 6] = [
+        (&["--nosuch", "true"], "--nosuch"),
+        (&[], "COMMAND"),
+        (
+            &["--cpus=100000", "true"],
+            "an instance needs cpus:100000;mem:128, and an agent here",
+        ),
+        (&["--resources=nonsense", "true"], "--resources"),
+        (&["--env=A", "true"], "'A' is not KEY=VALUE"),
+        (&["--role=a b", "true"], "--role"),
+    ];
+    for (arguments, expected) in cases {
+        let (folder, command) = run(arguments);
+        let (status, stdout, stderr) = finish(command);
+        assert_eq!((status, stdout.as_str()), (1, ""), "{arguments:?}");
+        assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
+        assert!(is_empty(&folder));
+    }
+}

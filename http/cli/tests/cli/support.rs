@@ -1,0 +1,230 @@
+//! Real `tepui` processes, their output line by line, and requests to them.
+
+use std::{
+    io::{BufRead as _, BufReader, Read, Write as _},
+    net::TcpStream,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Duration,
+};
+
+use nix::{sys::signal::Signal, unistd::Pid};
+
+/// Far longer than anything here takes; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A `tepui` command, without flags from the environment of the test.
+pub(crate) fn tepui(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tepui"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("MESOS_")
+            || name.to_string_lossy().starts_with("TEPUI_")
+        {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// Runs to the end: exit status, stdout, stderr.
+pub(crate) fn finish(mut command: Command) -> (i32, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// A running process; killed with the test.
+pub(crate) struct Running {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+    /// What was read of stderr so far.
+    pub(crate) said: Vec<String>,
+}
+
+impl Running {
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = lines(child.stdout.take().unwrap());
+        let stderr = lines(child.stderr.take().unwrap());
+        Self {
+            child,
+            stdout,
+            stderr,
+            said: Vec::new(),
+        }
+    }
+
+    /// Reads stderr up to a line that holds `text`, and gives that line.
+    pub(crate) fn until(&mut self, text: &str) -> String {
+        loop {
+            let line = self
+                .stderr
+                .recv_timeout(PATIENCE)
+                .unwrap_or_else(|problem| {
+                    panic!("waited for '{text}': {problem}\n{}", self.said.join("\n"))
+                });
+            self.said.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// The next line of stdout.
+    pub(crate) fn line(&mut self) -> String {
+        self.stdout.recv_timeout(PATIENCE).unwrap()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        nix::sys::signal::kill(self.pid(), signal).unwrap();
+    }
+
+    /// Waits for the end: the status, what is left of stdout, and all of stderr.
+    pub(crate) fn end(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
+        let status = self.child.wait().unwrap();
+        self.said.extend(self.stderr.iter());
+        (
+            status,
+            self.stdout.iter().collect(),
+            std::mem::take(&mut self.said),
+        )
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().try_into().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may be over already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test's own thread, outside of any node"
+)]
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Whether a process whose command line holds `marker` runs on this machine, this test's own
+/// children apart.
+pub(crate) fn runs(marker: &str) -> bool {
+    let processes = procfs_pids();
+    processes
+        .iter()
+        .any(|command_line| command_line.contains(marker))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test looks at the machine, not at a node"
+)]
+fn procfs_pids() -> Vec<String> {
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let bytes = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&bytes).replace('\0', " "))
+    };
+    std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(read)
+        .collect()
+}
+
+/// A request on a connection of its own; the response is read as far as it is there.
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    reader: BufReader<TcpStream>,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a client from outside, not a part of the system"
+)]
+pub(crate) fn request(address: &str, method: &str, path: &str, headers: &str, body: &str) -> Reply {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let length = body.len();
+    write!(
+        socket,
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut reader = BufReader::new(socket);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(
+            reader.read_line(&mut head).unwrap() > 0,
+            "the head is cut: {head}"
+        );
+    }
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Reply {
+        status,
+        head: head.to_lowercase(),
+        reader,
+    }
+}
+
+impl Reply {
+    /// A header's value.
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
+        let line = self
+            .head
+            .lines()
+            .find(|line| line.starts_with(&format!("{name}:")))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    }
+
+    /// A body with a length.
+    pub(crate) fn body(mut self) -> String {
+        let mut body = vec![0; self.header("content-length").unwrap().parse().unwrap()];
+        self.reader.read_exact(&mut body).unwrap();
+        String::from_utf8(body).unwrap()
+    }
+
+    /// The next event of a stream: chunks that each hold one whole record, as ours do.
+    pub(crate) fn event(&mut self) -> serde_json::Value {
+        let mut size = String::new();
+        self.reader.read_line(&mut size).unwrap();
+        let mut chunk = vec![0; usize::from_str_radix(size.trim(), 16).unwrap() + 2];
+        self.reader.read_exact(&mut chunk).unwrap();
+        let text = String::from_utf8(chunk).unwrap();
+        let (length, record) = text.split_once('\n').unwrap();
+        serde_json::from_str(&record[..length.parse().unwrap()]).unwrap()
+    }
+
+    /// The next event of a type, heartbeats and whatever else left out.
+    pub(crate) fn event_of(&mut self, kind: &str) -> serde_json::Value {
+        loop {
+            let event = self.event();
+            if event["type"] == kind {
+                return event;
+            }
+        }
+    }
+}

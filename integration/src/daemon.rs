@@ -1,0 +1,158 @@
+//! A real `tepui` process that a test started: its log is read line by line, and it is ended
+//! with the test. It is not a supervisor: a daemon that dies is the test's business.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long a test waits for a line before it fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One line that a daemon printed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// Printed on its standard output.
+    Out(String),
+    /// Printed on its standard error.
+    Err(String),
+}
+
+impl Line {
+    /// The text without the stream.
+    pub fn text(&self) -> &str {
+        match self {
+            Line::Out(text) | Line::Err(text) => text,
+        }
+    }
+}
+
+/// A running `tepui` process.
+#[derive(Debug)]
+pub struct Daemon {
+    child: Child,
+    lines: Receiver<Line>,
+    seen: Vec<Line>,
+}
+
+impl Daemon {
+    /// Starts `tepui` with these arguments, without the environment's flags.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn start<S: AsRef<std::ffi::OsStr>>(arguments: &[S]) -> Daemon {
+        let mut command = Command::new(crate::tepui());
+        command.args(arguments);
+        Daemon::spawn(command)
+    }
+
+    /// Starts a command of the test's own making.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn spawn(mut command: Command) -> Daemon {
+        for (name, _) in std::env::vars() {
+            if name.starts_with("MESOS_") || name.starts_with("TEPUI_") {
+                command.env_remove(name);
+            }
+        }
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
+        let (sender, lines) = channel();
+        if let Some(stdout) = child.stdout.take() {
+            let sender = sender.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                    let _ = sender.send(Line::Out(line));
+                }
+            });
+        }
+        if let Some(stderr) = child.stderr.take() {
+            std::thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    let _ = sender.send(Line::Err(line));
+                }
+            });
+        }
+        Daemon {
+            child,
+            lines,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// Waits for the first line, printed already or later, for which `wanted` is true.
+    ///
+    /// # Panics
+    ///
+    /// When no such line comes within a minute, or the process ends without it.
+    pub fn wait_for(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        if let Some(line) = self.seen.iter().find(|line| wanted(line.text())) {
+            return line.text().to_owned();
+        }
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if wanted(line.text()) {
+                        return line.text().to_owned();
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => panic!("no {what} in time:\n{}", self.log()),
+                Err(RecvTimeoutError::Disconnected) => {
+                    panic!("it ended without {what}:\n{}", self.log())
+                }
+            }
+        }
+    }
+
+    /// Everything printed until now, for messages of failed tests.
+    pub fn log(&self) -> String {
+        self.seen.iter().map(|line| format!("{line:?}\n")).collect()
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    ///
+    /// When the process is gone.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal).unwrap_or_else(|error| panic!("{signal} not sent: {error}"));
+    }
+
+    /// Waits for its end and gives its status and all it printed.
+    ///
+    /// # Panics
+    ///
+    /// When the status cannot be read.
+    pub fn finish(mut self) -> (ExitStatus, Vec<Line>) {
+        let mut lines = std::mem::take(&mut self.seen);
+        lines.extend(self.lines.iter());
+        let status = self
+            .child
+            .wait()
+            .unwrap_or_else(|error| panic!("not waited for: {error}"));
+        (status, lines)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,30 @@
+//! What whole-system tests share: where the binary is, daemons that end with the test, and a
+//! framework made of `curl`. Tests themselves are in `tests/`.
+
+mod cluster;
+mod daemon;
+mod stream;
+
+use std::path::PathBuf;
+
+pub use cluster::Cluster;
+pub use daemon::{Daemon, Line};
+pub use stream::Subscription;
+
+/// Top of the source tree.
+pub fn top() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
+}
+
+/// The `tepui` binary of the same build as the running test.
+///
+/// # Panics
+///
+/// When it was not built: `integration/test` builds it first.
+pub fn tepui() -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    let folder = test.parent().and_then(|deps| deps.parent()).map(PathBuf::from);
+    let binary = folder.unwrap_or_default().join("tepui");
+    assert!(binary.exists(), "{} is not built: run integration/test", binary.display());
+    binary
+}

@@ -1,0 +1,393 @@
+//! The simulated network: carries messages between the nodes of a simulated world.
+//!
+//! Messages pass through the real codec, and through the same entrance of the node, as over TCP.
+//! How long they take, and what breaks, follows from the world's seed.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use rustc_hash::FxHashMap;
+
+use super::wires::{Effect, Packet, Way, Weather, Wires};
+use crate::address::{Address, Pid};
+use crate::ask::Hop;
+use crate::message::{Encoding, OutboundMessage};
+use crate::node::{Node, NodeError, NodeOptions, WeakNode};
+use crate::random::Random;
+use crate::transport::{Binding, Outgoings, Transport};
+use crate::world::World;
+
+/// The first port given to a node that asks for any.
+const FIRST_PORT: u16 = 20_000;
+
+/// From 0.1 to 1 ms between hosts, 15 s of silence until a connection is given up, no cuts.
+const CALM: Weather = Weather {
+    min_latency: Duration::from_micros(100),
+    max_latency: Duration::from_millis(1),
+    detection: Duration::from_secs(15),
+    cuts_per_million: 0,
+};
+
+struct Inner {
+    wires: Mutex<Wires>,
+    /// The node of each host, by the host's number.
+    nodes: Mutex<FxHashMap<u64, WeakNode>>,
+    random: Random,
+    next_port: Mutex<u16>,
+    delivered: AtomicU64,
+}
+
+/// The network of a simulated world. Clones are the same network.
+#[derive(Clone)]
+pub struct Network(Arc<Inner>);
+
+impl std::fmt::Debug for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Network")
+            .field("delivered", &self.delivered())
+            .finish_non_exhaustive()
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Network {
+    pub(crate) fn new(random: Random) -> Network {
+        Network(Arc::new(Inner {
+            wires: Mutex::new(Wires::new(CALM)),
+            nodes: Mutex::default(),
+            random,
+            next_port: Mutex::new(FIRST_PORT),
+            delivered: AtomicU64::new(0),
+        }))
+    }
+
+    /// How many messages have arrived so far, taken or refused.
+    #[must_use]
+    pub fn delivered(&self) -> u64 {
+        self.0.delivered.load(Ordering::Relaxed)
+    }
+
+    /// From here on a message takes from `min` to `max`, each duration as likely. Messages of one
+    /// node to another keep their order.
+    pub fn set_latency(&self, min: Duration, max: Duration) {
+        let mut wires = locked(&self.0.wires);
+        (wires.weather.min_latency, wires.weather.max_latency) = (min, max.max(min));
+    }
+
+    /// How long a connection lives on when the other side is silent: partitioned or crashed.
+    pub fn set_detection(&self, detection: Duration) {
+        locked(&self.0.wires).weather.detection = detection;
+    }
+
+    /// From here on so many of a million messages break their connection instead of arriving.
+    pub fn set_cuts_per_million(&self, cuts: u32) {
+        locked(&self.0.wires).weather.cuts_per_million = cuts;
+    }
+
+    /// Breaks the connection from a node to another at once: what is under way is lost, and what
+    /// is linked over it is told. The next message connects anew.
+    pub fn cut(&self, from: &Node, to: &Node) {
+        let way = (from.address(), to.address());
+        let effect = locked(&self.0.wires).break_off(from.world().now(), way);
+        self.carry_out(from.world(), effect);
+    }
+
+    /// Nothing gets from one node to the other, until healed; the other direction is free, but
+    /// the connections of both break after the detection time.
+    pub fn block(&self, from: &Node, to: &Node) {
+        let now = from.world().now();
+        let effects = locked(&self.0.wires).block(now, (from.address(), to.address()));
+        self.carry_out(from.world(), effects);
+    }
+
+    /// Nothing gets from any node of one side to any of the other, either way, until healed.
+    pub fn partition(&self, one: &[&Node], other: &[&Node]) {
+        for here in one {
+            for there in other {
+                self.block(here, there);
+                self.block(there, here);
+            }
+        }
+    }
+
+    /// Frees the ways between two nodes.
+    pub fn heal(&self, one: &Node, other: &Node) {
+        let ways = [
+            (one.address(), other.address()),
+            (other.address(), one.address()),
+        ];
+        self.free(one.world(), &ways);
+    }
+
+    /// Frees all ways.
+    pub fn heal_all(&self, world: &World) {
+        let ways = locked(&self.0.wires).blocked();
+        self.free(world, &ways);
+    }
+
+    fn free(&self, world: &World, ways: &[Way]) {
+        for &way in ways {
+            let effects = {
+                let mut wires = locked(&self.0.wires);
+                let latency = wires.latency(|n| self.0.random.below(n));
+                wires.free(world.now(), way, latency)
+            };
+            self.carry_out(world, effects);
+        }
+    }
+
+    /// Binds a node to an address of this network.
+    ///
+    /// # Errors
+    /// Another node has the address.
+    pub(crate) fn bind(
+        &self,
+        world: &World,
+        options: &NodeOptions,
+    ) -> Result<Box<dyn Binding>, NodeError> {
+        let (ip, port) = (options.ip, options.port);
+        let taken = |port| NodeError::Bind {
+            ip,
+            port,
+            source: std::io::Error::from(std::io::ErrorKind::AddrInUse),
+        };
+        let (address, host) = match port {
+            0 => self.any_port(ip).ok_or_else(|| taken(0))?,
+            port => {
+                let address = Address::new(ip, port);
+                let host = locked(&self.0.wires).listen(address);
+                (address, host.ok_or_else(|| taken(port))?)
+            }
+        };
+        let (network, world) = (self.clone(), world.clone());
+        Ok(Box::new(SimulatedBinding {
+            network,
+            world,
+            address,
+            host,
+        }))
+    }
+
+    /// Listens at the next free port, in a circle.
+    fn any_port(&self, ip: IpAddr) -> Option<(Address, u64)> {
+        let mut next = locked(&self.0.next_port);
+        for _ in FIRST_PORT..=u16::MAX {
+            let address = Address::new(ip, *next);
+            *next = next.checked_add(1).unwrap_or(FIRST_PORT);
+            if let Some(host) = locked(&self.0.wires).listen(address) {
+                return Some((address, host));
+            }
+        }
+        None
+    }
+
+    fn node(&self, host: u64) -> Option<Node> {
+        locked(&self.0.nodes).get(&host)?.upgrade()
+    }
+
+    /// Sets the world's alarms for what is to happen.
+    fn carry_out(&self, world: &World, effects: impl IntoIterator<Item = Effect>) {
+        for effect in effects {
+            let (network, then) = (self.clone(), world.clone());
+            let at = match &effect {
+                Effect::Arrive { at, .. }
+                | Effect::TimeOut { at, .. }
+                | Effect::Disconnect { at, .. } => *at,
+            };
+            world.set_alarm(at, Box::new(move || network.happen(&then, effect)));
+        }
+    }
+
+    fn happen(&self, world: &World, effect: Effect) {
+        match effect {
+            Effect::Arrive { way, epoch, .. } => self.arrive(world, way, epoch),
+            Effect::TimeOut { way, epoch, .. } => {
+                let broken = locked(&self.0.wires).time_out(world.now(), way, epoch);
+                self.carry_out(world, broken);
+            }
+            Effect::Disconnect { way, host, .. } => {
+                if let Some(node) = self.node(host) {
+                    node.disconnected(way.1);
+                }
+            }
+        }
+    }
+
+    fn arrive(&self, world: &World, way: Way, epoch: u64) {
+        let (arrived, host, back) = {
+            let mut wires = locked(&self.0.wires);
+            let latency = wires.latency(|n| self.0.random.below(n));
+            (
+                wires.arrive(world.now(), way, epoch, latency),
+                wires.host(way.1),
+                latency,
+            )
+        };
+        let packet = match arrived {
+            Ok(packet) => packet,
+            Err(effect) => return self.carry_out(world, effect),
+        };
+        self.0.delivered.fetch_add(1, Ordering::Relaxed);
+        let Packet {
+            from,
+            to,
+            name,
+            encoding,
+            body,
+        } = packet;
+        let Some(node) = host.and_then(|host| self.node(host)) else {
+            return;
+        };
+        if let Err(refusal) = node.deliver_encoded(to.id(), name, encoding, &body, &from) {
+            let (status, reason) = (refusal.status(), refusal.to_string());
+            let network = self.clone();
+            // The refusal goes back on the same connection, if that is still there.
+            let tell = move || network.refused(way, epoch, &from, status, &reason);
+            world.set_alarm(world.now() + back, Box::new(tell));
+        }
+    }
+
+    fn refused(&self, way: Way, epoch: u64, from: &Pid, status: u16, reason: &str) {
+        let sender = {
+            let wires = locked(&self.0.wires);
+            if wires.is_same(way, epoch) {
+                wires.host(way.0)
+            } else {
+                None
+            }
+        };
+        if let Some(node) = sender.and_then(|host| self.node(host)) {
+            node.refused(from, Hop::Node(way.1), status, reason);
+        }
+    }
+}
+
+/// An address of the network that was taken for a node.
+struct SimulatedBinding {
+    network: Network,
+    world: World,
+    address: Address,
+    host: u64,
+}
+
+impl Binding for SimulatedBinding {
+    fn address(&self) -> Address {
+        self.address
+    }
+
+    fn start(self: Box<Self>, node: &Node) -> Arc<dyn Transport> {
+        let Self {
+            network,
+            world,
+            address,
+            host,
+        } = *self;
+        locked(&network.0.nodes).insert(host, node.downgrade());
+        Arc::new(SimulatedTransport {
+            network,
+            world,
+            address,
+            host,
+        })
+    }
+}
+
+/// The transport of one node.
+struct SimulatedTransport {
+    network: Network,
+    world: World,
+    address: Address,
+    host: u64,
+}
+
+impl SimulatedTransport {
+    fn is_up(&self, wires: &Wires) -> bool {
+        wires.host(self.address) == Some(self.host)
+    }
+
+    fn leave(&self, crashed: bool) {
+        let effects = {
+            let mut wires = locked(&self.network.0.wires);
+            if !self.is_up(&wires) {
+                return;
+            }
+            wires.leave(self.world.now(), self.address, crashed)
+        };
+        locked(&self.network.0.nodes).remove(&self.host);
+        self.network.carry_out(&self.world, effects);
+    }
+}
+
+impl Transport for SimulatedTransport {
+    fn send(&self, from: &Pid, to: &Pid, message: &dyn OutboundMessage, encoding: Encoding) {
+        let body = match message.encode(encoding) {
+            Ok(body) => body,
+            Err(problem) => {
+                if let Some(node) = self.network.node(self.host) {
+                    node.refused(from, Hop::Local, 400, &problem.to_string());
+                }
+                return;
+            }
+        };
+        let way = (self.address, to.address());
+        let packet = Packet {
+            from: from.clone(),
+            to: to.clone(),
+            name: message.name(),
+            encoding,
+            body,
+        };
+        let now = self.world.now();
+        let random = &self.network.0.random;
+        let effects = {
+            let mut wires = locked(&self.network.0.wires);
+            if !self.is_up(&wires) {
+                return;
+            }
+            let latency = wires.latency(|n| random.below(n));
+            let connected = wires.connect(now, way, self.host, latency);
+            let cuts = u64::from(wires.weather.cuts_per_million);
+            let cut = cuts > 0 && random.below(1_000_000) < cuts;
+            let sent = if cut {
+                wires.break_off(now, way)
+            } else {
+                wires.send(now, way, packet, latency)
+            };
+            [connected, sent]
+        };
+        self.network
+            .carry_out(&self.world, effects.into_iter().flatten());
+    }
+
+    fn link(&self, to: Address) {
+        let effect = {
+            let mut wires = locked(&self.network.0.wires);
+            if !self.is_up(&wires) {
+                return;
+            }
+            let latency = wires.latency(|n| self.network.0.random.below(n));
+            wires.connect(self.world.now(), (self.address, to), self.host, latency)
+        };
+        self.network.carry_out(&self.world, effect);
+    }
+
+    /// Nothing waits for this network.
+    fn outgoings(&self, _to: Address) -> Outgoings {
+        Outgoings::default()
+    }
+
+    fn shutdown(&self) -> BoxFuture<'static, ()> {
+        self.leave(false);
+        Box::pin(std::future::ready(()))
+    }
+
+    fn crash(&self) {
+        self.leave(true);
+    }
+}

@@ -1,0 +1,379 @@
+//! Takes libprocess messages out of the bytes of one connection, hands them to the node, and
+//! writes the answers. No sockets here: bytes in, answers out, so that it is tested as it is.
+//!
+//! ```text
+//! head --its body is here--> delivered --> head
+//!  | \--its body is not--> body --complete--> delivered
+//!  |--not a message--> the HTTP server has the connection from here on
+//!  \--bad message, or the sender closes--> answered, closed
+//! ```
+//!
+//! A thousand messages that arrive together are served together: no future, no timer, no write
+//! for each.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+
+use super::{
+    date::DateText,
+    order::{Fence, Fences, Place},
+    wire::{self, BodyDecoder, Framing, Head, Parsed, put_reply},
+};
+use crate::{
+    address::Pid,
+    credit::{Account, Credit},
+    http::percent_decode,
+    message::Encoding,
+    metrics::Counter,
+    transport::Refusal,
+};
+
+/// Where messages go.
+pub(super) trait Receiver {
+    /// Hands a message to its process, or says why not.
+    fn deliver(
+        &self,
+        id: &str,
+        name: &str,
+        encoding: Encoding,
+        body: &[u8],
+        from: &Pid,
+        credit: Option<Credit>,
+    ) -> Result<(), Refusal>;
+}
+
+/// What a connection is to do when the bytes at hand are used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Read more.
+    More,
+    /// Hand the connection, with the bytes that are left, to the HTTP server.
+    Http,
+    /// Send the answers and close.
+    Close,
+    /// Close at once: a newer connection of the same node has taken over.
+    Superseded,
+}
+
+/// A message whose body is still arriving.
+struct Pending {
+    head: Head,
+    bytes: Bytes,
+    decoder: BodyDecoder,
+}
+
+/// The state of one connection.
+pub(super) struct Intake<R> {
+    receiver: R,
+    fences: Arc<Fences>,
+    rules: IntakeRules,
+    /// What of this connection waits in mailboxes.
+    account: Arc<Account>,
+    pending: Option<Pending>,
+    /// The sender of the last message: most connections have one or two.
+    last_from: Option<(Bytes, Pid)>,
+    /// This connection's place among its node's.
+    place: Option<(Arc<Fence>, Place)>,
+    date: DateText,
+    counters: IntakeCounters,
+    handled: u64,
+    /// Answers that are not sent yet.
+    pub(super) answers: BytesMut,
+}
+
+/// What holds for the messages of one connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IntakeRules {
+    /// Counts the connections that the node accepted.
+    pub(super) accepted: u64,
+    pub(super) max_body_bytes: usize,
+    /// The sender's PID must have this address, or the message is refused.
+    pub(super) required_ip: Option<IpAddr>,
+}
+
+/// What is counted of messages from outside.
+#[derive(Clone)]
+pub(super) struct IntakeCounters {
+    /// Messages handed to a process.
+    pub(super) received: Counter,
+    /// Messages answered other than 202.
+    pub(super) refused: Counter,
+}
+
+impl<R: Receiver> Intake<R> {
+    /// A connection of which nothing was read.
+    pub(super) fn new(
+        receiver: R,
+        fences: Arc<Fences>,
+        rules: IntakeRules,
+        counters: IntakeCounters,
+    ) -> Self {
+        Self {
+            receiver,
+            fences,
+            rules,
+            account: Arc::default(),
+            pending: None,
+            last_from: None,
+            place: None,
+            date: DateText::default(),
+            counters,
+            handled: 0,
+            answers: BytesMut::new(),
+        }
+    }
+
+    /// Whether a message has begun and is not complete.
+    pub(super) fn is_amid(&self, bytes: &BytesMut) -> bool {
+        self.pending.is_some() || !bytes.is_empty()
+    }
+
+    /// Becomes ready when so much was served that the connection may read on.
+    pub(super) fn poll_available(&self, cx: &Context<'_>) -> Poll<()> {
+        self.account.poll_available(cx)
+    }
+
+    /// How many messages were answered so far.
+    pub(super) fn handled(&self) -> u64 {
+        self.handled
+    }
+
+    /// Whether the head of a message is complete and its body is not.
+    pub(super) fn is_in_body(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// Takes every complete message out of `bytes`.
+    pub(super) fn take(&mut self, bytes: &mut BytesMut) -> Step {
+        self.date.refresh();
+        loop {
+            if self.pending.is_some() {
+                match self.continue_body(bytes) {
+                    Some(Step::More) => continue,
+                    Some(step) => return step,
+                    None => return Step::More,
+                }
+            }
+            if bytes.is_empty() {
+                return Step::More;
+            }
+            let head = match wire::parse(bytes) {
+                Parsed::Partial => return Step::More,
+                Parsed::Http => return Step::Http,
+                Parsed::Bad(status, reason) => return self.refuse_and_close(status, reason),
+                Parsed::Message(head) => head,
+            };
+            let body_len = match head.framing {
+                Framing::None => Some(0),
+                Framing::Length(length) if length > self.rules.max_body_bytes => {
+                    return self.refuse_and_close(413, "the message is too large");
+                }
+                Framing::Length(length) => {
+                    let end = head.len.saturating_add(length);
+                    (end <= bytes.len()).then_some(length)
+                }
+                Framing::Chunked => None,
+            };
+            let Some(body_len) = body_len else {
+                self.begin_body(head, bytes);
+                continue;
+            };
+            let (front, rest) = bytes.split_at(head.len);
+            let step = self.deliver(&head, front, &rest[..body_len]);
+            bytes.advance(head.len + body_len);
+            if step != Step::More {
+                return step;
+            }
+        }
+    }
+
+    /// Answers that the sender took too long, before the connection is closed.
+    pub(super) fn time_out(&mut self) {
+        self.answer(408, "the message did not arrive in time", true);
+    }
+
+    fn begin_body(&mut self, head: Head, bytes: &mut BytesMut) {
+        if head.expects_continue && bytes.len() == head.len {
+            self.answers
+                .extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        let decoder = BodyDecoder::new(
+            head.framing,
+            self.rules.max_body_bytes,
+            self.rules.max_body_bytes,
+        );
+        let bytes = bytes.split_to(head.len).freeze();
+        self.pending = Some(Pending {
+            head,
+            bytes,
+            decoder,
+        });
+    }
+
+    /// Goes on with a body; `None` while it is not complete.
+    fn continue_body(&mut self, bytes: &mut BytesMut) -> Option<Step> {
+        let mut pending = self.pending.take()?;
+        match pending.decoder.read(bytes) {
+            Ok(true) => Some(self.deliver(&pending.head, &pending.bytes, &pending.decoder.body)),
+            Ok(false) => {
+                self.pending = Some(pending);
+                None
+            }
+            Err(wire::BodyFault::TooLarge) => {
+                Some(self.refuse_and_close(413, "the message is too large"))
+            }
+            Err(wire::BodyFault::BadChunk) => {
+                Some(self.refuse_and_close(400, "bad chunk in the message's body"))
+            }
+        }
+    }
+
+    fn refuse_and_close(&mut self, status: u16, reason: &str) -> Step {
+        self.answer(status, reason, true);
+        Step::Close
+    }
+
+    fn answer(&mut self, status: u16, reason: &str, close: bool) {
+        let counter = if status == 202 {
+            &self.counters.received
+        } else {
+            &self.counters.refused
+        };
+        counter.increment(1);
+        self.handled += 1;
+        put_reply(&mut self.answers, status, reason, self.date.as_str(), close);
+    }
+
+    /// Hands one message over and answers it.
+    fn deliver(&mut self, head: &Head, front: &[u8], body: &[u8]) -> Step {
+        let Some(from) = head
+            .from
+            .clone()
+            .and_then(|range| self.sender(&front[range]))
+        else {
+            self.answer(
+                500,
+                "the sender of the message cannot be determined",
+                head.close,
+            );
+            return self.after(head);
+        };
+        if self
+            .rules
+            .required_ip
+            .is_some_and(|ip| ip != from.address().ip)
+        {
+            self.answer(
+                400,
+                "the sender's address is not that of the connection",
+                head.close,
+            );
+            return self.after(head);
+        }
+        if let Some(serial) = head.serial {
+            let place = Place {
+                serial,
+                accepted: self.rules.accepted,
+            };
+            self.place = Some((self.fences.of(from.address()), place));
+        }
+        let path = std::str::from_utf8(&front[head.path.clone()]).unwrap_or_default();
+        let outcome = match Target::parse(path) {
+            None => Some(Err((
+                400,
+                "bad path: /<process>/<message> is wanted".to_owned(),
+            ))),
+            Some(target) => {
+                let receiver = &self.receiver;
+                let credit = Some(self.account.take(body.len()));
+                let hand_over = || target.deliver(receiver, head.encoding, body, &from, credit);
+                match &self.place {
+                    Some((fence, place)) => fence.pass(*place, hand_over),
+                    None => Some(hand_over()),
+                }
+            }
+        };
+        match outcome {
+            None => return Step::Superseded,
+            Some(Ok(())) => self.answer(202, "", head.close),
+            Some(Err((status, reason))) => self.answer(status, &reason, head.close),
+        }
+        self.after(head)
+    }
+
+    fn after(&self, head: &Head) -> Step {
+        if head.close { Step::Close } else { Step::More }
+    }
+
+    /// The PID in a header; the last one is remembered.
+    fn sender(&mut self, text: &[u8]) -> Option<Pid> {
+        if let Some((last, pid)) = &self.last_from
+            && last == text
+        {
+            return Some(pid.clone());
+        }
+        let pid: Pid = std::str::from_utf8(text).ok()?.parse().ok()?;
+        self.last_from = Some((Bytes::copy_from_slice(text), pid.clone()));
+        Some(pid)
+    }
+}
+
+/// What a message's path names.
+pub(super) struct Target<'p> {
+    id: std::borrow::Cow<'p, str>,
+    name: std::borrow::Cow<'p, str>,
+}
+
+impl<'p> Target<'p> {
+    /// Splits `/<id>/<name>`; both are percent-decoded, and the name may contain `/`.
+    pub(super) fn parse(path: &'p str) -> Option<Self> {
+        let (id, name) = path
+            .strip_prefix('/')?
+            .split_once('/')
+            .unwrap_or((&path[1..], ""));
+        if id.is_empty() {
+            return None;
+        }
+        Some(Self {
+            id: decoded(id)?,
+            name: decoded(name)?,
+        })
+    }
+
+    /// Hands a message over; else the status and the reason to answer.
+    pub(super) fn deliver(
+        &self,
+        receiver: &impl Receiver,
+        encoding: Option<Encoding>,
+        body: &[u8],
+        from: &Pid,
+        credit: Option<Credit>,
+    ) -> Result<(), (u16, String)> {
+        let Some(encoding) = encoding else {
+            return Err((
+                400,
+                "the content type names no encoding of messages".to_owned(),
+            ));
+        };
+        receiver
+            .deliver(&self.id, &self.name, encoding, body, from, credit)
+            .map_err(|refusal| (refusal.status(), refusal.to_string()))
+    }
+}
+
+fn decoded(part: &str) -> Option<std::borrow::Cow<'_, str>> {
+    if part.contains('%') {
+        percent_decode(part).map(Into::into)
+    } else {
+        Some(part.into())
+    }
+}
+
+#[cfg(test)]
+#[path = "intake_tests.rs"]
+mod tests;

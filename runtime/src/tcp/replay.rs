@@ -1,0 +1,157 @@
+//! A connection as the HTTP server sees it: first what was already read of it, then the socket.
+//!
+//! Beyond that it ends a connection which the HTTP server would keep: one whose client reads
+//! nothing for long, one whose client has gone while bytes for it wait, and one that a handler
+//! cuts.
+
+use std::{
+    future::Future as _,
+    io,
+    pin::Pin,
+    sync::atomic::{AtomicBool, Ordering},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Buf as _, BytesMut};
+use futures_util::task::AtomicWaker;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::Sleep,
+};
+
+use super::time::sleep;
+use crate::metrics::Counter;
+
+/// Cuts a connection from anywhere.
+#[derive(Default)]
+pub(super) struct Cut {
+    done: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Cut {
+    /// Ends the connection without sending what waits.
+    pub(super) fn cut(&self) {
+        self.done.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
+    /// An error once the connection was cut; else `cx` is woken when it is.
+    fn check(&self, cx: &Context<'_>) -> io::Result<()> {
+        self.waker.register(cx.waker());
+        if self.done.load(Ordering::Acquire) {
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "cut by its handler",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The stream.
+pub(super) struct Replay {
+    front: BytesMut,
+    stream: TcpStream,
+    cut: std::sync::Arc<Cut>,
+    /// The client has sent its last byte.
+    ended: bool,
+    /// Runs while a write waits for the client to read.
+    stall: Option<Pin<Box<Sleep>>>,
+    stall_timeout: Duration,
+    stuck: Counter,
+}
+
+impl Replay {
+    /// `front` is what was read of `stream` before; a write that waits longer than
+    /// `stall_timeout` ends the connection and is counted in `stuck`.
+    pub(super) fn new(
+        front: BytesMut,
+        stream: TcpStream,
+        stall_timeout: Duration,
+        stuck: Counter,
+    ) -> Self {
+        Self {
+            front,
+            stream,
+            cut: std::sync::Arc::default(),
+            ended: false,
+            stall: None,
+            stall_timeout,
+            stuck,
+        }
+    }
+
+    /// What cuts this connection.
+    pub(super) fn cut(&self) -> std::sync::Arc<Cut> {
+        std::sync::Arc::clone(&self.cut)
+    }
+
+    /// Bounds how long a write waits.
+    fn stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.ended {
+            return Poll::Ready(Err(io::Error::from(io::ErrorKind::BrokenPipe)));
+        }
+        let timeout = self.stall_timeout;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(sleep(timeout)));
+        if stall.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.stuck.increment(1);
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client reads nothing",
+        )))
+    }
+}
+
+impl AsyncRead for Replay {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.cut.check(cx)?;
+        if !self.front.is_empty() {
+            let here = self.front.len().min(out.remaining());
+            out.put_slice(&self.front[..here]);
+            self.front.advance(here);
+            if self.front.is_empty() {
+                self.front = BytesMut::new();
+            }
+            return Poll::Ready(Ok(()));
+        }
+        let before = out.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, out);
+        if matches!(read, Poll::Ready(Ok(()))) && out.filled().len() == before {
+            self.ended = true;
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Replay {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.cut.check(cx)?;
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if written.is_pending() {
+            return self.stalled(cx);
+        }
+        self.stall = None;
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
