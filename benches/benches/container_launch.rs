@@ -37,8 +37,13 @@ struct Driver {
 impl Driver {
     fn next(&mut self, ctx: &mut Context<'_, Self>) {
         self.number += 1;
-        let container_id = ContainerId { value: format!("bench-{}", self.number), parent: None };
-        let resources = parse_text("cpus:0.1;mem:64", "*").expect("resources").to_proto();
+        let container_id = ContainerId {
+            value: format!("bench-{}", self.number),
+            parent: None,
+        };
+        let resources = parse_text("cpus:0.1;mem:64", "*")
+            .expect("resources")
+            .to_proto();
         let launch = Launch {
             container_id,
             command: CommandInfo {
@@ -49,17 +54,31 @@ impl Driver {
             },
             resources,
             directory: self.folder.display().to_string(),
-            framework_id: FrameworkId { value: "bench".to_owned() },
-            executor_id: ExecutorId { value: "bench".to_owned() },
+            framework_id: FrameworkId {
+                value: "bench".to_owned(),
+            },
+            executor_id: ExecutorId {
+                value: "bench".to_owned(),
+            },
             ..Launch::default()
         };
-        ctx.ask(&self.containerizer, launch, Duration::from_secs(30), Self::launched);
+        ctx.ask(
+            &self.containerizer,
+            launch,
+            Duration::from_secs(30),
+            Self::launched,
+        );
     }
 
     fn launched(&mut self, launched: Result<Launched, AskError>, ctx: &mut Context<'_, Self>) {
         let launched = launched.expect("the containerizer answers");
         assert_eq!(launched.error, None, "the container is launched");
-        ctx.send(&self.containerizer, Destroy { container_id: launched.container_id });
+        ctx.send(
+            &self.containerizer,
+            Destroy {
+                container_id: launched.container_id,
+            },
+        );
     }
 }
 
@@ -100,7 +119,12 @@ fn main() {
     let containerizer = linux::spawn(&node, options).expect("a containerizer");
     let (done, finished) = channel();
     let sandbox = folder.path().to_owned();
-    let driver = Driver { containerizer, folder: sandbox, number: 0, done };
+    let driver = Driver {
+        containerizer,
+        folder: sandbox,
+        number: 0,
+        done,
+    };
     let driver = node.spawn(Id::chosen("driver"), driver).expect("a free id");
     compare(
         "launch and destroy of one container, fifty one after another",

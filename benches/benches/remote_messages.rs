@@ -49,7 +49,11 @@ impl Process for Receiver {
 
 impl Handle<Number> for Receiver {
     fn handle(&mut self, number: Number, ctx: &mut Context<'_, Self>) {
-        assert_eq!(number.value, self.seen % MESSAGES, "messages arrive in order");
+        assert_eq!(
+            number.value,
+            self.seen % MESSAGES,
+            "messages arrive in order"
+        );
         self.seen += 1;
         if self.seen.is_multiple_of(WINDOW / 2) {
             ctx.reply(Progress { seen: self.seen });
@@ -103,7 +107,9 @@ impl Handle<Progress> for Teller {
 fn receive() {
     let world = World::real(RealOptions::default()).expect("threads can be started");
     let node = Node::start(&world, NodeOptions::default()).expect("a port is free");
-    let receiver = node.spawn(Id::chosen("receiver"), Receiver::default()).expect("a free id");
+    let receiver = node
+        .spawn(Id::chosen("receiver"), Receiver::default())
+        .expect("a free id");
     println!("{}", receiver.pid());
     std::io::stdout().flush().expect("the parent reads");
     let _ = std::io::stdin().lines().count();
@@ -121,13 +127,21 @@ fn main() {
         .expect("this program can be started again");
     let mut line = String::new();
     let stdout = child.stdout.take().expect("stdout is a pipe");
-    BufReader::new(stdout).read_line(&mut line).expect("the receiver says where it is");
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("the receiver says where it is");
     let to: Pid = line.trim().parse().expect("a PID");
 
     let world = World::real(RealOptions::default()).expect("threads can be started");
     let node = Node::start(&world, NodeOptions::default()).expect("a port is free");
     let (done, finished) = channel();
-    let teller = Teller { to, sent: 0, seen: 0, base: 0, done };
+    let teller = Teller {
+        to,
+        sent: 0,
+        seen: 0,
+        base: 0,
+        done,
+    };
     let teller = node.spawn(Id::chosen("teller"), teller).expect("a free id");
     compare(
         "500,000 one-way messages between two OS processes",

@@ -39,7 +39,9 @@ impl Scheduler for OneByOne {
         match status.state() {
             TaskState::TaskRunning => {
                 if let Some(start) = self.waiting {
-                    self.started.send(start.elapsed()).expect("the measurement waits");
+                    self.started
+                        .send(start.elapsed())
+                        .expect("the measurement waits");
                 }
             }
             TaskState::TaskStaging | TaskState::TaskStarting => {}
@@ -53,12 +55,20 @@ impl Scheduler for OneByOne {
 
 fn median_start(node: &Node, world: &World, master: &Pid) -> f64 {
     let (started, starts) = channel();
-    let info =
-        FrameworkInfo { user: "root".to_owned(), name: "starts".to_owned(), ..Default::default() };
-    let scheduler = OneByOne { launched: 0, waiting: None, started };
+    let info = FrameworkInfo {
+        user: "root".to_owned(),
+        name: "starts".to_owned(),
+        ..Default::default()
+    };
+    let scheduler = OneByOne {
+        launched: 0,
+        waiting: None,
+        started,
+    };
     let framework = spawn(node, master.clone(), info, scheduler).expect("a scheduler");
-    let mut times: Vec<Duration> =
-        (0..TASKS).map(|_| starts.recv_timeout(PATIENCE).expect("a task starts")).collect();
+    let mut times: Vec<Duration> = (0..TASKS)
+        .map(|_| starts.recv_timeout(PATIENCE).expect("a task starts"))
+        .collect();
     framework.call(|_, driver| driver.teardown());
     world.block_on(node.wait(framework.pid()));
     times.sort_unstable();

@@ -33,9 +33,16 @@ impl Cluster {
         let mut master = Daemon::start(&arguments);
         let line = master.wait_for("the master's address", |line| line.contains("master@"));
         let (_, rest) = line.split_once("master@").expect("just found");
-        let address: String =
-            rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect();
-        Cluster { master, agents: Vec::new(), address, folder }
+        let address: String = rest
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || ".:".contains(*c))
+            .collect();
+        Cluster {
+            master,
+            agents: Vec::new(),
+            address,
+            folder,
+        }
     }
 
     /// The master's `ip:port`.
@@ -66,7 +73,10 @@ impl Cluster {
 
     /// Where an agent keeps its work folder.
     pub fn work_dir(&self, agent: usize) -> std::path::PathBuf {
-        self.folder.path().join(format!("agent-{agent}")).join("work")
+        self.folder
+            .path()
+            .join(format!("agent-{agent}"))
+            .join("work")
     }
 
     /// Ends agents and master by SIGTERM and expects them to end well.

@@ -13,7 +13,10 @@ pub use stream::Subscription;
 
 /// Top of the source tree.
 pub fn top() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default()
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map(PathBuf::from)
+        .unwrap_or_default()
 }
 
 /// The `tepui` binary of the same build as the running test.
@@ -23,8 +26,15 @@ pub fn top() -> PathBuf {
 /// When it was not built: `integration/test` builds it first.
 pub fn tepui() -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();
-    let folder = test.parent().and_then(|deps| deps.parent()).map(PathBuf::from);
+    let folder = test
+        .parent()
+        .and_then(|deps| deps.parent())
+        .map(PathBuf::from);
     let binary = folder.unwrap_or_default().join("tepui");
-    assert!(binary.exists(), "{} is not built: run integration/test", binary.display());
+    assert!(
+        binary.exists(),
+        "{} is not built: run integration/test",
+        binary.display()
+    );
     binary
 }

@@ -29,11 +29,24 @@ impl Subscription {
     /// When the master does not answer as Mesos does.
     pub fn open(master: &str, framework_info: &Value) -> Subscription {
         let url = format!("http://{master}/api/v1/scheduler");
-        let call =
-            serde_json::json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": framework_info}});
+        let call = serde_json::json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": framework_info}});
         let mut curl = Command::new("curl")
-            .args(["-sS", "-N", "-i", "-X", "POST", "-H", "Content-Type: application/json"])
-            .args(["-H", "Accept: application/json", "-d", &call.to_string(), &url])
+            .args([
+                "-sS",
+                "-N",
+                "-i",
+                "-X",
+                "POST",
+                "-H",
+                "Content-Type: application/json",
+            ])
+            .args([
+                "-H",
+                "Accept: application/json",
+                "-d",
+                &call.to_string(),
+                &url,
+            ])
             .stdout(Stdio::piped())
             .spawn()
             .expect("curl is installed");
@@ -44,7 +57,8 @@ impl Subscription {
             .lines()
             .find_map(|line| {
                 let (name, value) = line.split_once(':')?;
-                name.eq_ignore_ascii_case("Mesos-Stream-Id").then(|| value.trim().to_owned())
+                name.eq_ignore_ascii_case("Mesos-Stream-Id")
+                    .then(|| value.trim().to_owned())
             })
             .unwrap_or_else(|| panic!("no Mesos-Stream-Id in {head}"));
         let (sender, events) = channel();
@@ -52,14 +66,22 @@ impl Subscription {
             let mut decoder = Decoder::new(RECORD_MAX);
             let mut piece = [0; 65536];
             while let Ok(length @ 1..) = stdout.read(&mut piece) {
-                for record in decoder.push(&piece[..length]).expect("records are well framed") {
+                for record in decoder
+                    .push(&piece[..length])
+                    .expect("records are well framed")
+                {
                     let event = serde_json::from_slice(&record).expect("records are JSON");
                     let _ = sender.send(event);
                 }
             }
         });
-        let mut subscription =
-            Subscription { curl, events, url, stream_id, framework_id: String::new() };
+        let mut subscription = Subscription {
+            curl,
+            events,
+            url,
+            stream_id,
+            framework_id: String::new(),
+        };
         let subscribed = subscription.wait_for("SUBSCRIBED", |_| true);
         let id = &subscribed["subscribed"]["framework_id"]["value"];
         subscription.framework_id = id.as_str().expect("an id").to_owned();
@@ -101,7 +123,10 @@ impl Subscription {
             .args(["-d", &call.to_string(), &self.url])
             .output()
             .expect("curl is installed");
-        String::from_utf8_lossy(&output.stdout).trim().parse().expect("curl prints a status")
+        String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .parse()
+            .expect("curl prints a status")
     }
 }
 

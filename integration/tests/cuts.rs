@@ -109,9 +109,7 @@ impl Process for Source {
 
     fn exited(&mut self, pid: &Pid, ctx: &mut Context<'_, Source>) {
         assert_eq!(pid, &self.to);
-        self.tell
-            .send((self.number, Told::Exited(self.sent)))
-            .unwrap();
+        self.tell.send((self.number, Told::Exited(self.sent))).ok();
         ctx.link(&self.to);
     }
 }
@@ -124,9 +122,7 @@ impl Source {
             ctx.send(&self.to, Numbered { n: self.sent });
             self.sent += 1;
             if self.sent.is_multiple_of(1000) {
-                self.tell
-                    .send((self.number, Told::Sent(self.sent)))
-                    .unwrap();
+                self.tell.send((self.number, Told::Sent(self.sent))).ok();
             }
         }
         if self.sent < MESSAGES {

@@ -78,7 +78,12 @@ impl Scheduler for Batch {
 
 fn node(simulation: &Simulation, name: &str, last: u8, port: u16) -> Node {
     let ip = IpAddr::from([10, 0, 0, last]);
-    let options = NodeOptions { name: name.to_owned(), ip, port, ..NodeOptions::default() };
+    let options = NodeOptions {
+        name: name.to_owned(),
+        ip,
+        port,
+        ..NodeOptions::default()
+    };
     Node::start(simulation.world(), options).unwrap()
 }
 
@@ -88,8 +93,9 @@ fn start_agent(simulation: &Simulation, master: &Pid, number: u8) -> Node {
     let containerizer = simulated::spawn(&node, SimulatedOptions::default()).unwrap();
     let mut options = AgentOptions::new(master.clone(), "/var/lib/tepui".into(), containerizer);
     options.hostname = name;
-    options.resources =
-        parse_text("cpus:4;mem:1024;disk:1024;ports:[31000-31009]", "*").unwrap().to_proto();
+    options.resources = parse_text("cpus:4;mem:1024;disk:1024;ports:[31000-31009]", "*")
+        .unwrap()
+        .to_proto();
     tepui_agent::spawn(&node, options).unwrap();
     node
 }
@@ -104,11 +110,15 @@ struct Outcome {
 }
 
 fn run(seed: u64) -> Outcome {
-    let mut simulation = World::simulated(SimOptions { seed, ..SimOptions::default() });
+    let mut simulation = World::simulated(SimOptions {
+        seed,
+        ..SimOptions::default()
+    });
     let master_node = node(&simulation, "master", 1, 5050);
     let master = tepui_master::spawn(&master_node, MasterOptions::default()).unwrap();
-    let mut agents: Vec<Node> =
-        (1..=AGENTS).map(|number| start_agent(&simulation, master.pid(), number)).collect();
+    let mut agents: Vec<Node> = (1..=AGENTS)
+        .map(|number| start_agent(&simulation, master.pid(), number))
+        .collect();
 
     let book = Arc::new(Mutex::new(Book::default()));
     let scheduler_node = node(&simulation, "scheduler", 2, 5052);
@@ -118,7 +128,11 @@ fn run(seed: u64) -> Outcome {
         failover_timeout: Some(3600.0),
         ..FrameworkInfo::default()
     };
-    let batch = Batch { next: 0, live: 0, book: Arc::clone(&book) };
+    let batch = Batch {
+        next: 0,
+        live: 0,
+        book: Arc::clone(&book),
+    };
     let framework = spawn(&scheduler_node, master.pid().clone(), info, batch).unwrap();
 
     // The first tasks run on all three agents when one of them crashes.
@@ -129,7 +143,11 @@ fn run(seed: u64) -> Outcome {
 
     let seen = Arc::clone(&book);
     let finished = simulation.run_while(move || seen.lock().unwrap().finished.len() < TASKS);
-    assert!(finished, "seed {seed}: {} tasks finished", book.lock().unwrap().finished.len());
+    assert!(
+        finished,
+        "seed {seed}: {} tasks finished",
+        book.lock().unwrap().finished.len()
+    );
 
     // Quiet: the framework goes, and all that it held is free again.
     framework.call(|_, driver| driver.teardown());
@@ -137,10 +155,21 @@ fn run(seed: u64) -> Outcome {
     let snapshot = master.snapshot();
     assert_eq!(snapshot.frameworks.size(), 0, "seed {seed}");
     assert_eq!(snapshot.offers.size(), 0, "seed {seed}");
-    assert!(snapshot.agents.size() >= usize::from(AGENTS), "seed {seed}: {snapshot:#?}");
+    assert!(
+        snapshot.agents.size() >= usize::from(AGENTS),
+        "seed {seed}: {snapshot:#?}"
+    );
     for (id, agent) in snapshot.agents.iter() {
-        assert!(agent.used.is_empty(), "seed {seed}: {id} is used: {:?}", agent.used);
-        assert!(agent.tasks.is_empty(), "seed {seed}: {id} has tasks: {:?}", agent.tasks);
+        assert!(
+            agent.used.is_empty(),
+            "seed {seed}: {id} is used: {:?}",
+            agent.used
+        );
+        assert!(
+            agent.tasks.is_empty(),
+            "seed {seed}: {id} has tasks: {:?}",
+            agent.tasks
+        );
     }
     let book = book.lock().unwrap();
     Outcome {
@@ -156,7 +185,10 @@ fn a_cluster_survives_the_crash_of_an_agent() {
     for seed in 0..20 {
         let outcome = run(seed);
         assert_eq!(outcome.finished, TASKS, "seed {seed}");
-        assert!(outcome.lost > 0, "seed {seed}: the crash hit no task: {outcome:?}");
+        assert!(
+            outcome.lost > 0,
+            "seed {seed}: the crash hit no task: {outcome:?}"
+        );
     }
 }
 
@@ -185,7 +217,8 @@ fn the_same_seed_gives_the_same_trace_in_two_processes() {
             .unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let line = text.lines().find(|line| line.contains("outcome Outcome"));
-        line.unwrap_or_else(|| panic!("no outcome in {text}")).to_owned()
+        line.unwrap_or_else(|| panic!("no outcome in {text}"))
+            .to_owned()
     };
     let first = print("/");
     assert_eq!(first, print("/tmp"));

@@ -27,14 +27,21 @@ struct First {
 }
 
 fn scalar(offer: &Offer, name: &str) -> f64 {
-    let amounts = offer.resources.iter().filter(|resource| resource.name == name);
-    amounts.filter_map(|resource| Some(resource.scalar.as_ref()?.value)).sum()
+    let amounts = offer
+        .resources
+        .iter()
+        .filter(|resource| resource.name == name);
+    amounts
+        .filter_map(|resource| Some(resource.scalar.as_ref()?.value))
+        .sum()
 }
 
 impl Scheduler for First {
     fn offers(&mut self, driver: &mut Driver<'_>, offers: Vec<Offer>) {
         for offer in &offers {
-            let _ = self.seen.send(Seen::Offer(scalar(offer, "cpus"), scalar(offer, "mem")));
+            let _ = self
+                .seen
+                .send(Seen::Offer(scalar(offer, "cpus"), scalar(offer, "mem")));
             if std::mem::replace(&mut self.launched, true) {
                 driver.decline(offer);
             } else {
@@ -46,7 +53,9 @@ impl Scheduler for First {
     }
 
     fn update(&mut self, _: &mut Driver<'_>, status: TaskStatus) {
-        let _ = self.seen.send(Seen::State(status.task_id.value.clone(), status.state()));
+        let _ = self
+            .seen
+            .send(Seen::State(status.task_id.value.clone(), status.state()));
     }
 }
 
@@ -62,9 +71,13 @@ fn wait_until_running(seen: &Receiver<Seen>) {
 }
 
 fn offered(event: &Value, name: &str) -> f64 {
-    let resources = event["offers"]["offers"][0]["resources"].as_array().expect("resources");
+    let resources = event["offers"]["offers"][0]["resources"]
+        .as_array()
+        .expect("resources");
     let of_name = resources.iter().filter(|resource| resource["name"] == name);
-    of_name.filter_map(|resource| resource["scalar"]["value"].as_f64()).sum()
+    of_name
+        .filter_map(|resource| resource["scalar"]["value"].as_f64())
+        .sum()
 }
 
 #[test]
@@ -76,10 +89,21 @@ fn what_one_framework_leaves_is_offered_to_the_next() {
     let node = Node::start(&world, NodeOptions::default()).expect("a port");
     let (seen, sights) = channel();
     let master = Pid::new("master", cluster.address().parse().expect("an address"));
-    let info =
-        FrameworkInfo { user: "root".to_owned(), name: "first".to_owned(), ..Default::default() };
-    let first =
-        spawn(&node, master, info, First { launched: false, seen }).expect("a scheduler");
+    let info = FrameworkInfo {
+        user: "root".to_owned(),
+        name: "first".to_owned(),
+        ..Default::default()
+    };
+    let first = spawn(
+        &node,
+        master,
+        info,
+        First {
+            launched: false,
+            seen,
+        },
+    )
+    .expect("a scheduler");
     match sights.recv_timeout(PATIENCE).expect("an offer in time") {
         Seen::Offer(cpus, mem) => assert_eq!((cpus, mem), (4.0, 4096.0)),
         other => panic!("not an offer: {other:?}"),
@@ -89,7 +113,10 @@ fn what_one_framework_leaves_is_offered_to_the_next() {
     let info = json!({"user": "root", "name": "second"});
     let mut second = Subscription::open(cluster.address(), &info);
     let rest = second.wait_for("OFFERS", |_| true);
-    assert_eq!((offered(&rest, "cpus"), offered(&rest, "mem")), (1.0, 1024.0));
+    assert_eq!(
+        (offered(&rest, "cpus"), offered(&rest, "mem")),
+        (1.0, 1024.0)
+    );
     let offer = &rest["offers"]["offers"][0];
     assert_eq!(offer["framework_id"]["value"], second.framework_id());
 
@@ -103,7 +130,10 @@ fn what_one_framework_leaves_is_offered_to_the_next() {
             assert_eq!(offered(&again, "mem"), 4096.0);
             break;
         }
-        assert_eq!(second.call(decline(&again["offers"]["offers"][0]["id"])), 202);
+        assert_eq!(
+            second.call(decline(&again["offers"]["offers"][0]["id"])),
+            202
+        );
     }
     assert_eq!(second.call(json!({"type": "TEARDOWN"})), 202);
     world.block_on(node.shutdown());

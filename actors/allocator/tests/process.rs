@@ -1,5 +1,7 @@
 //! The allocator's process in the simulated world: messages of a master in, `Allocations` out.
 
+#![cfg(test)]
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -8,6 +8,8 @@
 //! - AL-5 a framework is never offered what it refused, nor in a role it suppressed;
 //! - AL-6 the same events and seeds give the same grants.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

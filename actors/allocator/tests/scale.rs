@@ -1,5 +1,7 @@
 //! A cluster of some size: all of it is given out, evenly, and what is refused stays refused.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -218,6 +218,7 @@ impl<P: Clone, S: Clone> Core<P, S> {
     }
 
     /// The state of a container, if there is such a one.
+    #[cfg(test)]
     pub(crate) fn state(&self, id: &str) -> Option<State> {
         self.containers.get(id).map(|container| container.state)
     }

@@ -11,8 +11,10 @@ enum Rule {
     Taken,
     /// Fields of a message, each with a rule of its own.
     Inside,
-    /// Only this value, which is what happens anyway.
+    /// Only this text or name of an enum's value.
     Only(&'static str),
+    /// Only where it is not wanted, which is what happens anyway.
+    OnlyFalse,
 }
 
 /// Rules by path, indexes of lists left out. What is not listed is not supported.
@@ -20,7 +22,7 @@ const COMMAND: &[(&str, Rule)] = &[
     ("environment", Rule::Inside),
     ("environment.variables", Rule::Inside),
     ("environment.variables.name", Rule::Taken),
-    ("environment.variables.type", Rule::Only("\"VALUE\"")),
+    ("environment.variables.type", Rule::Only("VALUE")),
     ("environment.variables.value", Rule::Taken),
     ("shell", Rule::Taken),
     ("value", Rule::Taken),
@@ -29,11 +31,11 @@ const COMMAND: &[(&str, Rule)] = &[
 ];
 
 const CONTAINER: &[(&str, Rule)] = &[
-    ("type", Rule::Only("\"MESOS\"")),
+    ("type", Rule::Only("MESOS")),
     ("mesos", Rule::Inside),
     ("linux_info", Rule::Inside),
     // A container without a parent has its own namespaces and cgroups, and says so in vain.
-    ("linux_info.share_pid_namespace", Rule::Only("false")),
+    ("linux_info.share_pid_namespace", Rule::OnlyFalse),
     ("linux_info.share_cgroups", Rule::Taken),
     ("rlimit_info", Rule::Inside),
     ("rlimit_info.rlimits", Rule::Inside),
@@ -58,7 +60,7 @@ const TASK: &[(&str, Rule)] = &[
 ];
 
 const EXECUTOR: &[(&str, Rule)] = &[
-    ("type", Rule::Only("\"CUSTOM\"")),
+    ("type", Rule::Only("CUSTOM")),
     ("executor_id", Rule::Taken),
     ("framework_id", Rule::Taken),
     ("resources", Rule::Taken),
@@ -173,8 +175,9 @@ fn walk(value: &Value, shown: &str, path: &str, rules: &[(&str, Rule)], found: &
                 {
                     Some(Rule::Taken) => {}
                     Some(Rule::Inside) => walk(value, &shown, &path, rules, found),
-                    Some(Rule::Only(only)) if value.to_string() == *only => {}
-                    Some(Rule::Only(_)) | None => found.push(shown),
+                    Some(Rule::Only(only)) if value.as_str() == Some(*only) => {}
+                    Some(Rule::OnlyFalse) if value == &Value::Bool(false) => {}
+                    Some(Rule::Only(_) | Rule::OnlyFalse) | None => found.push(shown),
                 }
             }
         }

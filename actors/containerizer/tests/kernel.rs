@@ -4,12 +4,16 @@
 //! This program is also what runs in the containers (roles `contain` and `executor`), so that it
 //! has no test harness of the usual kind: arguments choose tests by parts of their names.
 
+#[cfg(test)]
 #[path = "kernel/containers.rs"]
 mod containers;
+#[cfg(test)]
 #[path = "kernel/executor.rs"]
 mod executor;
+#[cfg(test)]
 #[path = "kernel/host.rs"]
 mod host;
+#[cfg(test)]
 #[path = "kernel/recovery.rs"]
 mod recovery;
 

@@ -1,5 +1,5 @@
-//! The process `master`: takes messages, feeds the core, carries its effects out in their order,
-//! and publishes a snapshot after whatever changed the state.
+//! The process `master`: takes messages, feeds the core, publishes a snapshot of whatever changed,
+//! and carries the effects out in their order.
 //! What happens, and why, is in `core`; here is only how it travels.
 
 use std::collections::BTreeMap;
@@ -179,11 +179,13 @@ impl MasterProcess {
     }
 
     fn serve(&mut self, input: Input, ctx: &mut Context<'_, Self>) {
-        for effect in self.core.handle(input, ctx.now()) {
-            self.carry_out(effect, ctx);
-        }
+        let effects = self.core.handle(input, ctx.now());
+        // First, so that who is told of a change finds it in the snapshot.
         if self.core.take_changed() {
             self.published.store(self.core.snapshot());
+        }
+        for effect in effects {
+            self.carry_out(effect, ctx);
         }
     }
 

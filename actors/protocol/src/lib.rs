@@ -22,7 +22,10 @@ mod repair;
 mod walk;
 mod wire;
 
-#[expect(missing_docs, reason = "generated from proto/, where each file says what its messages are")]
+#[expect(
+    missing_docs,
+    reason = "generated from proto/, where each file says what its messages are"
+)]
 mod schema {
     include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 }

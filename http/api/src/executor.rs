@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Asks the agent's latest snapshot whether a call may be made.
-pub type ValidateExecutorCall = Arc<dyn Fn(&Call) -> Result<(), CallError> + Send + Sync>;
+pub(crate) type ValidateExecutorCall = Arc<dyn Fn(&Call) -> Result<(), CallError> + Send + Sync>;
 
 /// The executor API of one agent.
 pub(crate) struct ExecutorApi {
@@ -68,8 +68,13 @@ impl ExecutorApi {
 
     fn subscribe(&self, call: Call, encoding: Encoding, node: &Node) -> Result<Response, Refusal> {
         let admission = self.sessions.admit().ok_or_else(|| {
-            node.metrics().counter("http/executor_streams_refused").increment(1);
-            Refusal::Unavailable(format!("{} streams are open already", self.options.max_streams))
+            node.metrics()
+                .counter("http/executor_streams_refused")
+                .increment(1);
+            Refusal::Unavailable(format!(
+                "{} streams are open already",
+                self.options.max_streams
+            ))
         })?;
         let (writer, reader) = body_channel(self.options.stream_buffer_bytes);
         let stream = EventStream::new(writer, encoding);
@@ -82,9 +87,13 @@ impl ExecutorApi {
 
     fn call(&self, call: Call) -> Result<Response, Refusal> {
         let peer = peer(&call.framework_id.value, &call.executor_id.value);
-        let session =
-            self.sessions.find(&peer).ok_or_else(|| refusal(&CallError::NotSubscribed))?;
-        session.adapter.dispatch(move |adapter, ctx| adapter.forward(call, ctx));
+        let session = self
+            .sessions
+            .find(&peer)
+            .ok_or_else(|| refusal(&CallError::NotSubscribed))?;
+        session
+            .adapter
+            .dispatch(move |adapter, ctx| adapter.forward(call, ctx));
         Ok(Response::accepted())
     }
 }

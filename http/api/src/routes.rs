@@ -25,7 +25,10 @@ pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
             Connection::Disconnected | Connection::Recovered => Framework::Disconnected,
         },
     });
-    let view = MasterView { find, supported: tepui_master::supported };
+    let view = MasterView {
+        find,
+        supported: tepui_master::supported,
+    };
     scheduler_routes(node, master.pid(), view, options);
     node.route(master.pid().id(), "/health", views::health());
     node.delegate(master.pid().id());

@@ -115,29 +115,54 @@ mod tests {
     use super::*;
 
     fn framework(value: &str) -> Option<FrameworkId> {
-        Some(FrameworkId { value: value.to_owned() })
+        Some(FrameworkId {
+            value: value.to_owned(),
+        })
     }
 
     fn call(kind: Type) -> Call {
-        Call { framework_id: framework("f"), r#type: Some(kind.into()), ..Call::default() }
+        Call {
+            framework_id: framework("f"),
+            r#type: Some(kind.into()),
+            ..Call::default()
+        }
     }
 
     fn subscribe(outer: Option<FrameworkId>, inner: Option<FrameworkId>) -> Call {
-        let framework_info = FrameworkInfo { id: inner, ..FrameworkInfo::default() };
-        let subscribe = call::Subscribe { framework_info, ..call::Subscribe::default() };
+        let framework_info = FrameworkInfo {
+            id: inner,
+            ..FrameworkInfo::default()
+        };
+        let subscribe = call::Subscribe {
+            framework_info,
+            ..call::Subscribe::default()
+        };
         let bare = call(Type::Subscribe);
-        Call { framework_id: outer, subscribe: Some(subscribe), ..bare }
+        Call {
+            framework_id: outer,
+            subscribe: Some(subscribe),
+            ..bare
+        }
     }
 
     fn problem(call: &Call) -> Option<String> {
         let text = scheduler_call(call).err()?.to_string();
-        Some(text.strip_prefix("Failed to validate scheduler::Call: ").unwrap().to_owned())
+        Some(
+            text.strip_prefix("Failed to validate scheduler::Call: ")
+                .unwrap()
+                .to_owned(),
+        )
     }
 
     #[test]
     fn each_type_needs_the_part_named_after_it() {
-        let without_part =
-            [Type::Unknown, Type::Subscribe, Type::Teardown, Type::Revive, Type::Suppress];
+        let without_part = [
+            Type::Unknown,
+            Type::Subscribe,
+            Type::Teardown,
+            Type::Revive,
+            Type::Suppress,
+        ];
         let mut checked = 0;
         for kind in (0..=64).filter_map(|number| Type::try_from(number).ok()) {
             checked += 1;
@@ -146,7 +171,10 @@ mod tests {
             let expected = (!without_part.contains(&kind)).then_some(missing);
             if kind != Type::Subscribe {
                 assert_eq!(problem(&call(kind)), expected, "{part}");
-                let nameless = Call { framework_id: None, ..call(kind) };
+                let nameless = Call {
+                    framework_id: None,
+                    ..call(kind)
+                };
                 let missing = "Expecting 'framework_id' to be present".to_owned();
                 assert_eq!(problem(&nameless), Some(missing), "{part}");
             }
@@ -163,9 +191,11 @@ mod tests {
         assert_eq!(problem(&subscribe(None, None)), None);
         assert_eq!(problem(&subscribe(framework("a"), framework("a"))), None);
         let differs = "'framework_id' differs from 'subscribe.framework_info.id'".to_owned();
-        for (outer, inner) in
-            [(framework("a"), None), (None, framework("a")), (framework("a"), framework("b"))]
-        {
+        for (outer, inner) in [
+            (framework("a"), None),
+            (None, framework("a")),
+            (framework("a"), framework("b")),
+        ] {
             assert_eq!(problem(&subscribe(outer, inner)), Some(differs.clone()));
         }
     }
@@ -174,15 +204,25 @@ mod tests {
     fn an_acknowledged_uuid_has_16_bytes() {
         let acknowledge = |length: usize| {
             let acknowledge = call::Acknowledge {
-                agent_id: AgentId { value: "a".to_owned() },
-                task_id: TaskId { value: "t".to_owned() },
+                agent_id: AgentId {
+                    value: "a".to_owned(),
+                },
+                task_id: TaskId {
+                    value: "t".to_owned(),
+                },
                 uuid: Bytes::from(vec![7; length]),
             };
-            Call { acknowledge: Some(acknowledge), ..call(Type::Acknowledge) }
+            Call {
+                acknowledge: Some(acknowledge),
+                ..call(Type::Acknowledge)
+            }
         };
         assert_eq!(problem(&acknowledge(16)), None);
         for length in [0, 15, 17, 36] {
-            assert_eq!(problem(&acknowledge(length)).as_deref(), Some("Not a valid UUID"));
+            assert_eq!(
+                problem(&acknowledge(length)).as_deref(),
+                Some("Not a valid UUID")
+            );
         }
     }
 }

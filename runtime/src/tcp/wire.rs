@@ -93,8 +93,14 @@ pub(crate) fn put_message(out: &mut BytesMut, message: &Outgoing<'_>, first: Opt
 
 /// Writes a part of a path: raw as libprocess does, but for what would break the request line.
 fn put_path_part(out: &mut BytesMut, part: &str, also: &[u8]) {
-    for &byte in part.as_bytes() {
-        if byte.is_ascii_graphic() && !b"%?#".contains(&byte) && !also.contains(&byte) {
+    let is_plain =
+        |byte: u8| byte.is_ascii_graphic() && !b"%?#".contains(&byte) && !also.contains(&byte);
+    if part.bytes().all(is_plain) {
+        out.put_slice(part.as_bytes());
+        return;
+    }
+    for byte in part.bytes() {
+        if is_plain(byte) {
             out.put_u8(byte);
         } else {
             out.put_slice(&[b'%', hex(byte >> 4), hex(byte & 15)]);

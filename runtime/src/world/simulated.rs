@@ -163,7 +163,11 @@ impl Simulation {
     #[must_use]
     pub fn nodes(&self) -> Vec<Node> {
         let started = locked(&self.shared.started);
-        started.iter().filter_map(WeakNode::upgrade).filter(|node| !node.is_down()).collect()
+        started
+            .iter()
+            .filter_map(WeakNode::upgrade)
+            .filter(|node| !node.is_down())
+            .collect()
     }
 
     /// The network between the nodes.

@@ -180,7 +180,11 @@ fn a_crash_takes_everything_without_a_word() {
 fn the_nodes_that_are_up_are_listed_in_the_order_of_their_start() {
     let mut simulation = simulated();
     let names = |simulation: &Simulation| -> Vec<String> {
-        simulation.nodes().iter().map(|node| node.name().to_owned()).collect()
+        simulation
+            .nodes()
+            .iter()
+            .map(|node| node.name().to_owned())
+            .collect()
     };
     let nodes = ["master", "agent", ""].map(|name| named(&simulation, name));
     assert_eq!(names(&simulation), ["master", "agent", "node(1)"]);

@@ -1,7 +1,7 @@
 //! What an agent keeps on disk, so that its successor on the same work_dir carries on.
 //!
 //! `record` is the layout of a file, `paths` where each file is, `read` how all of it is read
-//! back. Writing is asked for by the core ([`Write`]) and done by [`write`] in order; the caller
+//! back. Writing is asked for by the core ([`Write`]) and done by [`write()`] in order; the caller
 //! tells nobody before it returned.
 //!
 //! Not here: what is written when (`core`).

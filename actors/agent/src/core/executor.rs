@@ -81,8 +81,6 @@ pub struct Executor {
     pub forked_pid: Option<u32>,
     /// The process that speaks for it, while it is connected.
     pub pid: Option<Pid>,
-    /// It was given a task at some time.
-    pub had_tasks: bool,
     /// Its tasks by id, in order of arrival.
     pub tasks: IndexMap<String, AgentTask>,
     /// Tasks that ended and were acknowledged, oldest first.
@@ -110,7 +108,6 @@ impl Executor {
             directory,
             forked_pid: None,
             pid: None,
-            had_tasks: false,
             tasks: IndexMap::new(),
             completed: VecDeque::new(),
             pending_termination: None,

@@ -71,7 +71,7 @@ impl Core {
         for task in &message.task_group.tasks {
             let id = &task.task_id.value;
             let Some(framework) = self.may_run(&info, id) else {
-                return;
+                continue;
             };
             self.know_framework(&framework, info.clone(), String::new());
             let why = "task_group: this agent has no default executor and runs single tasks only";
@@ -197,7 +197,6 @@ impl Core {
             task: task_of(&task, framework, TaskState::TaskStaging, &framework_info),
             phase: Phase::Queued(Box::new(task.clone())),
         };
-        executor.had_tasks = true;
         executor
             .tasks
             .insert(task.task_id.value.clone(), queued.clone());

@@ -112,7 +112,6 @@ impl Core {
         );
         executor.forked_pid = recovered.forked_pid;
         executor.recovered = true;
-        executor.had_tasks = !recovered.tasks.is_empty();
         for task in recovered.tasks {
             self.recover_task(framework, &mut executor, task, recovered.completed);
         }

@@ -9,7 +9,8 @@ use tepui_protocol::resources::{Quantities, Resources};
 use super::inputs::AllocatorError;
 use super::judge::{Judge, Places};
 use super::reason::{Reason, RecentGrant};
-use super::state::{Allocator, resources_of};
+use super::state::Allocator;
+use super::uses::resources_of;
 
 impl Allocator {
     /// Why the framework is not being offered anything of the agent in the role, right now.

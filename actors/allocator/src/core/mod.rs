@@ -19,8 +19,10 @@
 //! Inside, frameworks, roles, agents and names are small numbers and scalars are thousandths.
 
 mod agent;
+mod agent_events;
 mod explain;
 mod filters;
+mod framework_events;
 mod frameworks;
 mod inputs;
 mod judge;
@@ -34,6 +36,7 @@ mod shares;
 mod slab;
 mod state;
 mod tree;
+mod uses;
 
 pub use inputs::{
     AgentCapabilities, AgentSpec, AllocatorError, DEFAULT_REFUSAL, FrameworkCapabilities,

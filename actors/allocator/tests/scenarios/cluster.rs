@@ -23,7 +23,7 @@ struct Taker {
     tasks: usize,
 }
 
-pub struct Cluster {
+pub(crate) struct Cluster {
     options: Options,
     order: Order,
     core: Option<Allocator>,
@@ -129,7 +129,7 @@ impl<'a> Words<'a> {
 }
 
 impl Cluster {
-    pub fn new() -> Cluster {
+    pub(crate) fn new() -> Cluster {
         Cluster {
             options: Options::default(),
             order: Order::ById,
@@ -143,7 +143,7 @@ impl Cluster {
     }
 
     /// Carries out one line.
-    pub fn command(&mut self, line: &str, output: &mut Vec<String>) -> Outcome {
+    pub(crate) fn command(&mut self, line: &str, output: &mut Vec<String>) -> Outcome {
         let words = Words::of(line);
         let verb = words.word(0, "a command")?;
         match verb {

@@ -1,7 +1,11 @@
 //! Runs `scenarios/*.txt`: commands in, allocations out. The format is explained in
 //! `scenarios/README.md`. With `TEPUI_UPDATE_SCENARIOS=1` the expected output is written anew.
 
+#![cfg(test)]
+
+#[cfg(test)]
 mod cluster;
+#[cfg(test)]
 mod script;
 
 use std::path::{Path, PathBuf};

@@ -1,20 +1,20 @@
 //! The text of a scenario: blocks of commands, each with the output it should have.
 
 /// Commands up to the next expected output, or blank line.
-pub struct Block {
+pub(crate) struct Block {
     /// The text of the block as it stands, without its output.
-    pub text: String,
+    pub(crate) text: String,
     /// The commands with their line numbers.
-    pub commands: Vec<(usize, String)>,
+    pub(crate) commands: Vec<(usize, String)>,
     /// Whether a line `----` was there.
-    pub expects: bool,
+    pub(crate) expects: bool,
     /// The blank lines behind it.
-    pub after: String,
+    pub(crate) after: String,
 }
 
 /// Cuts a scenario into blocks. A line of `----` begins the expected output, a blank line ends
 /// it; `#` begins a comment.
-pub fn blocks(text: &str) -> Vec<Block> {
+pub(crate) fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut lines = (1..).zip(text.lines()).peekable();
     while lines.peek().is_some() {

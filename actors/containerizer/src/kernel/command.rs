@@ -101,7 +101,7 @@ fn become_command(
 fn execute_program(description: &LaunchDescription) -> Result<std::convert::Infallible, String> {
     let mut environment = Vec::with_capacity(description.environment.len() + 1);
     for (name, value) in &description.environment {
-        environment.push(c_string(&format!("{name}={value}"))?);
+        environment.push(c_string(format!("{name}={value}"))?);
     }
     let path = description
         .environment
@@ -113,7 +113,7 @@ fn execute_program(description: &LaunchDescription) -> Result<std::convert::Infa
         .iter()
         .any(|(name, _)| name == "PATH")
     {
-        environment.push(c_string(&format!("PATH={DEFAULT_PATH}"))?);
+        environment.push(c_string(format!("PATH={DEFAULT_PATH}"))?);
     }
     let (candidates, name, arguments) = match &description.program {
         Program::Executable {
@@ -137,7 +137,7 @@ fn execute_program(description: &LaunchDescription) -> Result<std::convert::Infa
     };
     let arguments = arguments
         .iter()
-        .map(|text| c_string(text))
+        .map(c_string)
         .collect::<Result<Vec<_>, _>>()?;
     let error = execute_first(&candidates, &arguments, &environment)?;
     Err(format!("failed to execute '{name}': {error}"))

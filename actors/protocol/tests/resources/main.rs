@@ -1,12 +1,21 @@
 //! The algebra of resources, through its public surface: exact examples of each rule, and laws
 //! that hold for any resources.
 
+#![cfg(test)]
+
+#[cfg(test)]
 mod arithmetic;
+#[cfg(test)]
 mod attributes;
+#[cfg(test)]
 mod formats;
+#[cfg(test)]
 mod laws;
+#[cfg(test)]
 mod text;
+#[cfg(test)]
 mod validation;
+#[cfg(test)]
 mod views;
 
 use tepui_protocol::mesos::v1::resource::disk_info::{Persistence, Source, source};

@@ -87,7 +87,7 @@ fn revocable_shared_persistent() {
         all.non_revocable(),
         of(&[scalar("cpus", 1.0), volume.clone(), common.clone()])
     );
-    assert_eq!(all.shared(), of(&[common.clone()]));
+    assert_eq!(all.shared(), of(std::slice::from_ref(&common)));
     assert_eq!(all.persistent_volumes(), of(&[volume, common]));
     assert_eq!(all.partly_revocable_name(), Some("cpus"));
     assert_eq!(all.non_revocable().partly_revocable_name(), None);

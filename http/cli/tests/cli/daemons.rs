@@ -17,12 +17,12 @@ fn master(arguments: &[&str]) -> (Running, String) {
     (running, address)
 }
 
-/// An agent with 4 cpus on a free port; its folders are in `folder`.
-fn agent(master: &str, folder: &TempDir, cgroup: &str) -> (Running, String) {
+/// An agent with 4 cpus on a port (0 for any that is free); its folders are in `folder`.
+fn agent(master: &str, port: &str, folder: &TempDir, cgroup: &str) -> (Running, String) {
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     let command = tepui(&[
         "agent",
-        "--port=0",
+        &format!("--port={port}"),
         &format!("--master={master}"),
         &format!("--work_dir={}", path("work")),
         &format!("--runtime_dir={}", path("run")),
@@ -110,6 +110,14 @@ impl Framework {
             if status["state"] == state {
                 return status;
             }
+            let alive = [
+                "TASK_STAGING",
+                "TASK_STARTING",
+                "TASK_RUNNING",
+                "TASK_KILLING",
+            ];
+            let seen = status["state"].as_str().unwrap();
+            assert!(alive.contains(&seen), "waited for {state}: {status}");
         }
     }
 }
@@ -144,7 +152,7 @@ fn a_master_answers_on_its_port_and_ends_on_a_signal() {
 fn a_task_outlives_its_agent_and_is_killed_by_the_next() {
     let folder = TempDir::new().unwrap();
     let (_master, address) = master(&[]);
-    let (first, _) = agent(&address, &folder, "outlives");
+    let (first, place) = agent(&address, "0", &folder, "outlives");
     let mut framework = Framework::subscribe(&address);
     let marker = format!("87{}", std::process::id());
     let agent_id = framework.launch("long", &format!("sleep {marker}"));
@@ -156,7 +164,9 @@ fn a_task_outlives_its_agent_and_is_killed_by_the_next() {
         runs(&format!("sleep {marker}")),
         "the task goes on without its agent"
     );
-    let (second, _) = agent(&address, &folder, "outlives");
+    // Its executor looks for the agent where that was.
+    let port = place.rsplit_once(':').unwrap().1;
+    let (second, _) = agent(&address, port, &folder, "outlives");
     let kill = json!({"task_id": {"value": "long"}, "agent_id": agent_id});
     framework.call(json!({"type": "KILL", "kill": kill}));
     let status = framework.until("TASK_KILLED");
@@ -182,7 +192,7 @@ fn a_second_daemon_on_a_work_dir_is_told_who_the_first_is() {
         "{}",
         second.2
     );
-    let (_agent, first) = agent(&address, &folder, "locked");
+    let (_agent, first) = agent(&address, "0", &folder, "locked");
     let work_dir = folder.path().join("work").to_string_lossy().into_owned();
     let port = first.split_once(':').unwrap().1;
     let second = finish(tepui(&[
