@@ -389,7 +389,16 @@ impl Model {
 
 fn play(events: &[Event], seed: u64) -> Model {
     let mut model = Model::new(seed);
-    for event in events {
+    // Not from nothing: three agents, and two frameworks in different roles.
+    let beginning = [
+        Event::AddAgent(0),
+        Event::AddAgent(1),
+        Event::AddAgent(2),
+        Event::AddFramework(0, 0b0011),
+        Event::AddFramework(1, 0b0100),
+        Event::Pass(1),
+    ];
+    for event in beginning.iter().chain(events) {
         model.apply(event);
         model.check();
     }
@@ -414,4 +423,22 @@ proptest! {
     ) {
         prop_assert_eq!(play(&events, seed.into()).grants, play(&events, seed.into()).grants);
     }
+}
+
+/// The events above are not idle: they lead to grants, refusals and to much that is held.
+#[test]
+fn the_events_make_something_happen() {
+    use proptest::strategy::ValueTree as _;
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let (mut grants, mut held, mut refused) = (0, 0, 0);
+    for seed in 0..100 {
+        let events = vec(event(), 60).new_tree(&mut runner).unwrap().current();
+        let model = play(&events, seed);
+        grants += model.grants.len();
+        held += model.held.len();
+        refused += model.refused.len();
+    }
+    assert!(grants > 800, "{grants} grants");
+    assert!(held > 100, "{held} held at the end");
+    assert!(refused > 20, "{refused} refused at the end");
 }

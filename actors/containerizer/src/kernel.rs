@@ -8,6 +8,8 @@ pub(crate) mod destroy;
 pub(crate) mod hierarchies;
 pub(crate) mod identity;
 pub(crate) mod init;
+pub(crate) mod launcher;
+pub(crate) mod runtime_dir;
 pub(crate) mod spawn;
 pub(crate) mod sys;
 pub(crate) mod tree;

@@ -14,14 +14,12 @@ mod core;
 mod executor;
 mod kernel;
 mod launch;
-mod launcher;
 mod limits;
 mod process;
-mod runtime_dir;
 mod spec;
 mod unsupported;
 
 pub use executor::role::main_executor;
 pub use kernel::contain::main_contain;
-pub use launcher::LauncherError;
+pub use kernel::launcher::LauncherError;
 pub use unsupported::{unsupported_executor_fields, unsupported_fields, unsupported_task_fields};

@@ -12,9 +12,9 @@ use tepui_runtime::{Context, Id, Node, Pid, ProcessRef, SpawnError};
 
 use crate::core::{Ending, Figures, Found, Input};
 use crate::kernel::cgroups::OutOfMemory;
+use crate::kernel::launcher::{ContainerSpec, Destroyed, Launcher, LauncherError, LauncherOptions};
 use crate::kernel::spawn::Waiting;
 use crate::kernel::watcher::{Watch, Watcher};
-use crate::launcher::{ContainerSpec, Destroyed, Launcher, LauncherError, LauncherOptions};
 use crate::limits::Limits;
 use crate::process::{Body, Containerizer, ID_PREFIX};
 use crate::spec::{self, LimitDefaults};

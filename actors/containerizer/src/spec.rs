@@ -9,8 +9,8 @@ use tepui_protocol::mesos::v1::r_limit_info::r_limit;
 use tepui_protocol::mesos::v1::{CommandInfo, ContainerInfo, Resource, value};
 use tepui_protocol::tepui::containerizer::Launch;
 
+use crate::kernel::launcher::ContainerSpec;
 use crate::launch::{Program, Rlimit};
-use crate::launcher::ContainerSpec;
 use crate::limits::Limits;
 use crate::unsupported::unsupported_fields;
 

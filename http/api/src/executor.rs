@@ -20,15 +20,22 @@ use crate::{
     stream::EventStream,
 };
 
-/// Asks the agent's latest snapshot whether a call may be made.
-pub(crate) type ValidateExecutorCall = Arc<dyn Fn(&Call) -> Result<(), CallError> + Send + Sync>;
+/// The agent's rule for whether a call may be made.
+pub type ValidateExecutorCall = dyn Fn(&Call) -> Result<(), CallError> + Send + Sync;
+
+/// What the gateway asks of an agent without a message to it.
+#[derive(Clone)]
+pub struct AgentView {
+    /// Whether a call may be made.
+    pub validate: Arc<ValidateExecutorCall>,
+    /// Whether the agent has recovered so far that executors may subscribe.
+    pub open: Arc<dyn Fn() -> bool + Send + Sync>,
+}
 
 /// The executor API of one agent.
 pub(crate) struct ExecutorApi {
     pub(crate) agent: Pid,
-    pub(crate) validate: ValidateExecutorCall,
-    /// Whether the agent has recovered so far that executors may subscribe.
-    pub(crate) open: Arc<dyn Fn() -> bool + Send + Sync>,
+    pub(crate) view: AgentView,
     pub(crate) options: ApiOptions,
     pub(crate) sessions: Arc<ExecutorSessions>,
 }
@@ -43,13 +50,13 @@ impl ExecutorApi {
     }
 
     fn answer(&self, request: &Request, node: &Node) -> Result<Response, Refusal> {
-        if !(self.open)() {
+        if !(self.view.open)() {
             return Err(refusal(&CallError::Recovering));
         }
         checks::method(request, &["POST"])?;
         let encoding = checks::content_type(&request.headers)?;
         let call: Call = checks::decode("Call", encoding, &request.body)?;
-        let allowed = (self.validate)(&call);
+        let allowed = (self.view.validate)(&call);
         match (call.r#type(), allowed) {
             (_, Err(problem @ CallError::Invalid(_))) => Err(refusal(&problem)),
             // It only keeps the client's connection busy; Mesos takes it from anyone.

@@ -21,8 +21,9 @@ pub mod validate;
 mod views;
 
 pub use self::{
+    executor::{AgentView, ValidateExecutorCall},
     options::ApiOptions,
-    routes::{agent_routes, master_routes, scheduler_routes},
+    routes::{agent_routes, executor_routes, master_routes, scheduler_routes},
     scheduler::{FindFramework, Framework, MasterView},
     views::{MESOS_VERSION, TEPUI_VERSION},
 };

@@ -8,7 +8,7 @@ use tepui_master::{Master, snapshot::Connection};
 use tepui_runtime::{Node, Pid};
 
 use crate::{
-    executor::{ExecutorApi, ValidateExecutorCall},
+    executor::{AgentView, ExecutorApi},
     options::ApiOptions,
     scheduler::{FindFramework, Framework, MasterView, SchedulerApi},
     sessions::Sessions,
@@ -38,19 +38,26 @@ pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
 /// Serves an agent's HTTP API on its node.
 pub fn agent_routes(node: &Node, agent: &Agent, options: ApiOptions) {
     let (snapshot, recovery) = (Arc::clone(&agent.snapshot), Arc::clone(&agent.snapshot));
-    let validate: ValidateExecutorCall =
-        Arc::new(move |call| snapshot.load().validate_executor_call(call));
-    let api = ExecutorApi {
-        agent: agent.pid.clone(),
-        validate,
+    let view = AgentView {
+        validate: Arc::new(move |call| snapshot.load().validate_executor_call(call)),
         open: Arc::new(move || recovery.load().open),
-        sessions: Arc::new(Sessions::new(options.max_streams)),
-        options,
     };
-    node.route(agent.pid.id(), "/api/v1/executor", api.handler());
+    executor_routes(node, &agent.pid, view, options);
     node.route(agent.pid.id(), "/health", views::health());
     node.delegate(agent.pid.id());
     node_routes(node);
+}
+
+/// Serves the executor API below the process `agent`, which `view` tells of.
+pub fn executor_routes(node: &Node, agent: &Pid, view: AgentView, options: ApiOptions) {
+    let sessions = Arc::new(Sessions::new(options.max_streams));
+    let api = ExecutorApi {
+        agent: agent.clone(),
+        view,
+        options,
+        sessions,
+    };
+    node.route(agent.id(), "/api/v1/executor", api.handler());
 }
 
 /// Serves the scheduler API below the process `master`, which `view` tells of.

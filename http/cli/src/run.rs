@@ -314,11 +314,9 @@ fn framework_info(args: &Args) -> FrameworkInfo {
     let user = args.user.clone().unwrap_or_else(current_user);
     let multi_role = Capability {
         r#type: Some(capability::Type::MultiRole.into()),
-        ..Capability::default()
     };
     let partition_aware = Capability {
         r#type: Some(capability::Type::PartitionAware.into()),
-        ..Capability::default()
     };
     FrameworkInfo {
         name: args.name.clone(),

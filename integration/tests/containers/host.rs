@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Remains {
     /// Processes of this program but itself, and those in cgroups below the root: pid and name.
     processes: BTreeSet<String>,
-    /// All cgroups, except those in folders that are another supervisor's.
+    /// All cgroups from the root downward, in every hierarchy.
     cgroups: BTreeSet<PathBuf>,
     /// The table of mounts.
     mounts: String,
@@ -23,7 +23,7 @@ impl Remains {
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("a table of mounts");
         Remains {
             processes: processes(root),
-            cgroups: cgroups(),
+            cgroups: cgroups(root),
             mounts,
         }
     }
@@ -73,29 +73,16 @@ fn processes(root: &str) -> BTreeSet<String> {
     found
 }
 
-fn cgroups() -> BTreeSet<PathBuf> {
+/// Everything a container can have made lies below the root: its cgroup is there, and what it
+/// makes in its own cgroup. Elsewhere other programs come and go.
+fn cgroups(root: &str) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
-    for mount in cgroup_mounts() {
-        for top in folders(&mount) {
-            // What has folders before the test may be at work during it.
-            let foreign = top.ends_with("process_api") || top.ends_with("system.slice");
-            if !foreign && !is_another_test(&top) {
-                collect(&top, &mut found);
-            }
+    for path in cgroup_mounts().into_iter().map(|mount| mount.join(root)) {
+        if path.exists() {
+            collect(&path, &mut found);
         }
     }
     found
-}
-
-/// A second run of this test beside us has its own root.
-fn is_another_test(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let own = format!("tepui-test-{}", std::process::id());
-    name.starts_with("tepui-") && name != own
 }
 
 fn collect(path: &Path, found: &mut BTreeSet<PathBuf>) {

@@ -220,8 +220,8 @@ fn a_crash_leaves_of_the_disk_what_was_synced() {
         });
         let node = named(&simulation, "agent");
         let disk = node.disk();
-        let path = Path::new("/work/log");
-        disk.create_dir_all(Path::new("/work")).unwrap();
+        let path = Path::new("/data/log");
+        disk.create_dir_all(Path::new("/data")).unwrap();
         disk.append_synced(path, b"synced").unwrap();
         disk.append(path, b" and not").unwrap();
         assert_eq!(disk.read(path).unwrap(), b"synced and not");

@@ -192,114 +192,90 @@ const SUBSCRIBE: &str =
     r#"{"type":"SUBSCRIBE","subscribe":{"framework_info":{"name":"x","user":"root"}}}"#;
 
 #[test]
-fn wrong_requests_get_mesos_statuses_and_words() {
+fn wrong_methods_and_types_get_mesos_statuses_and_words() {
     let stage = Stage::new(ApiOptions::default());
-    let validate = "Failed to validate scheduler::Call: ";
-    let differs = format!("{validate}'framework_id' differs from 'subscribe.framework_info.id'");
-    let json = "application/json";
-    let cases: [(&str, &[(&str, &str)], &str, u16, &str); 11] = [
-        (
-            "GET",
-            &[],
-            "",
-            405,
-            "405 Method Not Allowed. Expecting one of { 'POST' }, but received 'GET'.",
-        ),
-        (
-            "POST",
-            &[],
-            "{}",
-            400,
-            "Expecting 'Content-Type' to be present",
-        ),
-        (
-            "POST",
-            &[("Content-Type", "text/plain")],
-            "{}",
-            415,
-            "Expecting 'Content-Type' of application/json or application/x-protobuf",
-        ),
-        (
-            "POST",
-            &JSON,
-            "{}",
-            400,
-            &format!("{validate}Expecting 'type' to be present"),
-        ),
-        (
-            "POST",
-            &JSON,
-            r#"{"type":"NOSUCH"}"#,
-            400,
-            &format!("{validate}Expecting 'type' to be present"),
-        ),
-        (
-            "POST",
-            &JSON,
-            r#"{"type":"SUBSCRIBE"}"#,
-            400,
-            &format!("{validate}Expecting 'subscribe' to be present"),
-        ),
-        (
-            "POST",
-            &JSON,
-            r#"{"type":"REVIVE"}"#,
-            400,
-            &format!("{validate}Expecting 'framework_id' to be present"),
-        ),
-        (
-            "POST",
-            &JSON,
-            r#"{"type":"SUBSCRIBE","framework_id":{"value":"a"},"subscribe":{"framework_info":{"name":"x","user":"root"}}}"#,
-            400,
-            &differs,
-        ),
-        (
-            "POST",
-            &[
-                ("Content-Type", json),
-                ("Accept", "text/plain"),
-                ("Mesos-Stream-Id", "x"),
-            ],
-            SUBSCRIBE,
-            406,
-            "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'",
-        ),
-        (
-            "POST",
-            &[("Content-Type", json), ("Mesos-Stream-Id", "x")],
-            SUBSCRIBE,
-            400,
-            "Subscribe calls should not include the 'Mesos-Stream-Id' header",
-        ),
-        (
-            "POST",
-            &JSON,
-            r#"{"type":"REVIVE","framework_id":{"value":"zz"}}"#,
-            400,
-            "Framework cannot be found",
-        ),
-    ];
-    for (method, headers, body, status, text) in cases {
-        let mut reply = request(stage.node.address(), method, PATH, headers, body.as_bytes());
+    let mut get = request(stage.node.address(), "GET", PATH, &[], b"");
+    let text = "405 Method Not Allowed. Expecting one of { 'POST' }, but received 'GET'.";
+    assert_eq!(
+        (get.status, get.text().as_str(), get.header("allow")),
+        (405, text, Some("POST"))
+    );
+    let type_of = |value| ("Content-Type", value);
+    let expect = |headers: &[(&str, &str)], status: u16, text: &str| {
+        let mut reply = stage.post(headers, SUBSCRIBE);
         assert_eq!(
             (reply.status, reply.text().as_str()),
             (status, text),
-            "{method} {body}"
+            "{headers:?}"
+        );
+    };
+    expect(&[], 400, "Expecting 'Content-Type' to be present");
+    let text = "Expecting 'Content-Type' of application/json or application/x-protobuf";
+    expect(&[type_of("text/plain")], 415, text);
+    let text = "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'";
+    expect(
+        &[JSON[0], ("Accept", "text/plain"), ("Mesos-Stream-Id", "x")],
+        406,
+        text,
+    );
+    let text = "Subscribe calls should not include the 'Mesos-Stream-Id' header";
+    expect(&[JSON[0], ("Mesos-Stream-Id", "x")], 400, text);
+}
+
+#[test]
+fn wrong_calls_get_mesos_statuses_and_words() {
+    let stage = Stage::new(ApiOptions::default());
+    let validate = "Failed to validate scheduler::Call: ";
+    let outer_id_only = SUBSCRIBE.replacen('{', r#"{"framework_id":{"value":"a"},"#, 1);
+    let cases = [
+        ("{}", "Expecting 'type' to be present"),
+        (r#"{"type":"NOSUCH"}"#, "Expecting 'type' to be present"),
+        (
+            r#"{"type":"SUBSCRIBE"}"#,
+            "Expecting 'subscribe' to be present",
+        ),
+        (
+            r#"{"type":"REVIVE"}"#,
+            "Expecting 'framework_id' to be present",
+        ),
+        (
+            &outer_id_only,
+            "'framework_id' differs from 'subscribe.framework_info.id'",
+        ),
+    ];
+    for (body, problem) in cases {
+        let mut reply = stage.post(&JSON, body);
+        assert_eq!(
+            (reply.status, reply.text()),
+            (400, format!("{validate}{problem}")),
+            "{body}"
         );
     }
-    let body = r#"{"type":"SUBSCRIBE","subscribe":{"framework_info":{"name":"x"}}}"#;
-    let mut reply = stage.post(&JSON, body);
-    let text = reply.text();
-    assert_eq!(reply.status, 400);
-    assert!(
-        text.starts_with("Failed to convert JSON into Call protobuf: "),
-        "{text}"
+    let mut reply = stage.call("REVIVE", "zz", None);
+    assert_eq!(
+        (reply.status, reply.text().as_str()),
+        (400, "Framework cannot be found")
     );
-    assert!(
-        text.contains("subscribe.framework_info.user"),
-        "the path is named: {text}"
-    );
+    let incomplete = SUBSCRIBE.replace(r#","user":"root""#, "");
+    let bodies = [
+        (incomplete.as_str(), "subscribe.framework_info"),
+        (
+            r#"{"type":"DECLINE","decline":{"offer_ids":5}}"#,
+            "decline.offer_ids",
+        ),
+        ("nope", ""),
+        ("", ""),
+    ];
+    for (body, path) in bodies {
+        let mut reply = stage.post(&JSON, body);
+        let text = reply.text();
+        assert_eq!(reply.status, 400, "{body}");
+        assert!(
+            text.starts_with("Failed to convert JSON into Call protobuf: "),
+            "{text}"
+        );
+        assert!(text.contains(path), "the path is named: {text}");
+    }
 }
 
 #[test]

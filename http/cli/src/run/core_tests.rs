@@ -46,21 +46,16 @@ fn status(instance: usize, state: TaskState, message: Option<&str>) -> TaskStatu
     }
 }
 
+/// Which tasks are launched on which offers.
 fn launched(effects: &[Effect]) -> Vec<(&str, Vec<&str>)> {
-    let launch = |effect| match effect {
-        &Effect::Launch {
-            ref offer,
-            ref tasks,
-        } => {
-            let ids = tasks
-                .iter()
-                .map(|task| task.task_id.value.as_str())
-                .collect();
-            Some((offer.id.value.as_str(), ids))
+    let mut launched = Vec::new();
+    for effect in effects {
+        if let Effect::Launch { offer, tasks } = effect {
+            let ids = tasks.iter().map(|task| task.task_id.value.as_str());
+            launched.push((offer.id.value.as_str(), ids.collect()));
         }
-        _ => None,
-    };
-    effects.iter().filter_map(launch).collect()
+    }
+    launched
 }
 
 #[test]

@@ -117,7 +117,7 @@ mod tests {
 
     fn disk() -> std::sync::Arc<dyn Disk> {
         let simulation = World::simulated(SimOptions::default());
-        let node = Node::start(&simulation.world(), NodeOptions::default()).unwrap();
+        let node = Node::start(simulation.world(), NodeOptions::default()).unwrap();
         node.disk().create_dir_all(Path::new("/sandbox")).unwrap();
         node.disk()
     }

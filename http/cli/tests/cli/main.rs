@@ -1,5 +1,8 @@
 //! The `tepui` binary from outside: real processes, their output, their exit status, their port.
 
+#[cfg(test)]
 mod daemons;
+#[cfg(test)]
 mod run;
+#[cfg(test)]
 mod support;

@@ -14,10 +14,6 @@ fn run(arguments: &[&str]) -> (TempDir, Command) {
     (folder, command)
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the test looks at the machine, not at a node"
-)]
 fn is_empty(folder: &TempDir) -> bool {
     std::fs::read_dir(folder.path()).unwrap().next().is_none()
 }

@@ -14,10 +14,10 @@ use crate::kernel::cgroups::{self, ContainerCgroups, OutOfMemory};
 use crate::kernel::destroy::{destroy_linux, destroy_posix};
 use crate::kernel::hierarchies::{Hierarchies, Version};
 use crate::kernel::identity::ProcessIdentity;
+use crate::kernel::runtime_dir::{ContainerConfig, RuntimeDir};
 use crate::kernel::spawn::{SpawnError, Waiting, spawn};
 use crate::launch::{LaunchDescription, Program, Rlimit, STATUS_KILLED};
 use crate::limits::Limits;
-use crate::runtime_dir::{ContainerConfig, RuntimeDir};
 
 /// How containers are made on this host.
 #[derive(Clone, Debug)]
