@@ -192,18 +192,22 @@ impl Asks {
         std::mem::take(&mut state.waiting).into_values().collect()
     }
 
-    /// Reads an answer that came encoded, `None` if nothing waits for it. The body
-    /// under an unexpected name is not looked at.
+    /// Reads an answer that came encoded, `None` if nothing waits for it from that node. The
+    /// body under an unexpected name is not looked at.
     pub(crate) fn decode(
         &self,
         number: u64,
         name: &str,
         encoding: Encoding,
         body: &[u8],
+        from: &Pid,
     ) -> Option<Result<Box<dyn OutboundMessage>, AskError>> {
         let (decode, answer) = {
             let state = self.lock();
             let entry = state.waiting.get(&number)?;
+            if entry.to.address() != from.address() {
+                return None;
+            }
             (entry.decode, entry.answer)
         };
         if name == answer {

@@ -39,6 +39,7 @@ pub(crate) struct Counters {
     pub(crate) nobody: Counter,
     /// To a process that does not declare them.
     pub(crate) undeclared: Counter,
+    pub(crate) impostors: Counter,
     /// Answers to a question that does not wait any more.
     pub(crate) late: Counter,
     /// Processes that panicked.
@@ -106,6 +107,7 @@ impl Node {
             no_process: metrics.counter("runtime/messages_dropped/no_process"),
             nobody: metrics.counter("runtime/messages_dropped/nobody"),
             undeclared: metrics.counter("runtime/messages_dropped/undeclared"),
+            impostors: metrics.counter("runtime/messages_dropped/impostor"),
             late: metrics.counter("runtime/messages_dropped/late_answer"),
             panics: metrics.counter("runtime/processes_panicked"),
         };

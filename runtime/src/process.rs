@@ -79,6 +79,16 @@ impl<P: Process> Declaration<P> {
         self
     }
 
+    /// The process takes messages of type `M` from its own node alone: a sender on another node is
+    /// refused as if the name were not declared. For what only trusted company may ask.
+    pub fn inward<M: Message>(&mut self) -> &mut Declaration<P>
+    where
+        P: Handle<M>,
+    {
+        self.handlers.insert(TypeId::of::<M>(), serve::<P, M>);
+        self
+    }
+
     /// How a message is served, by its type.
     pub(crate) fn handler(&self, message: &dyn OutboundMessage) -> Option<Serve<P>> {
         let message: &dyn Any = message;

@@ -79,6 +79,12 @@ pub enum Refusal {
         /// The message's name.
         name: String,
     },
+    /// The message came over a connection, yet names this very node as its sender.
+    #[error("'{from}' is on this node and does not send over the network")]
+    Impostor {
+        /// The sender that was claimed.
+        from: Pid,
+    },
     /// The body is not the message that its name says.
     #[error(transparent)]
     Decode(#[from] CodecError),
@@ -90,7 +96,7 @@ impl Refusal {
     pub const fn status(&self) -> u16 {
         match self {
             Refusal::NoSuchProcess { .. } => 404,
-            Refusal::UnknownName { .. } | Refusal::Decode(_) => 400,
+            Refusal::UnknownName { .. } | Refusal::Impostor { .. } | Refusal::Decode(_) => 400,
         }
     }
 }

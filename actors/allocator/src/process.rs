@@ -171,21 +171,21 @@ impl AllocatorProcess {
 impl Process for AllocatorProcess {
     fn declare(declaration: &mut Declaration<Self>) {
         declaration
-            .message::<AddFramework>()
-            .message::<UpdateFramework>()
-            .message::<RemoveFramework>()
-            .message::<ActivateFramework>()
-            .message::<DeactivateFramework>()
-            .message::<AddAgent>()
-            .message::<UpdateAgent>()
-            .message::<RemoveAgent>()
-            .message::<ActivateAgent>()
-            .message::<DeactivateAgent>()
-            .message::<RecoverResources>()
-            .message::<AddUse>()
-            .message::<SuppressOffers>()
-            .message::<ReviveOffers>()
-            .message::<UpdateWeights>();
+            .inward::<AddFramework>()
+            .inward::<UpdateFramework>()
+            .inward::<RemoveFramework>()
+            .inward::<ActivateFramework>()
+            .inward::<DeactivateFramework>()
+            .inward::<AddAgent>()
+            .inward::<UpdateAgent>()
+            .inward::<RemoveAgent>()
+            .inward::<ActivateAgent>()
+            .inward::<DeactivateAgent>()
+            .inward::<RecoverResources>()
+            .inward::<AddUse>()
+            .inward::<SuppressOffers>()
+            .inward::<ReviveOffers>()
+            .inward::<UpdateWeights>();
     }
 
     fn initialize(&mut self, ctx: &mut Context<'_, Self>) {

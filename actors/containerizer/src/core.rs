@@ -451,6 +451,15 @@ impl<P: Clone, S: Clone> Core<P, S> {
             recovery.errors.push(error);
             Vec::new()
         });
+        let unnamed: Vec<String> = self
+            .containers
+            .keys()
+            .filter(|id| !recovery.ids.contains(id))
+            .cloned()
+            .collect();
+        for id in unnamed {
+            self.disown(&id, &mut recovery, effects);
+        }
         for id in &recovery.ids {
             if let Some(container) = self.containers.get_mut(id) {
                 // The agent is another one, this containerizer is not.
@@ -489,6 +498,24 @@ impl<P: Clone, S: Clone> Core<P, S> {
         }
         self.recovery = Some(recovery);
         self.finish_recovery(effects);
+    }
+
+    /// The new agent does not know a container of ours: it ends, and nobody is told.
+    fn disown(&mut self, id: &str, recovery: &mut Recovery<P>, effects: &mut Vec<Effect<P, S>>) {
+        let Some(container) = self.containers.get_mut(id) else {
+            return;
+        };
+        container.observer = None;
+        match container.state {
+            State::Running => {
+                recovery.orphans.push(id.to_owned());
+                recovery.waiting.insert(id.to_owned());
+            }
+            // Its launch was asked for by an agent that is gone.
+            State::Preparing | State::Isolating => recovery.orphans.push(id.to_owned()),
+            State::Destroying => {}
+        }
+        self.destroy(id.to_owned(), effects);
     }
 
     fn finish_recovery(&mut self, effects: &mut Vec<Effect<P, S>>) {

@@ -210,10 +210,10 @@ pub(crate) fn mem(megabytes: u64) -> Resource {
 
 impl<B: Body> Process for Containerizer<B> {
     fn declare(declaration: &mut Declaration<Self>) {
-        declaration.message::<Launch>();
-        declaration.message::<Update>();
-        declaration.message::<Destroy>();
-        declaration.message::<Recover>();
+        declaration.inward::<Launch>();
+        declaration.inward::<Update>();
+        declaration.inward::<Destroy>();
+        declaration.inward::<Recover>();
     }
 
     fn exited(&mut self, pid: &Pid, ctx: &mut Context<'_, Self>) {

@@ -23,8 +23,9 @@ impl Scheduler for Hello {
 
     fn update(&mut self, driver: &mut Driver<'_>, status: TaskStatus) {
         println!("{} {}", status.state().as_str_name(), status.message());
-        if status.state() == TaskState::TaskFinished {
-            driver.teardown();
+        match status.state() {
+            TaskState::TaskStaging | TaskState::TaskStarting | TaskState::TaskRunning => {}
+            _ => driver.teardown(),
         }
     }
 }

@@ -167,14 +167,16 @@ fn resource_gauges(node: &Node, published: &Arc<Published>, name: &'static str, 
             .agents
             .values()
             .map(|agent| part(&agent.total))
-            .sum()
+            .fold(0.0, |sum, amount| sum + amount)
     };
     let used = move |snapshot: &Snapshot| -> f64 {
         let used = snapshot
             .agents
             .values()
             .flat_map(|agent| agent.used.values());
-        used.map(|used| part(used)).sum()
+        // A sum of nothing would be -0.
+        used.map(|used| part(used))
+            .fold(0.0, |sum, amount| sum + amount)
     };
     let prefix = if revocable {
         format!("master/{name}_revocable")

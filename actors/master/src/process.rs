@@ -331,7 +331,7 @@ impl Process for MasterProcess {
             .message::<StatusUpdateMessage>()
             .message::<ExitedExecutor>()
             .message::<ExecutorToFramework>()
-            .message::<Allocations>();
+            .inward::<Allocations>();
     }
 
     fn initialize(&mut self, ctx: &mut Context<'_, Self>) {

@@ -17,7 +17,10 @@ use crate::{
 
 /// Serves a master's HTTP API on its node.
 pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
-    let published = Arc::clone(master.published());
+    let (published, recovery) = (
+        Arc::clone(master.published()),
+        Arc::clone(master.published()),
+    );
     let find: FindFramework = Arc::new(move |id| match published.load().framework(id) {
         None => Framework::Unknown,
         Some(framework) => match &framework.connection {
@@ -26,6 +29,7 @@ pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
         },
     });
     let view = MasterView {
+        recovered: Arc::new(move || recovery.load().recovered),
         find,
         supported: tepui_master::supported,
     };

@@ -36,6 +36,8 @@ pub type FindFramework = Arc<dyn Fn(&str) -> Framework + Send + Sync>;
 /// What the gateway asks of a master without a message to it.
 #[derive(Clone)]
 pub struct MasterView {
+    /// Whether the master has read its registry; before that nobody is served.
+    pub recovered: Arc<dyn Fn() -> bool + Send + Sync>,
     /// How a framework stands.
     pub find: FindFramework,
     /// Whether calls of a type are offered; the others are answered 501.
@@ -60,6 +62,10 @@ impl SchedulerApi {
     }
 
     fn answer(&self, request: &Request, node: &Node) -> Result<Response, Refusal> {
+        if !(self.view.recovered)() {
+            let problem = "Master has not finished recovery".to_owned();
+            return Err(Refusal::Unavailable(problem));
+        }
         checks::method(request, &["POST"])?;
         let encoding = checks::content_type(&request.headers)?;
         let call: Call = checks::decode("Call", encoding, &request.body)?;

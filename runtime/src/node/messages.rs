@@ -148,8 +148,12 @@ impl Node {
         from: &Pid,
         credit: Option<Credit>,
     ) -> Result<(), Refusal> {
+        if from.address() == self.0.address {
+            self.0.counters.impostors.increment(1);
+            return Err(Refusal::Impostor { from: from.clone() });
+        }
         if let Some(number) = ask::number_of(id) {
-            match self.0.asks.decode(number, name, encoding, body) {
+            match self.0.asks.decode(number, name, encoding, body, from) {
                 None => {
                     self.0.counters.late.increment(1);
                     return Err(Refusal::NoSuchProcess { id: id.to_owned() });

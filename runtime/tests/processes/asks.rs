@@ -104,10 +104,15 @@ fn an_answer_of_another_name_is_unexpected(stage: &mut impl Stage) {
 }
 
 fn an_answer_from_outside_is_taken_once(stage: &mut impl Stage) {
-    let node = stage.node();
-    let (process, _) = scribe(&node, "a");
+    let (node, other) = (stage.node(), stage.node());
+    let (process, _) = scribe(&other, "a");
     let answer = node.ask::<Ignored, Note>(process.pid(), Ignored, SOON);
     let body = Message::encode(&note("because"), Encoding::Json).unwrap();
+    let stranger: Pid = "a@10.1.2.3:77".parse().unwrap();
+    for forged in [&stranger, &node.pid_of("a")] {
+        let forged = node.deliver_encoded("__ask__(1)", "test.Note", Encoding::Json, b"{}", forged);
+        forged.unwrap_err();
+    }
     let deliver = || {
         node.deliver_encoded(
             "__ask__(1)",
@@ -122,7 +127,8 @@ fn an_answer_from_outside_is_taken_once(stage: &mut impl Stage) {
     assert_eq!(deliver().unwrap_err().status(), 404);
     assert_eq!(
         node.metrics().snapshot()["runtime/messages_dropped/late_answer"],
-        1.0
+        2.0,
+        "the stranger's, and the second"
     );
     let answer = node.ask::<Ignored, Note>(process.pid(), Ignored, SOON);
     let bad = node.deliver_encoded(

@@ -15,6 +15,7 @@ in_both_worlds! {
     messages_that_nobody_serves_are_counted
     another_type_of_the_same_name_is_translated
     a_message_from_outside_is_checked_before_it_is_queued
+    an_inward_message_is_taken_from_the_own_node_alone
     a_burst_longer_than_a_batch_is_served_whole
     work_that_blocks_comes_back_as_an_event
     work_that_panics_ends_its_process
@@ -109,6 +110,34 @@ fn another_type_of_the_same_name_is_translated(stage: &mut impl Stage) {
     assert_eq!(answer.unwrap().0, "as a remark");
 }
 
+fn an_inward_message_is_taken_from_the_own_node_alone(stage: &mut impl Stage) {
+    struct Vault {
+        log: Log,
+    }
+    impl Process for Vault {
+        fn declare(declaration: &mut Declaration<Vault>) {
+            declaration.inward::<Note>();
+        }
+    }
+    impl Handle<Note> for Vault {
+        fn handle(&mut self, note: Note, _: &mut Context<'_, Vault>) {
+            self.log.add(note.0);
+        }
+    }
+    let node = stage.node();
+    let log = Log::default();
+    let vault = node
+        .spawn(Id::chosen("vault"), Vault { log: log.clone() })
+        .unwrap();
+    let from: Pid = "x@10.1.2.3:77".parse().unwrap();
+    let body = Message::encode(&note("from afar"), Encoding::Json).unwrap();
+    let refused = node.deliver_encoded("vault", "test.Note", Encoding::Json, &body, &from);
+    assert_eq!(refused.unwrap_err().status(), 400);
+    node.send(&Pid::nobody(), vault.pid(), note("from here"));
+    stage.block_on(node.settle());
+    assert_eq!(log.all(), ["from here"]);
+}
+
 fn a_message_from_outside_is_checked_before_it_is_queued(stage: &mut impl Stage) {
     let node = stage.node();
     let (_, log) = scribe(&node, "a");
@@ -118,6 +147,9 @@ fn a_message_from_outside_is_checked_before_it_is_queued(stage: &mut impl Stage)
         node.deliver_encoded(id, name, encoding, body, &from)
     };
     deliver("a", "test.Note", Encoding::MessagePack, &body).unwrap();
+    let own = node.pid_of("a");
+    let forged = node.deliver_encoded("a", "test.Note", Encoding::MessagePack, &body, &own);
+    assert_eq!(forged.unwrap_err().status(), 400);
     let refusal = deliver("b", "test.Note", Encoding::MessagePack, &body).unwrap_err();
     assert_eq!(
         (refusal.status(), refusal.to_string()),

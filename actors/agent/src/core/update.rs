@@ -48,6 +48,14 @@ impl Core {
             self.acknowledge_executor(framework, id, &status);
             return;
         }
+        if self
+            .waiting
+            .values()
+            .any(|waiting| waiting.update.uuid.as_ref() == Some(&uuid))
+        {
+            // It is stored, and acknowledged then, once the container's limits are lowered.
+            return;
+        }
         if let Err(why) = self.judge(framework, id, &status) {
             let what = format!(
                 "{} of task {} of framework {framework} from {from}: {why}",

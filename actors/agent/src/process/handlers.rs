@@ -27,7 +27,7 @@ impl Process for AgentProcess {
             .message::<UpdateFramework>()
             .message::<StatusUpdateAcknowledgement>()
             .message::<Call>()
-            .message::<Terminated>();
+            .inward::<Terminated>();
     }
 
     fn initialize(&mut self, ctx: &mut Context<'_, Self>) {

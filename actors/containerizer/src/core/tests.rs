@@ -351,6 +351,74 @@ fn recovery_watches_what_lives_and_destroys_the_rest() {
 }
 
 #[test]
+fn what_the_new_agent_does_not_know_ends() {
+    let mut core = running();
+    core.handle(Input::Recover {
+        ids: Vec::new(),
+        asker: 8,
+        observer: 2,
+    });
+    let effects = core.handle(Input::Found {
+        result: Ok(Vec::new()),
+    });
+    assert_eq!(effects, [Effect::Destroy { id: id() }]);
+    let effects = core.handle(Input::Destroyed {
+        id: id(),
+        ending: ending(9),
+    });
+    let (alive, orphans, error) = (Vec::new(), vec![id()], None);
+    assert_eq!(
+        effects,
+        [Effect::Recovered {
+            to: 8,
+            alive,
+            orphans,
+            error
+        }]
+    );
+    // One that it knows goes on, and its end is told to the new agent.
+    let mut core = running();
+    core.handle(Input::Recover {
+        ids: vec![id()],
+        asker: 8,
+        observer: 2,
+    });
+    let found = vec![Found {
+        id: id(),
+        alive: true,
+    }];
+    let effects = core.handle(Input::Found { result: Ok(found) });
+    let (alive, orphans, error) = (vec![id()], Vec::new(), None);
+    assert_eq!(
+        effects,
+        [Effect::Recovered {
+            to: 8,
+            alive,
+            orphans,
+            error
+        }]
+    );
+    core.handle(Input::Exited { id: id() });
+    let effects = core.handle(Input::Destroyed {
+        id: id(),
+        ending: ending(0),
+    });
+    let termination = Termination {
+        status: 0,
+        memory: None,
+        error: None,
+    };
+    assert_eq!(
+        effects,
+        [Effect::Terminated {
+            to: 2,
+            id: id(),
+            termination
+        }]
+    );
+}
+
+#[test]
 fn nothing_is_launched_while_recovery_is_under_way() {
     let mut core = TestCore::default();
     core.handle(Input::Recover {

@@ -10,9 +10,9 @@ use crate::kernel::sys;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ProcessIdentity {
     pub(crate) pid: i32,
-    /// Clock ticks since boot, as in /proc/<pid>/stat.
+    /// Clock ticks since boot, as in `/proc/<pid>/stat`.
     pub(crate) start_time: u64,
-    /// /proc/sys/kernel/random/boot_id at that time.
+    /// `/proc/sys/kernel/random/boot_id` at that time.
     pub(crate) boot_id: String,
 }
 

@@ -203,7 +203,7 @@ impl Registrar {
 
 impl Process for Registrar {
     fn declare(declaration: &mut Declaration<Self>) {
-        declaration.message::<Recover>().message::<Apply>();
+        declaration.inward::<Recover>().inward::<Apply>();
     }
 
     fn initialize(&mut self, ctx: &mut Context<'_, Self>) {

@@ -3,7 +3,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
 };
 
 use crate::support::{Reply, request};
@@ -119,6 +123,7 @@ struct Stage {
     node: Node,
     heard: mpsc::Receiver<Heard>,
     frameworks: Frameworks,
+    recovered: Arc<AtomicBool>,
 }
 
 impl Stage {
@@ -143,7 +148,10 @@ impl Stage {
                 .unwrap_or(Framework::Unknown)
         };
         let supported = |kind| kind != call::Type::Request;
+        let recovered = Arc::new(AtomicBool::new(true));
+        let is_recovered = Arc::clone(&recovered);
         let view = MasterView {
+            recovered: Arc::new(move || is_recovered.load(Ordering::Acquire)),
             find: Arc::new(find),
             supported,
         };
@@ -152,6 +160,7 @@ impl Stage {
             node,
             heard,
             frameworks,
+            recovered,
         }
     }
 
@@ -220,6 +229,17 @@ fn wrong_methods_and_types_get_mesos_statuses_and_words() {
     );
     let text = "Subscribe calls should not include the 'Mesos-Stream-Id' header";
     expect(&[JSON[0], ("Mesos-Stream-Id", "x")], 400, text);
+}
+
+#[test]
+fn before_the_master_recovered_nobody_is_served() {
+    let stage = Stage::new(ApiOptions::default());
+    stage.recovered.store(false, Ordering::Release);
+    let mut reply = stage.post(&JSON, SUBSCRIBE);
+    let expected = (503, "Master has not finished recovery".to_owned());
+    assert_eq!((reply.status, reply.text()), expected);
+    let get = request(stage.node.address(), "GET", PATH, &[], b"");
+    assert_eq!(get.status, 503, "this is asked before the method");
 }
 
 #[test]

@@ -59,7 +59,12 @@ impl Framework {
     fn subscribe(master: &str) -> Self {
         let info = json!({"name": "test", "user": "root", "checkpoint": true});
         let call = json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}});
-        let mut events = request(master, "POST", SCHEDULER, JSON, &call.to_string());
+        let subscribe = || request(master, "POST", SCHEDULER, JSON, &call.to_string());
+        let mut events = subscribe();
+        // So the master answers until it has read its registry.
+        while events.status == 503 {
+            events = subscribe();
+        }
         assert_eq!(events.status, 200);
         let subscribed = events.event();
         let id = subscribed["subscribed"]["framework_id"]["value"]

@@ -159,6 +159,8 @@ pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) head: String,
     reader: BufReader<TcpStream>,
+    /// What was read of a stream and not taken.
+    read: String,
 }
 
 #[expect(
@@ -187,6 +189,7 @@ pub(crate) fn request(address: &str, method: &str, path: &str, headers: &str, bo
         status,
         head: head.to_lowercase(),
         reader,
+        read: String::new(),
     }
 }
 
@@ -207,15 +210,25 @@ impl Reply {
         String::from_utf8(body).unwrap()
     }
 
-    /// The next event of a stream: chunks that each hold one whole record, as ours do.
+    /// The next event of a stream; chunks may hold parts of records and several of them.
     pub(crate) fn event(&mut self) -> serde_json::Value {
-        let mut size = String::new();
-        self.reader.read_line(&mut size).unwrap();
-        let mut chunk = vec![0; usize::from_str_radix(size.trim(), 16).unwrap() + 2];
-        self.reader.read_exact(&mut chunk).unwrap();
-        let text = String::from_utf8(chunk).unwrap();
-        let (length, record) = text.split_once('\n').unwrap();
-        serde_json::from_str(&record[..length.parse().unwrap()]).unwrap()
+        loop {
+            if let Some((length, rest)) = self.read.split_once('\n')
+                && let length = length.parse::<usize>().unwrap()
+                && rest.len() >= length
+            {
+                let event = serde_json::from_str(&rest[..length]).unwrap();
+                self.read = rest[length..].to_owned();
+                return event;
+            }
+            let mut size = String::new();
+            self.reader.read_line(&mut size).unwrap();
+            let size = usize::from_str_radix(size.trim(), 16).unwrap();
+            assert!(size > 0, "the stream ended");
+            let mut chunk = vec![0; size + 2];
+            self.reader.read_exact(&mut chunk).unwrap();
+            self.read += std::str::from_utf8(&chunk[..size]).unwrap();
+        }
     }
 
     /// The next event of a type, heartbeats and whatever else left out.

@@ -315,6 +315,22 @@ fn a_container_whose_limits_cannot_be_lowered_is_destroyed() {
 }
 
 #[test]
+fn a_terminal_update_said_again_is_not_acknowledged_before_it_is_stored() {
+    let (mut rig, _) = Rig::running(framework(false));
+    rig.update(TaskState::TaskFinished, 1);
+    assert_eq!(short(&rig.update(TaskState::TaskFinished, 1)), [""; 0]);
+    let effects = rig.input(Input::ContainerUpdated(1, None));
+    assert_eq!(
+        short(&effects),
+        [
+            "to master: t TASK_FINISHED",
+            "timer retry 1 10s",
+            "to x: ACKNOWLEDGED"
+        ]
+    );
+}
+
+#[test]
 fn the_first_terminal_update_wins() {
     let (mut rig, container) = Rig::running(framework(false));
     rig.update(TaskState::TaskKilled, 1);
