@@ -192,20 +192,21 @@ impl Asks {
         std::mem::take(&mut state.waiting).into_values().collect()
     }
 
-    /// Reads an answer that came encoded, `None` if nothing waits for it from that node. The
-    /// body under an unexpected name is not looked at.
+    /// Reads an answer that came encoded, `None` if nothing waits for it from another node than
+    /// `own`. The body under an unexpected name is not looked at. Which other node answers is not
+    /// looked at either: one that is behind another address names its own.
     pub(crate) fn decode(
         &self,
         number: u64,
         name: &str,
         encoding: Encoding,
         body: &[u8],
-        from: &Pid,
+        own: Address,
     ) -> Option<Result<Box<dyn OutboundMessage>, AskError>> {
         let (decode, answer) = {
             let state = self.lock();
             let entry = state.waiting.get(&number)?;
-            if entry.to.address() != from.address() {
+            if entry.to.address() == own {
                 return None;
             }
             (entry.decode, entry.answer)

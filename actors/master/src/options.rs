@@ -25,6 +25,10 @@ pub struct MasterOptions {
     pub max_agent_ping_timeouts: u32,
     /// How long agents may be away: disconnected, or since the master came up.
     pub agent_reregister_timeout: Duration,
+    /// How many agents may be registered at once; ours: whoever reaches the port can register.
+    pub max_agents: usize,
+    /// How many frameworks there may be at once; ours, for the same reason.
+    pub max_frameworks: usize,
     /// How many removed frameworks are kept.
     pub max_completed_frameworks: usize,
     /// How many ended tasks of each framework are kept.
@@ -68,6 +72,9 @@ impl Default for MasterOptions {
             agent_ping_timeout: Duration::from_secs(15),
             max_agent_ping_timeouts: 5,
             agent_reregister_timeout: Duration::from_secs(600),
+            // Twice the largest clusters that Mesos was run with.
+            max_agents: 100_000,
+            max_frameworks: 10_000,
             max_completed_frameworks: 50,
             max_completed_tasks_per_framework: 1000,
             max_unreachable_tasks_per_framework: 1000,

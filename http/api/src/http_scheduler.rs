@@ -175,3 +175,141 @@ impl Handle<Event> for HttpScheduler {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt as _, StreamExt as _};
+    use tepui_protocol::{mesos::v1::FrameworkId, recordio::Decoder};
+    use tepui_runtime::{
+        BodyReader, Encoding, Id, Message as _, Node, NodeOptions, SimOptions, Simulation,
+        Terminate, World, body_channel,
+    };
+
+    use super::*;
+
+    /// Subscribes whoever asks.
+    struct SmallMaster;
+
+    impl Process for SmallMaster {
+        fn declare(declaration: &mut Declaration<Self>) {
+            declaration.message::<Call>();
+        }
+    }
+
+    impl Handle<Call> for SmallMaster {
+        fn handle(&mut self, _call: Call, ctx: &mut Context<'_, Self>) {
+            let subscribed = event::Subscribed {
+                framework_id: FrameworkId {
+                    value: "f".to_owned(),
+                },
+                ..event::Subscribed::default()
+            };
+            ctx.reply(Event {
+                r#type: Some(event::Type::Subscribed.into()),
+                subscribed: Some(subscribed),
+                ..Event::default()
+            });
+        }
+    }
+
+    struct Stage {
+        simulation: Simulation,
+        node: Node,
+        sessions: Arc<SchedulerSessions>,
+        adapter: Pid,
+        reader: BodyReader,
+        decoder: Decoder,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let simulation = World::simulated(SimOptions::default());
+            let node = Node::start(simulation.world(), NodeOptions::default()).unwrap();
+            let master = node.spawn(Id::chosen("master"), SmallMaster).unwrap();
+            let sessions = Arc::new(SchedulerSessions::new(8));
+            let (writer, reader) = body_channel(1 << 20);
+            let adapter = HttpScheduler::new(
+                master.pid().clone(),
+                Arc::clone(&sessions),
+                "s".to_owned(),
+                Call {
+                    r#type: Some(call::Type::Subscribe.into()),
+                    ..Call::default()
+                },
+                EventStream::new(writer, Encoding::Protobuf),
+                sessions.admit().unwrap(),
+            );
+            let adapter = node.spawn(Id::prefix("http-scheduler"), adapter).unwrap();
+            let adapter = adapter.pid().clone();
+            Self {
+                simulation,
+                node,
+                sessions,
+                adapter,
+                reader,
+                decoder: Decoder::new(1 << 20),
+            }
+        }
+
+        /// The types of the events that came since the last time, and whether the stream is over.
+        fn events(&mut self) -> (Vec<event::Type>, bool) {
+            let mut types = Vec::new();
+            while let Some(next) = self.reader.next().now_or_never() {
+                let Some(chunk) = next else {
+                    return (types, true);
+                };
+                for record in self.decoder.push(&chunk.unwrap()).unwrap() {
+                    types.push(Event::decode(Encoding::Protobuf, &record).unwrap().r#type());
+                }
+            }
+            (types, false)
+        }
+    }
+
+    #[test]
+    fn heartbeats_come_at_once_and_every_15_seconds() {
+        use event::Type::{Heartbeat, Subscribed};
+
+        let mut stage = Stage::new();
+        stage.simulation.run_for(Duration::from_millis(14_900));
+        assert_eq!(stage.events(), (vec![Subscribed, Heartbeat], false));
+        stage.simulation.run_for(Duration::from_millis(200));
+        assert_eq!(stage.events(), (vec![Heartbeat], false));
+        stage.simulation.run_for(Duration::from_secs(60));
+        assert_eq!(stage.events(), (vec![Heartbeat; 4], false));
+    }
+
+    #[test]
+    fn the_stream_is_known_before_its_client_can_read_subscribed_and_ends_with_the_master() {
+        let mut stage = Stage::new();
+        stage.simulation.run_for(Duration::from_secs(1));
+        let session = stage.sessions.find("f").unwrap();
+        assert_eq!(
+            (session.pid, session.stream_id.as_str()),
+            (stage.adapter.clone(), "s")
+        );
+        assert_eq!(stage.events().0.len(), 2);
+        stage
+            .node
+            .terminate(&stage.node.pid_of("master"), Terminate::Now);
+        stage.simulation.run_for(Duration::from_secs(1));
+        assert_eq!(stage.events(), (Vec::new(), true));
+        assert!(stage.sessions.find("f").is_none());
+    }
+
+    #[test]
+    fn events_of_anyone_but_the_master_are_dropped() {
+        let mut stage = Stage::new();
+        stage.simulation.run_for(Duration::from_secs(1));
+        stage.events();
+        let error = Event {
+            r#type: Some(event::Type::Error.into()),
+            ..Event::default()
+        };
+        stage
+            .node
+            .send(&stage.node.pid_of("stranger"), &stage.adapter, error);
+        stage.simulation.run_for(Duration::from_secs(1));
+        assert_eq!(stage.events(), (Vec::new(), false));
+    }
+}

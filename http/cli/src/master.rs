@@ -99,6 +99,8 @@ pub(crate) fn options(values: &Values) -> Result<MasterOptions, FlagError> {
         agent_ping_timeout: ping,
         max_agent_ping_timeouts: max_pings.unwrap_or(defaults.max_agent_ping_timeouts),
         agent_reregister_timeout: reregister,
+        max_agents: defaults.max_agents,
+        max_frameworks: defaults.max_frameworks,
         max_completed_frameworks: count(
             "max_completed_frameworks",
             defaults.max_completed_frameworks,

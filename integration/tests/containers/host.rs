@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 /// What is there at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remains {
-    /// Processes of this program but itself, and those in cgroups below the root: pid and name.
+    /// Pid and `stat` of each process that can be a container's: it is in another pid namespace
+    /// than this one, wherever on the host, or in a cgroup below the root, or runs this program.
     processes: BTreeSet<String>,
-    /// All cgroups from the root downward, in every hierarchy.
+    /// All cgroups of every hierarchy.
     cgroups: BTreeSet<PathBuf>,
     /// The table of mounts.
     mounts: String,
@@ -23,7 +24,7 @@ impl Remains {
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("a table of mounts");
         Remains {
             processes: processes(root),
-            cgroups: cgroups(root),
+            cgroups: cgroups(),
             mounts,
         }
     }
@@ -55,6 +56,7 @@ pub(crate) fn cgroup_mounts() -> Vec<PathBuf> {
 fn processes(root: &str) -> BTreeSet<String> {
     let binary = fs::read_link("/proc/self/exe").expect("this program");
     let own = std::process::id().to_string();
+    let namespace = fs::read_link("/proc/self/ns/pid").expect("a pid namespace");
     let mut found = BTreeSet::new();
     for entry in fs::read_dir("/proc").expect("/proc").flatten() {
         let (path, pid) = (
@@ -66,21 +68,19 @@ fn processes(root: &str) -> BTreeSet<String> {
         }
         let text = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default();
         let in_ours = text("cgroup").contains(root);
-        if in_ours || fs::read_link(path.join("exe")).is_ok_and(|exe| exe == binary) {
+        let elsewhere = fs::read_link(path.join("ns/pid")).is_ok_and(|other| other != namespace);
+        let ours = fs::read_link(path.join("exe")).is_ok_and(|exe| exe == binary);
+        if in_ours || elsewhere || ours {
             found.insert(format!("{pid} {}", text("stat")));
         }
     }
     found
 }
 
-/// Everything a container can have made lies below the root: its cgroup is there, and what it
-/// makes in its own cgroup. Elsewhere other programs come and go.
-fn cgroups(root: &str) -> BTreeSet<PathBuf> {
+fn cgroups() -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
-    for path in cgroup_mounts().into_iter().map(|mount| mount.join(root)) {
-        if path.exists() {
-            collect(&path, &mut found);
-        }
+    for mount in cgroup_mounts() {
+        collect(&mount, &mut found);
     }
     found
 }

@@ -153,7 +153,11 @@ impl Node {
             return Err(Refusal::Impostor { from: from.clone() });
         }
         if let Some(number) = ask::number_of(id) {
-            match self.0.asks.decode(number, name, encoding, body, from) {
+            match self
+                .0
+                .asks
+                .decode(number, name, encoding, body, self.0.address)
+            {
                 None => {
                     self.0.counters.late.increment(1);
                     return Err(Refusal::NoSuchProcess { id: id.to_owned() });

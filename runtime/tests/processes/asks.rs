@@ -108,11 +108,15 @@ fn an_answer_from_outside_is_taken_once(stage: &mut impl Stage) {
     let (process, _) = scribe(&other, "a");
     let answer = node.ask::<Ignored, Note>(process.pid(), Ignored, SOON);
     let body = Message::encode(&note("because"), Encoding::Json).unwrap();
-    let stranger: Pid = "a@10.1.2.3:77".parse().unwrap();
-    for forged in [&stranger, &node.pid_of("a")] {
-        let forged = node.deliver_encoded("__ask__(1)", "test.Note", Encoding::Json, b"{}", forged);
+    // Nobody else answers what a process of this node was asked.
+    let (own, _) = scribe(&node, "own");
+    let inside = node.ask::<Ignored, Note>(own.pid(), Ignored, SOON);
+    for forged in [process.pid(), own.pid()] {
+        let forged = node.deliver_encoded("__ask__(2)", "test.Note", Encoding::Json, &body, forged);
         forged.unwrap_err();
     }
+    node.terminate(own.pid(), Terminate::Now);
+    assert!(matches!(stage.block_on(inside), Err(AskError::Exited)));
     let deliver = || {
         node.deliver_encoded(
             "__ask__(1)",
@@ -128,11 +132,11 @@ fn an_answer_from_outside_is_taken_once(stage: &mut impl Stage) {
     assert_eq!(
         node.metrics().snapshot()["runtime/messages_dropped/late_answer"],
         2.0,
-        "the stranger's, and the second"
+        "the forged one, and the second"
     );
     let answer = node.ask::<Ignored, Note>(process.pid(), Ignored, SOON);
     let bad = node.deliver_encoded(
-        "__ask__(2)",
+        "__ask__(3)",
         "test.Note",
         Encoding::Json,
         b"{}",

@@ -69,6 +69,14 @@ impl MasterCore {
             // The agent tries again; by then the old one is out of the registry.
             return;
         }
+        let known = self.state.agents.size() + self.book.registering.len();
+        if known >= self.options.max_agents {
+            return self.warn(format!(
+                "dropping registration of agent at {from}: there are {known} agents, and no more \
+                 than {} may be",
+                self.options.max_agents
+            ));
+        }
         let id = format!("{}-S{}", self.state.master_info.id, self.book.next_agent);
         self.book.next_agent += 1;
         message.agent.id = Some(agent_id(&id));

@@ -94,6 +94,11 @@ impl MasterCore {
         info: FrameworkInfo,
         suppressed: BTreeSet<String>,
     ) {
+        let most = self.options.max_frameworks;
+        if self.state.frameworks.size() >= most {
+            let problem = format!("there are {most} frameworks, and no more may be");
+            return self.refuse(from, &info, &problem);
+        }
         let name = info.name.clone();
         let mut framework = self.new_framework(info, Connection::Connected(from.clone()));
         framework.suppressed_roles = Arc::new(suppressed);

@@ -171,12 +171,13 @@ fn a_task_outlives_its_agent_and_is_killed_by_the_next() {
     );
     // Its executor looks for the agent where that was.
     let port = place.rsplit_once(':').unwrap().1;
-    let (second, _) = agent(&address, port, &folder, "outlives");
+    let (mut second, _) = agent(&address, port, &folder, "outlives");
     let kill = json!({"task_id": {"value": "long"}, "agent_id": agent_id});
     framework.call(json!({"type": "KILL", "kill": kill}));
     let status = framework.until("TASK_KILLED");
     assert_eq!(status["task_id"]["value"], "long");
     assert!(!runs(&format!("sleep {marker}")));
+    second.until("state=Terminated");
     second.signal(Signal::SIGINT);
     assert_eq!(second.end().0.code(), Some(0));
 }
@@ -197,7 +198,7 @@ fn a_second_daemon_on_a_work_dir_is_told_who_the_first_is() {
         "{}",
         second.2
     );
-    let (_agent, first) = agent(&address, "0", &folder, "locked");
+    let (running, first) = agent(&address, "0", &folder, "locked");
     let work_dir = folder.path().join("work").to_string_lossy().into_owned();
     let port = first.split_once(':').unwrap().1;
     let second = finish(tepui(&[
@@ -214,6 +215,8 @@ fn a_second_daemon_on_a_work_dir_is_told_who_the_first_is() {
         "{}",
         second.2
     );
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.end().0.code(), Some(0));
 }
 
 #[test]

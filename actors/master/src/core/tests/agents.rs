@@ -344,3 +344,17 @@ fn oversubscription_changes_the_total_and_rescinds_revocable_offers() {
     assert_eq!(total(&bench), 4.0);
     assert_eq!(bench.core.snapshot().offers.size(), 1);
 }
+
+#[test]
+fn no_more_agents_are_admitted_than_may_be() {
+    let options = MasterOptions {
+        max_agents: 1,
+        ..MasterOptions::default()
+    };
+    let mut bench = Bench::with(options);
+    let id = bench.agent("s", "cpus:4");
+    bench.register("t", agent_info(None, "cpus:4"));
+    assert!(bench.take_agent_messages("t").is_empty());
+    assert_eq!(bench.registry.agents.as_ref().unwrap().agents.len(), 1);
+    assert_eq!(bench.agent("s", "cpus:4"), id, "who is in stays in");
+}

@@ -484,3 +484,17 @@ fn a_process_is_one_framework() {
         format!("this process is subscribed as framework {id}")
     );
 }
+
+#[test]
+fn no_more_frameworks_are_taken_than_may_be() {
+    let options = MasterOptions {
+        max_frameworks: 1,
+        ..MasterOptions::default()
+    };
+    let mut bench = Bench::with(options);
+    let id = bench.framework("a");
+    let words = "there are 1 frameworks, and no more may be";
+    assert_eq!(refusal(&mut bench, "b", with(framework_info(&[]))), words);
+    assert_eq!(refusal(&mut bench, "b", with(known("unheard-of"))), words);
+    assert_eq!(bench.framework("a"), id);
+}
