@@ -54,6 +54,7 @@ impl Driver {
             },
             resources,
             directory: self.folder.display().to_string(),
+            observer: Some(ctx.pid().to_string()),
             framework_id: FrameworkId {
                 value: "bench".to_owned(),
             },

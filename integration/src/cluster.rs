@@ -7,6 +7,9 @@ use nix::sys::signal::Signal;
 
 use crate::Daemon;
 
+/// How long the last containers may take to go.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// A running cluster.
 #[derive(Debug)]
 pub struct Cluster {
@@ -79,12 +82,33 @@ impl Cluster {
             .join("work")
     }
 
-    /// Ends agents and master by SIGTERM and expects them to end well.
+    /// Waits until no agent has a container: one that outlived its agent would outlive the test.
+    fn wait_until_empty(&self) {
+        for number in 0..self.agents.len() {
+            let run = self
+                .folder
+                .path()
+                .join(format!("agent-{number}"))
+                .join("run/containers");
+            let start = std::time::Instant::now();
+            while std::fs::read_dir(&run).is_ok_and(|mut entries| entries.next().is_some()) {
+                assert!(
+                    start.elapsed() < PATIENCE,
+                    "agent {number} still has containers"
+                );
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// Waits for the containers to be gone, then ends agents and master by SIGTERM and expects
+    /// them to end well.
     ///
     /// # Panics
     ///
     /// When one does not.
     pub fn stop(self) {
+        self.wait_until_empty();
         for daemon in self.agents.into_iter().chain([self.master]) {
             daemon.signal(Signal::SIGTERM);
             let (status, lines) = daemon.finish();

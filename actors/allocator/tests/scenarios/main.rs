@@ -29,6 +29,10 @@ fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the scenarios are files beside the test"
+)]
 fn scenarios() -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder())
         .unwrap()
