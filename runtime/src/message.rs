@@ -149,7 +149,7 @@ impl<M: Message> OutboundMessage for M {
     }
 }
 
-/// Makes a type with serde's two derives a [`Message`](crate::Message) of a name, in MessagePack and JSON:
+/// Makes a type with serde's two derives a [`Message`] of a name, in MessagePack and JSON:
 /// `serde_message!(Tick, "example.Tick");`
 #[macro_export]
 macro_rules! serde_message {
