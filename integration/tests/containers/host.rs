@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 /// What is there at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remains {
-    /// Pid and `stat` of each process that can be a container's: it is in another pid namespace
-    /// than this one, wherever on the host, or in a cgroup below the root, or runs this program.
+    /// Each process that can be a container's, by pid, name and when it started: it is in another
+    /// pid namespace than this one, wherever on the host, or in a cgroup below the root, or runs
+    /// this program.
     processes: BTreeSet<String>,
-    /// All cgroups of every hierarchy.
+    /// The cgroups right below the top of every hierarchy. What is within those of other programs
+    /// is theirs, and comes and goes.
     cgroups: BTreeSet<PathBuf>,
     /// The table of mounts.
     mounts: String,
@@ -29,14 +31,30 @@ impl Remains {
         }
     }
 
-    /// Looks until it is as expected, or a while has passed: orphans of a killed agent are reaped
-    /// by the host's init when it comes to it.
-    pub(crate) fn settled(root: &str, expected: &Remains) -> Remains {
+    /// What is there now and was not in `before`, and mounts that differ.
+    fn since(&self, before: &Remains) -> Vec<String> {
+        let processes = self.processes.difference(&before.processes).cloned();
+        let cgroups = self.cgroups.difference(&before.cgroups);
+        let mut new: Vec<String> = processes
+            .chain(cgroups.map(|path| path.display().to_string()))
+            .collect();
+        if self.mounts != before.mounts {
+            new.push(format!(
+                "mounts are\n{}and were\n{}",
+                self.mounts, before.mounts
+            ));
+        }
+        new
+    }
+
+    /// What is left since `before`: looks until nothing is, or a while has passed, since orphans
+    /// of a killed agent are reaped by the host's init when it comes to it.
+    pub(crate) fn left_since(root: &str, before: &Remains) -> Vec<String> {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
-            let remains = Remains::look(root);
-            if remains == *expected || Instant::now() > deadline {
-                return remains;
+            let left = Remains::look(root).since(before);
+            if left.is_empty() || Instant::now() > deadline {
+                return left;
             }
             std::thread::yield_now();
         }
@@ -71,25 +89,21 @@ fn processes(root: &str) -> BTreeSet<String> {
         let elsewhere = fs::read_link(path.join("ns/pid")).is_ok_and(|other| other != namespace);
         let ours = fs::read_link(path.join("exe")).is_ok_and(|exe| exe == binary);
         if in_ours || elsewhere || ours {
-            found.insert(format!("{pid} {}", text("stat")));
+            let stat = text("stat");
+            let (name, rest) = stat.rsplit_once(") ").unwrap_or_default();
+            // Its 22nd field, the 20th behind the name: proc_pid_stat(5).
+            let start = rest.split(' ').nth(19).unwrap_or_default();
+            found.insert(format!("{name}) started at {start}"));
         }
     }
     found
 }
 
 fn cgroups() -> BTreeSet<PathBuf> {
-    let mut found = BTreeSet::new();
-    for mount in cgroup_mounts() {
-        collect(&mount, &mut found);
-    }
-    found
-}
-
-fn collect(path: &Path, found: &mut BTreeSet<PathBuf>) {
-    found.insert(path.to_owned());
-    for folder in folders(path) {
-        collect(&folder, found);
-    }
+    cgroup_mounts()
+        .iter()
+        .flat_map(|mount| folders(mount))
+        .collect()
 }
 
 fn folders(path: &Path) -> Vec<PathBuf> {
