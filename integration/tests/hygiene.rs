@@ -12,7 +12,8 @@ use syn::spanned::Spanned;
 use syn::visit::Visit;
 
 /// Crates in the order in which they may build on each other.
-const ORDER: [(&str, &str); 11] = [
+const ORDER: [(&str, &str); 12] = [
+    ("runtime/message", "tepui-message"),
     ("runtime", "tepui-runtime"),
     ("actors/protocol", "tepui-protocol"),
     ("actors/allocator", "tepui-allocator"),

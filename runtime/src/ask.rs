@@ -13,8 +13,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::address::{Address, Pid};
 use crate::clock::TimerKey;
-use crate::message::{CodecError, Encoding, Message, OutboundMessage};
 use crate::process;
+use tepui_message::{CodecError, Encoding, Message, OutboundMessage};
 
 /// Where a message was refused on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

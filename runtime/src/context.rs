@@ -18,10 +18,10 @@ use crate::ask::AskError;
 use crate::clock::{Time, TimerKey};
 use crate::disk::Disk;
 use crate::mailbox::{Event, Mailbox};
-use crate::message::{Encoding, Message};
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::process::{Id, Process, ProcessRef, SpawnError};
+use tepui_message::{Encoding, Message};
 
 /// What belongs to one process beside the author's state.
 pub(crate) struct Core<P: Process> {

@@ -47,7 +47,6 @@ mod disk;
 pub mod http;
 mod links;
 mod mailbox;
-pub mod message;
 mod metrics;
 mod node;
 mod oneshot;
@@ -60,6 +59,7 @@ mod transport;
 mod world;
 
 pub use bytes::Bytes;
+pub use tepui_message::{CodecError, Encoding, Message, OutboundMessage, serde_message};
 pub use uuid::Uuid;
 
 pub use crate::address::{Address, AddressError, Pid};
@@ -71,7 +71,6 @@ pub use crate::http::{
     Body, BodyError, BodyReader, BodyWriter, Handler, Headers, Method, Request, Response,
     body_channel,
 };
-pub use crate::message::{CodecError, Encoding, Message, OutboundMessage};
 pub use crate::metrics::{Counter, Metrics};
 pub use crate::node::{Node, NodeError, NodeOptions, WeakNode};
 pub use crate::process::{

@@ -17,8 +17,8 @@ use crate::activity::Activity;
 use crate::address::Pid;
 use crate::context::Context;
 use crate::credit::Credit;
-use crate::message::{CodecError, Encoding, OutboundMessage};
 use crate::process::{Declaration, EventCounts, Process, Terminate};
+use tepui_message::{CodecError, Encoding, OutboundMessage};
 
 /// How many events a process serves before it lets others of its thread run.
 pub(crate) const BATCH: usize = 256;

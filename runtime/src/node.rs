@@ -23,13 +23,13 @@ use crate::disk::Disk;
 use crate::http::{Handler, Routes};
 use crate::links::Links;
 use crate::mailbox::AnyMailbox;
-use crate::message::Encoding;
 use crate::metrics::{Counter, Metrics};
 use crate::oneshot;
 use crate::process::ProcessInfo;
 use crate::random::Random;
 use crate::transport::{Outgoings, Transport};
 use crate::world::World;
+use tepui_message::Encoding;
 
 /// What a node counts of messages that nobody served.
 pub(crate) struct Counters {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::address::Pid;
 use crate::context::Context;
 use crate::mailbox::{Event, Mailbox};
-use crate::message::{CodecError, Encoding, Message, OutboundMessage};
+use tepui_message::{CodecError, Encoding, Message, OutboundMessage};
 
 /// A process: state that one event at a time may change.
 ///

@@ -42,12 +42,12 @@ use self::wire::Outgoing;
 use crate::address::{Address, Pid};
 use crate::ask::Hop;
 use crate::credit::Credit;
-use crate::message::{Encoding, OutboundMessage};
 use crate::metrics::{Counter, Metrics};
 use crate::node::{Node, NodeError, NodeOptions, WeakNode};
 use crate::oneshot;
 use crate::transport::{Binding, Outgoings, Refusal, Transport};
 use crate::world::World;
+use tepui_message::{Encoding, OutboundMessage};
 
 /// A connection is read in pieces of this size: some hundred small messages.
 const READ_BYTES: usize = 64 * 1024;

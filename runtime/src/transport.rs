@@ -18,8 +18,8 @@ use std::sync::Arc;
 use futures_core::future::BoxFuture;
 
 use crate::address::{Address, Pid};
-use crate::message::{CodecError, Encoding, OutboundMessage};
 use crate::node::Node;
+use tepui_message::{CodecError, Encoding, OutboundMessage};
 
 /// Carries messages to other nodes. One per node.
 pub(crate) trait Transport: Send + Sync {

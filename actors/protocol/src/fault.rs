@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::de::{Error, Expected, Unexpected};
-use tepui_runtime::CodecError;
+use tepui_message::CodecError;
 
 /// What is said of a required field that is absent, or null.
 const MISSING: &str = "missing required field";

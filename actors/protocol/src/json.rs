@@ -4,7 +4,7 @@
 //!
 //! Not here: the form of a single value (`form`); `/state` and its kin, which are views.
 
-use tepui_runtime::CodecError;
+use tepui_message::CodecError;
 
 use crate::fault::Fault;
 use crate::message::Schema;

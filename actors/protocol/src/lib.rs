@@ -1,7 +1,7 @@
 //! The language spoken between the parts of a cluster: one schema, three encodings.
 //!
 //! What is here: the messages of `proto/` as Rust types ([`mesos`], [`tepui`]), each a
-//! [`tepui_runtime::Message`] in MessagePack, JSON and protobuf; the rules for ids and roles; and
+//! [`tepui_message::Message`] in MessagePack, JSON and protobuf; the rules for ids and roles; and
 //! RecordIO. What is not: what any message makes anyone do.
 
 pub mod attributes;

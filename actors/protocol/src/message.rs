@@ -1,11 +1,11 @@
-//! How a type of the schema becomes a [`tepui_runtime::Message`] in three encodings.
+//! How a type of the schema becomes a [`tepui_message::Message`] in three encodings.
 //!
 //! Not here: the encodings themselves (`json`, `msgpack`, `protobuf`).
 
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tepui_runtime::{CodecError, Encoding};
+use tepui_message::{CodecError, Encoding};
 
 use crate::shape::MessageShape;
 use crate::{json, msgpack, protobuf};
@@ -49,21 +49,21 @@ macro_rules! message {
             const SHAPE: &'static MessageShape = &$shape;
         }
 
-        impl tepui_runtime::Message for $type {
+        impl tepui_message::Message for $type {
             const NAME: &'static str = $name;
-            const ENCODINGS: &'static [tepui_runtime::Encoding] = crate::message::ENCODINGS;
+            const ENCODINGS: &'static [tepui_message::Encoding] = crate::message::ENCODINGS;
 
             fn encode(
                 &self,
-                encoding: tepui_runtime::Encoding,
-            ) -> Result<bytes::Bytes, tepui_runtime::CodecError> {
+                encoding: tepui_message::Encoding,
+            ) -> Result<bytes::Bytes, tepui_message::CodecError> {
                 crate::message::encode(self, encoding)
             }
 
             fn decode(
-                encoding: tepui_runtime::Encoding,
+                encoding: tepui_message::Encoding,
                 body: &[u8],
-            ) -> Result<Self, tepui_runtime::CodecError> {
+            ) -> Result<Self, tepui_message::CodecError> {
                 crate::message::decode(encoding, body)
             }
         }

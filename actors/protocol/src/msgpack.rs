@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 
 use rmp_serde::decode::{Error, ReadRefReader};
 use serde::de::{Deserialize as _, IgnoredAny};
-use tepui_runtime::CodecError;
+use tepui_message::CodecError;
 
 use crate::fault::Fault;
 use crate::message::Schema;

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use tepui_runtime::CodecError;
+use tepui_message::CodecError;
 
 use crate::fault::Fault;
 use crate::message::Schema;

@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use draw::{Dice, draw};
 use prost_reflect::{DynamicMessage, Kind, MessageDescriptor, ReflectMessage as _, Value};
 use registry::{ALL, Transcode};
-use tepui_runtime::Encoding;
+use tepui_message::Encoding;
 use tree::Tree;
 
 /// How many types the schema has. Who adds one changes this too.

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 use bytes::Bytes;
+use tepui_message::{Encoding, Message};
 use tepui_protocol::google::protobuf::Duration;
 use tepui_protocol::json;
 use tepui_protocol::mesos::internal::{RegisterAgent, StatusUpdateMessage};
@@ -10,7 +11,6 @@ use tepui_protocol::mesos::v1::scheduler::{AttributeConstraint, Call};
 use tepui_protocol::mesos::v1::{
     self, CommandInfo, FrameworkInfo, IpStatistics, TaskStatus, TimeInfo, master,
 };
-use tepui_runtime::{Encoding, Message};
 
 fn read<M: tepui_protocol::Schema>(text: &str) -> M {
     json::from_slice(text.as_bytes()).unwrap()

@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use tepui_message::Message as _;
 use tepui_protocol::mesos::internal::RunTask;
 use tepui_protocol::mesos::v1::quota::QuotaConfig;
 use tepui_protocol::mesos::v1::scheduler::{Call, call};
 use tepui_protocol::mesos::v1::value::Scalar;
 use tepui_protocol::mesos::v1::{CapabilityInfo, MasterInfo, TaskStatus, capability_info};
 use tepui_protocol::protobuf;
-use tepui_runtime::Message as _;
 
 /// `task_id { value: "t" }` and the tail.
 fn status(tail: &[u8]) -> Result<TaskStatus, String> {

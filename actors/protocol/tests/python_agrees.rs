@@ -17,7 +17,7 @@ use std::process::Command;
 
 use draw::{Dice, draw};
 use prost_reflect::prost::Message as _;
-use tepui_runtime::Encoding;
+use tepui_message::Encoding;
 
 /// Messages of every type as the crate writes them: name, bytes in hex.
 fn written() -> String {

@@ -15,8 +15,8 @@ use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, ReflectMessage as _, Value,
 };
 use registry::{ALL, Transcode};
+use tepui_message::{Encoding, Message as _};
 use tepui_protocol::mesos::v1::{ContainerId, scheduler};
-use tepui_runtime::{Encoding, Message as _};
 use tree::Tree;
 
 fn plain(descriptor: &MessageDescriptor) -> DynamicMessage {

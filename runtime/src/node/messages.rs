@@ -10,9 +10,9 @@ use crate::address::{Address, Pid};
 use crate::ask::{self, AskError, Hop};
 use crate::credit::Credit;
 use crate::mailbox::{AnyMailbox, CachedMailbox, Letter};
-use crate::message::{Encoding, Message, OutboundMessage};
 use crate::oneshot;
 use crate::transport::Refusal;
+use tepui_message::{Encoding, Message, OutboundMessage};
 
 /// How many peers' choice of encoding a node remembers; beyond, one is forgotten.
 const PEERS: usize = 16_384;

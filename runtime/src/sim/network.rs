@@ -14,11 +14,11 @@ use rustc_hash::FxHashMap;
 use super::wires::{Effect, Packet, Way, Weather, Wires};
 use crate::address::{Address, Pid};
 use crate::ask::Hop;
-use crate::message::{Encoding, OutboundMessage};
 use crate::node::{Node, NodeError, NodeOptions, WeakNode};
 use crate::random::Random;
 use crate::transport::{Binding, Outgoings, Transport};
 use crate::world::World;
+use tepui_message::{Encoding, OutboundMessage};
 
 /// The first port given to a node that asks for any.
 const FIRST_PORT: u16 = 20_000;

@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use crate::address::{Address, Pid};
 use crate::clock::Time;
-use crate::message::Encoding;
+use tepui_message::Encoding;
 
 /// From where to where.
 pub(super) type Way = (Address, Address);

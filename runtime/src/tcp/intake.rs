@@ -25,10 +25,10 @@ use super::{
     wire::{self, BodyDecoder, Framing, Head, Parsed, put_reply},
 };
 use crate::{
+    Encoding,
     address::Pid,
     credit::{Account, Credit},
     http::percent_decode,
-    message::Encoding,
     metrics::Counter,
     transport::Refusal,
 };

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use super::*;
-use crate::message::CodecError;
+use tepui_message::CodecError;
 
 /// Writes down what it is handed; knows the process `p` and its message `x.Y`.
 #[derive(Clone, Default)]

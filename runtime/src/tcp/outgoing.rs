@@ -323,7 +323,7 @@ mod tests {
     use std::task::Waker;
 
     use super::*;
-    use crate::message::Encoding;
+    use tepui_message::Encoding;
 
     fn peer(max_queued_bytes: usize) -> Peer {
         let serial = Serial { node: 1, number: 1 };

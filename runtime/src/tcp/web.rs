@@ -38,9 +38,9 @@ use super::{
     time::timeout,
 };
 use crate::{
+    Encoding,
     address::Pid,
     http::{Body, BodyError, BodyReader, Headers, Method, Request, Response, parse_query},
-    message::Encoding,
 };
 
 /// The library looks at the time twice a second, and a deadline that has passed by then is never

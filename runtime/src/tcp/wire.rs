@@ -24,7 +24,7 @@ pub(crate) use self::body::{BodyDecoder, BodyFault};
 pub(crate) use self::reply::{Reply, ReplyReader, put_reply};
 pub(crate) use self::request::{Framing, Head, Parsed, parse};
 use crate::address::{Address, Pid};
-use crate::message::Encoding;
+use tepui_message::Encoding;
 
 /// The largest head of a message or an answer. libprocess' own are some 300 bytes.
 pub(crate) const MAX_HEAD_BYTES: usize = 32 * 1024;

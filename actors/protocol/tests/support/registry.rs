@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use prost_reflect::DescriptorPool;
-use tepui_runtime::{CodecError, Encoding, Message};
+use tepui_message::{CodecError, Encoding, Message};
 
 /// Reads a body in one encoding and writes what was read in each of the three of [`ALL`].
 pub(crate) type Transcode = fn(Encoding, &[u8]) -> Result<[Bytes; 3], CodecError>;

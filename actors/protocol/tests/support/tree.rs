@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, ReflectMessage as _, Value};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
-use tepui_runtime::Encoding;
+use tepui_message::Encoding;
 
 /// A message as it should be written.
 pub(crate) struct Tree<'a>(pub(crate) &'a DynamicMessage);

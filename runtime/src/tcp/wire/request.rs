@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::{CONNECTION, MAX_HEAD_BYTES, MAX_HEADERS, Serial, field, framing};
-use crate::message::Encoding;
+use tepui_message::Encoding;
 
 /// How a body is delimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,15 @@
 //! What travels between processes: a typed message with a stable name, and its encodings.
 //!
+//! A crate of its own, below the runtime, which hands all of it on: so the schema with its hundreds
+//! of types hangs on this page alone and is not compiled again for each change of the runtime.
 //! Not here: the messages themselves. The schema's are generated in `actors/protocol`; an author's
-//! own serde type becomes one with [`serde_message!`](crate::serde_message).
+//! own serde type becomes one with [`serde_message!`].
 
 use std::any::Any;
 use std::fmt;
 use std::io::Cursor;
 
-use bytes::Bytes;
+pub use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -156,20 +158,20 @@ macro_rules! serde_message {
     ($type:ty, $name:expr) => {
         impl $crate::Message for $type {
             const NAME: &'static str = $name;
-            const ENCODINGS: &'static [$crate::Encoding] = $crate::message::SERDE_ENCODINGS;
+            const ENCODINGS: &'static [$crate::Encoding] = $crate::SERDE_ENCODINGS;
 
             fn encode(
                 &self,
                 encoding: $crate::Encoding,
             ) -> ::core::result::Result<$crate::Bytes, $crate::CodecError> {
-                $crate::message::encode_serde(self, $name, encoding)
+                $crate::encode_serde(self, $name, encoding)
             }
 
             fn decode(
                 encoding: $crate::Encoding,
                 body: &[u8],
             ) -> ::core::result::Result<Self, $crate::CodecError> {
-                $crate::message::decode_serde($name, encoding, body)
+                $crate::decode_serde($name, encoding, body)
             }
         }
     };
