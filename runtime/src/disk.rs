@@ -4,6 +4,7 @@
 //! is not, and a crash drops the latter. All calls block; a process makes them in
 //! `Context::blocking`. Not here: what files there are, and what is in them.
 
+mod beneath;
 pub(crate) mod real;
 pub(crate) mod simulated;
 
@@ -11,6 +12,9 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::path::Path;
+
+pub use self::beneath::{OpenFile, Stat};
+use crate::Time;
 
 /// What is known of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,11 +140,47 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// [`io::ErrorKind::WouldBlock`] with the holder's note if it is locked.
     fn lock_exclusive(&self, path: &Path, note: &str) -> io::Result<Lock>;
 
+    /// When a file or folder last changed: its bytes, or the names in it. A link is not followed.
+    ///
+    /// # Errors
+    /// As the file system's.
+    fn modified(&self, path: &Path) -> io::Result<Time>;
+
+    /// Makes now the time of the last change of a file or folder.
+    ///
+    /// # Errors
+    /// As the file system's.
+    fn touch(&self, path: &Path) -> io::Result<()>;
+
+    /// The part of the file system of a path that is used, 0 to 1.
+    ///
+    /// # Errors
+    /// As the file system's.
+    fn usage(&self, path: &Path) -> io::Result<f64>;
+
     /// Gives a file or folder (not what is in it) to a user and the user's group.
     ///
     /// # Errors
     /// As the file system's; [`io::ErrorKind::NotFound`] for a user that is not known.
     fn own(&self, path: &Path, user: &str) -> io::Result<()>;
+
+    /// Opens the file at `path` below `root` for reading, or `root` itself if the path is empty.
+    /// No part of the path leads out of `root`: neither `..` nor a link, also not one that is made
+    /// at the same time. `root` itself is trusted.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::PermissionDenied`] for a path that leads out,
+    /// [`io::ErrorKind::IsADirectory`] for a folder, [`io::ErrorKind::InvalidInput`] for what is
+    /// neither file nor folder; else as the file system's.
+    fn open_beneath(&self, root: &Path, path: &Path) -> io::Result<Box<dyn OpenFile>>;
+
+    /// The names in the folder at `path` below `root`, sorted, and what is known of each: of a
+    /// link that stays below `root` of what it leads to. A name that is no UTF-8 is left out.
+    ///
+    /// # Errors
+    /// As [`Disk::open_beneath`]; [`io::ErrorKind::NotADirectory`] for what is no folder,
+    /// [`io::ErrorKind::FileTooLarge`] for one with too many names.
+    fn list_beneath(&self, root: &Path, path: &Path) -> io::Result<Vec<(String, Stat)>>;
 }
 
 /// The error with the path it is about.

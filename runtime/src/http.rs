@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 pub use self::body::{BodyError, BodyReader, BodyWriter, body_channel};
-pub(crate) use self::routes::Routes;
+pub(crate) use self::routes::{Routes, Unanswered};
 use crate::node::Node;
 
 /// Answers the requests of one route. Dropped unfinished when the client goes away.

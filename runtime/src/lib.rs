@@ -66,7 +66,7 @@ pub use crate::address::{Address, AddressError, Pid};
 pub use crate::ask::{AskError, Hop};
 pub use crate::clock::{Clock, Time, TimerKey};
 pub use crate::context::{Context, Timer};
-pub use crate::disk::{Disk, FileInfo, Lock};
+pub use crate::disk::{Disk, FileInfo, Lock, OpenFile, Stat};
 pub use crate::http::{
     Body, BodyError, BodyReader, BodyWriter, Handler, Headers, Method, Request, Response,
     body_channel,

@@ -3,9 +3,11 @@
 //! A node is a value: one OS process may hold many, and nothing of theirs is shared but the world.
 //! Messages inside it are handed over; messages to other nodes go through its transport.
 
+mod blocking;
 mod lifecycle;
 mod messages;
 mod options;
+mod system;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -134,6 +136,8 @@ impl Node {
             peers: Mutex::default(),
             down: AtomicBool::new(false),
         }));
+        node.0.routes.disable(options.disabled_endpoints);
+        system::install(&node);
         let transport = binding.start(&node);
         let _ = node.0.transport.set(transport);
         world.started(&node);

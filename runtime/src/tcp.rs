@@ -8,15 +8,17 @@
 //! ```
 //!
 //! First file to read: `listener.rs` for what comes in, `outgoing.rs` for what goes out,
-//! `wire.rs` for the format.
+//! `wire.rs` for libprocess' format, `wire/frame.rs` for that between nodes of our own make.
 
 mod carry;
 mod date;
+mod gzip;
 mod intake;
 mod listener;
 mod order;
 mod outgoing;
 mod replay;
+mod room;
 mod socket;
 mod time;
 mod web;
@@ -33,11 +35,12 @@ use std::{
 
 use futures_core::future::BoxFuture;
 use futures_util::future::select;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
 use self::intake::{IntakeCounters, Receiver};
 use self::order::Fences;
-use self::outgoing::{NotQueued, Peer, Peers};
+use self::outgoing::{NotQueued, Peer, PeerRules, Peers};
+use self::room::Room;
 use self::wire::Outgoing;
 use crate::address::{Address, Pid};
 use crate::ask::Hop;
@@ -46,7 +49,7 @@ use crate::metrics::{Counter, Metrics};
 use crate::node::{Node, NodeError, NodeOptions, WeakNode};
 use crate::oneshot;
 use crate::transport::{Binding, Outgoings, Refusal, Transport};
-use crate::world::World;
+use crate::world::{World, files};
 use tepui_message::{Encoding, OutboundMessage};
 
 /// A connection is read in pieces of this size: some hundred small messages.
@@ -56,7 +59,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// second count as a second.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// So many connections are accepted at a time, and as many are made to other nodes.
+    /// So many connections are accepted at a time, or fewer if the OS process may not have as many
+    /// files open, and as many are made to other nodes. When all are taken, the oldest that has
+    /// said nothing makes room for the next; else the next is answered 503.
     pub max_connections: usize,
     /// Within this time the head of a request that has begun must arrive, and each further piece
     /// of its body.
@@ -92,6 +97,8 @@ struct Counters {
     intake: IntakeCounters,
     /// Connections that were answered 503.
     over_limit: Counter,
+    /// Connections that had said nothing when another needed their place.
+    made_room: Counter,
     /// Connections in whose place a newer one of the same node came.
     superseded: Counter,
     /// Clients that were cut off because they read nothing.
@@ -114,9 +121,11 @@ impl Counters {
         Self {
             intake: IntakeCounters {
                 received: counter("messages_in"),
+                framed: counter("messages_in_framed"),
                 refused: counter("messages_in_refused"),
             },
             over_limit: counter("connections_refused"),
+            made_room: counter("connections_idle_closed"),
             superseded: counter("connections_superseded"),
             streams_stuck: counter("connections_in_stuck"),
             broken: counter("connections_out_broken"),
@@ -137,8 +146,9 @@ struct Site {
     limits: Limits,
     max_body_bytes: usize,
     require_peer_ip: bool,
+    frames: bool,
     counters: Counters,
-    connections: Arc<Semaphore>,
+    room: Arc<Room>,
     fences: Arc<Fences>,
     peers: Peers,
     stop: watch::Sender<bool>,
@@ -220,18 +230,23 @@ impl Binding for TcpBinding {
             ..
         } = *self;
         let limits = options.limits;
-        let max_connections = limits.max_connections.min(Semaphore::MAX_PERMITS);
+        let places = limits.max_connections.min(files::room_for_connections());
         let started = world.now().as_nanos();
+        let peer_rules = PeerRules {
+            max_queued_bytes: options.max_outgoing_bytes,
+            frames: options.frames,
+        };
         let site = Arc::new(Site {
             node: node.downgrade(),
             counters: Counters::new(node.metrics()),
-            connections: Arc::new(Semaphore::new(max_connections)),
+            room: Arc::new(Room::new(places)),
             fences: Arc::default(),
-            peers: Peers::new(started, limits.max_connections, options.max_outgoing_bytes),
+            peers: Peers::new(started, limits.max_connections, peer_rules),
             stop: watch::Sender::new(false),
             stopping: AtomicBool::new(false),
             max_body_bytes: options.max_body_bytes,
             require_peer_ip: options.require_peer_address_ip_match,
+            frames: options.frames,
             limits,
         });
         let workers = (0..workers)
@@ -317,14 +332,13 @@ impl Transport for TcpTransport {
         };
         match self.with_peer(to.address(), |peer| peer.push(&message)) {
             Ok(()) => self.site.counters.sent.increment(1),
-            Err(_) => {
-                let hop = Hop::Connection(to.address());
-                self.not_sent(
-                    from,
-                    hop,
-                    503,
-                    "the connection is full, or the node is ending",
-                );
+            Err(NotQueued::TooLong) => {
+                let reason = "the names of the message and its processes are too long";
+                self.not_sent(from, Hop::Local, 431, reason);
+            }
+            Err(NotQueued::Closed | NotQueued::Full) => {
+                let reason = "the connection is full, or the node is ending";
+                self.not_sent(from, Hop::Connection(to.address()), 503, reason);
             }
         }
     }

@@ -5,6 +5,7 @@
 //! with one thread, virtual time and a network in memory. Processes cannot tell which.
 
 pub(crate) mod blocking;
+pub(crate) mod files;
 pub(crate) mod real;
 pub(crate) mod simulated;
 mod trace;
@@ -58,6 +59,9 @@ pub(crate) trait Worldly: Send + Sync {
     /// A node was started.
     fn started(&self, node: &Node);
     fn is_simulated(&self) -> bool;
+    fn file_limit_before(&self) -> Option<u64> {
+        None
+    }
     fn interrupted(&self) -> BoxFuture<'static, ()>;
     fn block_on(&self, future: Pin<&mut dyn Future<Output = ()>>);
 }
@@ -100,6 +104,13 @@ impl World {
     #[must_use]
     pub fn now(&self) -> Time {
         self.0.now()
+    }
+
+    /// The soft limit of open files (`RLIMIT_NOFILE`) that the OS process had before this world
+    /// raised it to the hard one; `None` if it did not. For programs that are started from here.
+    #[must_use]
+    pub fn file_limit_before(&self) -> Option<u64> {
+        self.0.file_limit_before()
     }
 
     /// Whether time is virtual here.

@@ -1,14 +1,20 @@
 //! The disk of the machine.
 
+mod beneath;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::statvfs::statvfs;
 use nix::unistd::{User, chown};
 
-use super::{Disk, FileInfo, Lock, about, held};
+use crate::Time;
+
+use super::{Disk, FileInfo, Lock, OpenFile, Stat, about, held};
 
 /// The disk of the machine.
 #[derive(Debug, Default)]
@@ -198,6 +204,32 @@ impl Disk for RealDisk {
         }
     }
 
+    fn modified(&self, path: &Path) -> io::Result<Time> {
+        let modified = || {
+            let modified = path.symlink_metadata()?.modified()?;
+            let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+            Ok(Time::EPOCH + since)
+        };
+        modified().map_err(|error| about(path, error))
+    }
+
+    fn touch(&self, path: &Path) -> io::Result<()> {
+        File::open(path)
+            .and_then(|file| file.set_modified(SystemTime::now()))
+            .map_err(|error| about(path, error))
+    }
+
+    fn usage(&self, path: &Path) -> io::Result<f64> {
+        let found = statvfs(path).map_err(|errno| about(path, errno.into()))?;
+        let (all, free) = (found.blocks(), found.blocks_free());
+        // A share needs no more digits than a double has.
+        Ok(if all == 0 {
+            0.0
+        } else {
+            all.saturating_sub(free) as f64 / all as f64
+        })
+    }
+
     fn own(&self, path: &Path, user: &str) -> io::Result<()> {
         let unknown = || {
             let text = format!("{}: no user '{user}'", path.display());
@@ -206,5 +238,13 @@ impl Disk for RealDisk {
         let found = User::from_name(user).map_err(|errno| about(path, errno.into()))?;
         let found = found.ok_or_else(unknown)?;
         chown(path, Some(found.uid), Some(found.gid)).map_err(|errno| about(path, errno.into()))
+    }
+
+    fn open_beneath(&self, root: &Path, path: &Path) -> io::Result<Box<dyn OpenFile>> {
+        beneath::open_beneath(root, path).map_err(|error| about(path, error))
+    }
+
+    fn list_beneath(&self, root: &Path, path: &Path) -> io::Result<Vec<(String, Stat)>> {
+        beneath::list_beneath(root, path).map_err(|error| about(path, error))
     }
 }

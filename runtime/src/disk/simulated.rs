@@ -5,13 +5,17 @@
 //! what [`SimulatedDisk::break_after`] sets up: the call does the part of its work that chance
 //! leaves and fails, and so does every later call until the node has crashed and comes back.
 
+mod beneath;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Disk, FileInfo, Lock, about, held};
+use super::{Disk, FileInfo, Lock, OpenFile, Stat, about, held};
+use crate::clock::Time;
 use crate::random::Random;
 
 /// As Linux' bound on the links of one path.
@@ -30,6 +34,10 @@ struct State {
     /// File -> the length that is synced, `None` if not even its name is.
     unsynced: BTreeMap<PathBuf, Option<usize>>,
     owners: BTreeMap<PathBuf, String>,
+    /// When each entry last changed.
+    changed: BTreeMap<PathBuf, Time>,
+    /// The part that is used, 0 to 1; at 1 nothing can be added.
+    usage: f64,
     /// path -> note and number of the holder
     locks: BTreeMap<PathBuf, (String, u64)>,
     next_lock: u64,
@@ -42,6 +50,8 @@ struct State {
 pub(crate) struct SimulatedDisk {
     state: Arc<Mutex<State>>,
     random: Random,
+    /// The world's time in nanoseconds since the Unix epoch.
+    now: Arc<AtomicU64>,
 }
 
 fn error(kind: io::ErrorKind) -> io::Error {
@@ -150,6 +160,29 @@ impl State {
         self.entries.remove(path);
         self.unsynced.remove(path);
         self.owners.remove(path);
+        self.changed.remove(path);
+    }
+
+    /// The entry at a path has changed, and its folder if it is new there.
+    fn mark(&mut self, path: &Path, now: Time) {
+        let Ok(place) = self.resolve(path, false) else {
+            return;
+        };
+        if !self.entries.contains_key(&place) {
+            // It was removed.
+            if let Some(folder) = place.parent() {
+                self.changed.insert(folder.to_owned(), now);
+            }
+            return;
+        }
+        for entry in place.ancestors().skip(1) {
+            let new = !self.changed.contains_key(&place);
+            let known = self.changed.contains_key(entry);
+            if !known || (new && Some(entry) == place.parent()) {
+                self.changed.insert(entry.to_owned(), now);
+            }
+        }
+        self.changed.insert(place, now);
     }
 
     fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
@@ -178,7 +211,10 @@ impl State {
                 self.unsynced.insert(new.clone(), mark);
             }
             if let Some(owner) = self.owners.remove(&old) {
-                self.owners.insert(new, owner);
+                self.owners.insert(new.clone(), owner);
+            }
+            if let Some(changed) = self.changed.remove(&old) {
+                self.changed.insert(new, changed);
             }
         }
         Ok(())
@@ -186,11 +222,29 @@ impl State {
 }
 
 impl SimulatedDisk {
-    pub(crate) fn new(random: Random) -> SimulatedDisk {
+    pub(crate) fn new(random: Random, now: Arc<AtomicU64>) -> SimulatedDisk {
         SimulatedDisk {
             state: Arc::default(),
             random,
+            now,
         }
+    }
+
+    fn now(&self) -> Time {
+        Time::from_nanos(self.now.load(Ordering::Acquire))
+    }
+
+    /// How full the disk says to be, 0 to 1; at 1 whatever adds to it fails.
+    pub(crate) fn set_usage(&self, usage: f64) {
+        self.lock().usage = usage;
+    }
+
+    /// Fails where nothing can be added.
+    fn room(&self, path: &Path) -> io::Result<()> {
+        if self.lock().usage < 1.0 {
+            return Ok(());
+        }
+        Err(about(path, error(io::ErrorKind::StorageFull)))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -243,7 +297,9 @@ impl SimulatedDisk {
             Some(left) => *left -= 1,
             None => {}
         }
-        change(&mut state).map_err(|error| about(path, error))
+        let done = change(&mut state).map_err(|error| about(path, error))?;
+        state.mark(path, self.now());
+        Ok(done)
     }
 
     /// A change that a crash leaves undone or done, as chance has it.
@@ -287,6 +343,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn write_atomic(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.room(path)?;
         self.all_or_nothing(path, |state| {
             let place = state.place(path, false)?;
             if state.entries.get(&place) == Some(&Entry::Folder) {
@@ -299,16 +356,23 @@ impl Disk for SimulatedDisk {
     }
 
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.room(path)?;
         let append = |state: &mut State| state.append(path, bytes, false);
         self.change(path, append, |_, _| Ok(()))
     }
 
     fn append_synced(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
-        let append = |state: &mut State| state.append(path, bytes, true);
-        self.change(path, append, |state, random| {
+        let part = |state: &mut State, random: &Random| {
             let part = usize::try_from(random.below(bytes.len() as u64 + 1)).unwrap_or(0);
             state.append(path, &bytes[..part], true)
-        })
+        };
+        if let Err(full) = self.room(path) {
+            // What fits is written.
+            let _ = part(&mut self.lock(), &self.random);
+            return Err(full);
+        }
+        let append = |state: &mut State| state.append(path, bytes, true);
+        self.change(path, append, part)
     }
 
     fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
@@ -324,6 +388,9 @@ impl Disk for SimulatedDisk {
     }
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
+        if !self.exists(path) {
+            self.room(path)?;
+        }
         self.all_or_nothing(path, |state| {
             let mut folder = PathBuf::from("/");
             for part in path.components() {
@@ -343,7 +410,12 @@ impl Disk for SimulatedDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.all_or_nothing(from, |state| state.rename(from, to))
+        self.all_or_nothing(from, |state| state.rename(from, to))?;
+        if let Some(folder) = to.parent() {
+            let mut state = self.lock();
+            state.changed.insert(folder.to_owned(), self.now());
+        }
+        Ok(())
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
@@ -434,6 +506,7 @@ impl Disk for SimulatedDisk {
     }
 
     fn symlink(&self, target: &Path, link: &Path) -> io::Result<()> {
+        self.room(link)?;
         self.all_or_nothing(link, |state| {
             let place = state.place(link, false)?;
             if state.entries.get(&place) == Some(&Entry::Folder) {
@@ -493,6 +566,30 @@ impl Disk for SimulatedDisk {
         }))
     }
 
+    fn modified(&self, path: &Path) -> io::Result<Time> {
+        self.look(path, |state| {
+            let place = state.resolve(path, false)?;
+            if place != Path::new("/") && !state.entries.contains_key(&place) {
+                return Err(error(io::ErrorKind::NotFound));
+            }
+            Ok(state.changed.get(&place).copied().unwrap_or_default())
+        })
+    }
+
+    fn touch(&self, path: &Path) -> io::Result<()> {
+        self.all_or_nothing(path, |state| {
+            let place = state.resolve(path, true)?;
+            let there = place == Path::new("/") || state.entries.contains_key(&place);
+            there
+                .then_some(())
+                .ok_or_else(|| error(io::ErrorKind::NotFound))
+        })
+    }
+
+    fn usage(&self, path: &Path) -> io::Result<f64> {
+        self.look(path, |state| Ok(state.usage))
+    }
+
     fn own(&self, path: &Path, user: &str) -> io::Result<()> {
         self.all_or_nothing(path, |state| {
             let place = state.resolve(path, true)?;
@@ -507,6 +604,14 @@ impl Disk for SimulatedDisk {
             state.owners.insert(place, user.to_owned());
             Ok(())
         })
+    }
+
+    fn open_beneath(&self, root: &Path, path: &Path) -> io::Result<Box<dyn OpenFile>> {
+        self.opened(root, path)
+    }
+
+    fn list_beneath(&self, root: &Path, path: &Path) -> io::Result<Vec<(String, Stat)>> {
+        self.listed(root, path)
     }
 }
 

@@ -48,6 +48,7 @@ struct State {
     waker: Option<Waker>,
     on_closed: Vec<Callback>,
     on_abort: Option<Callback>,
+    on_drained: Option<Callback>,
 }
 
 #[derive(Default)]
@@ -114,6 +115,21 @@ impl BodyWriter {
         }
     }
 
+    /// Runs `callback` once the connection has taken all that is queued; at once if nothing is. In
+    /// place of one that was set before and has not run. Never runs if the client goes away first.
+    pub fn on_drained(&self, callback: Box<dyn FnOnce() + Send>) {
+        let mut state = self.0.lock();
+        if state.reader_gone {
+            return;
+        }
+        if state.chunks.is_empty() {
+            drop(state);
+            callback();
+        } else {
+            state.on_drained = Some(callback);
+        }
+    }
+
     /// Whether the client is gone.
     pub fn is_closed(&self) -> bool {
         self.0.lock().reader_gone
@@ -177,6 +193,12 @@ impl Stream for BodyReader {
         }
         if let Some(chunk) = state.chunks.pop_front() {
             state.queued_bytes -= chunk.len();
+            let drained = state.chunks.is_empty();
+            let on_drained = state.on_drained.take_if(|_| drained);
+            drop(state);
+            if let Some(on_drained) = on_drained {
+                on_drained();
+            }
             return Poll::Ready(Some(Ok(chunk)));
         }
         if state.writer_gone {
@@ -195,7 +217,9 @@ impl Drop for BodyReader {
         state.chunks.clear();
         state.queued_bytes = 0;
         let callbacks = std::mem::take(&mut state.on_closed);
+        let on_drained = state.on_drained.take();
         drop(state);
+        drop(on_drained);
         if !complete {
             callbacks.into_iter().for_each(|callback| callback());
         }
@@ -290,6 +314,27 @@ mod tests {
         );
         drop(writer);
         assert_eq!(closed.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_writer_hears_when_all_was_taken() {
+        let (writer, mut reader) = body_channel(8);
+        let (at_once, callback) = counter();
+        writer.on_drained(callback);
+        assert_eq!(at_once.load(Ordering::Relaxed), 1, "nothing is queued");
+        writer.write(Bytes::from_static(b"ab")).unwrap();
+        writer.write(Bytes::from_static(b"cd")).unwrap();
+        let (drained, callback) = counter();
+        writer.on_drained(callback);
+        assert!(reader.next().now_or_never().is_some());
+        assert_eq!(drained.load(Ordering::Relaxed), 0, "one chunk is left");
+        assert!(reader.next().now_or_never().is_some());
+        assert_eq!(drained.load(Ordering::Relaxed), 1);
+        writer.write(Bytes::from_static(b"ef")).unwrap();
+        let (never, callback) = counter();
+        writer.on_drained(callback);
+        drop(reader);
+        assert_eq!(never.load(Ordering::Relaxed), 0, "the client left");
     }
 
     #[test]

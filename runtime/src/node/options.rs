@@ -1,5 +1,6 @@
 //! How a node is started, and why it is not.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::address::Address;
@@ -23,6 +24,12 @@ pub struct NodeOptions {
     /// Whether a message is refused whose sender's IP address is not the peer's
     /// (libprocess' `require_peer_address_ip_match`).
     pub require_peer_address_ip_match: bool,
+    /// Whether it offers, takes and uses the framed form of messages; without it, all go in
+    /// libprocess' form, also between nodes that have both. The simulated network has neither.
+    pub frames: bool,
+    /// Endpoints that are answered 403, by their whole paths, such as `/master/state`; a path whose
+    /// first part is no process means the delegate's (Mesos' `--firewall_rules`).
+    pub disabled_endpoints: BTreeSet<String>,
     /// What bounds its connections; the simulated network has none of these bounds.
     pub limits: Limits,
     /// The length of a mailbox at which it is reported by a warning and a metric.
@@ -41,6 +48,8 @@ impl Default for NodeOptions {
             max_body_bytes: 64 << 20,
             max_outgoing_bytes: 64 << 20,
             require_peer_address_ip_match: false,
+            frames: true,
+            disabled_endpoints: BTreeSet::new(),
             limits: Limits::default(),
             mailbox_mark: 100_000,
         }

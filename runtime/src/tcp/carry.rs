@@ -11,18 +11,21 @@ use std::{
 use bytes::{Buf as _, BytesMut};
 use futures_util::future::{Either, select};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::TcpStream,
+    io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{TcpStream, tcp::ReadHalf},
 };
 
 use super::{
-    READ_BYTES, Site,
+    Site,
     outgoing::{Peer, Work},
     socket,
     time::timeout,
     wire::{Reply, ReplyReader},
 };
 use crate::ask::Hop;
+
+/// Answers are read in pieces of this size; they are few bytes each.
+const READ_BYTES: usize = 8 * 1024;
 
 /// How a connection came to its end.
 enum End {
@@ -64,7 +67,7 @@ async fn connect(site: &Site, peer: &Peer) -> io::Result<TcpStream> {
 async fn converse(site: &Site, peer: &Peer, stream: &mut TcpStream) -> End {
     let (mut reading, mut writing) = stream.split();
     let end = {
-        let read = pin!(read(site, peer, &mut reading));
+        let read = pin!(read(site, peer, &reading));
         let write = pin!(write(site, peer, &mut writing));
         match select(write, read).await {
             Either::Left((end, _)) => end,
@@ -135,14 +138,22 @@ fn stuck() -> io::Error {
 }
 
 /// Reads answers until the connection ends; why it did.
-async fn read(site: &Site, peer: &Peer, stream: &mut (impl AsyncRead + Unpin)) -> io::Error {
+async fn read(site: &Site, peer: &Peer, stream: &ReadHalf<'_>) -> io::Error {
     let mut bytes = BytesMut::new();
     let mut reader = ReplyReader::default();
     loop {
+        // An idle connection keeps no buffer.
+        if bytes.is_empty() {
+            bytes = BytesMut::new();
+        }
+        if let Err(problem) = stream.readable().await {
+            return problem;
+        }
         bytes.reserve(READ_BYTES);
-        match stream.read_buf(&mut bytes).await {
+        match stream.try_read_buf(&mut bytes) {
             Ok(0) => return io::Error::new(io::ErrorKind::UnexpectedEof, "the peer closed it"),
             Ok(_) => {}
+            Err(problem) if problem.kind() == io::ErrorKind::WouldBlock => continue,
             Err(problem) => return problem,
         }
         let mut replies = Vec::new();
@@ -150,7 +161,7 @@ async fn read(site: &Site, peer: &Peer, stream: &mut (impl AsyncRead + Unpin)) -
             match reader.read(&mut bytes) {
                 Ok(Some(reply)) => replies.push(reply),
                 Ok(None) => break None,
-                Err(_bad) => break Some("the peer's answer is not HTTP"),
+                Err(_bad) => break Some("the peer's answer is neither HTTP nor a frame"),
             }
         };
         let last = replies.iter().any(|reply| reply.last);
@@ -166,7 +177,6 @@ async fn read(site: &Site, peer: &Peer, stream: &mut (impl AsyncRead + Unpin)) -
 
 /// Counts answers, and tells a refused ask.
 fn settle(site: &Site, peer: &Peer, replies: Vec<Reply>) {
-    let count = replies.len() as u64;
     for reply in &replies {
         match reply.status {
             200..300 => {}
@@ -174,10 +184,10 @@ fn settle(site: &Site, peer: &Peer, replies: Vec<Reply>) {
             400 => site.counters.refused_400.increment(1),
             _ => site.counters.refused_other.increment(1),
         }
+        site.counters.answered.increment(reply.count.into());
     }
-    site.counters.answered.increment(count);
     for (from, reply) in peer.answered(replies) {
-        if !(200..300).contains(&reply.status)
+        if !reply.is_accepted()
             && let Some(node) = site.node.upgrade()
         {
             node.refused(&from, Hop::Node(peer.address), reply.status, &reply.reason);

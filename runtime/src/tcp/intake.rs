@@ -1,15 +1,18 @@
-//! Takes libprocess messages out of the bytes of one connection, hands them to the node, and
-//! writes the answers. No sockets here: bytes in, answers out, so that it is tested as it is.
+//! Takes messages out of the bytes of one connection, hands them to the node, and writes the
+//! answers. No sockets here: bytes in, answers out, so that it is tested as it is.
 //!
 //! ```text
 //! head --its body is here--> delivered --> head
 //!  | \--its body is not--> body --complete--> delivered
+//!  |--a preface of ours--> frames, for good (`frames`)
 //!  |--not a message--> the HTTP server has the connection from here on
 //!  \--bad message, or the sender closes--> answered, closed
 //! ```
 //!
 //! A thousand messages that arrive together are served together: no future, no timer, no write
 //! for each.
+
+mod frames;
 
 use std::{
     net::IpAddr,
@@ -22,11 +25,11 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use super::{
     date::DateText,
     order::{Fence, Fences, Place},
-    wire::{self, BodyDecoder, Framing, Head, Parsed, put_reply},
+    wire::{self, BodyDecoder, Fields, Framing, Head, Parsed, Serial, put_reply},
 };
 use crate::{
     Encoding,
-    address::Pid,
+    address::{Address, Pid},
     credit::{Account, Credit},
     http::percent_decode,
     metrics::Counter,
@@ -77,8 +80,13 @@ pub(super) struct Intake<R> {
     pending: Option<Pending>,
     /// The sender of the last message: most connections have one or two.
     last_from: Option<(Bytes, Pid)>,
-    /// This connection's place among its node's.
+    /// The number that its node gave this connection, and with it its place among that node's.
+    serial: Option<Serial>,
     place: Option<(Arc<Fence>, Place)>,
+    /// The preface was read.
+    framed: bool,
+    /// Of the frame at hand, all but texts and body was read.
+    amid_frame: bool,
     date: DateText,
     counters: IntakeCounters,
     handled: u64,
@@ -94,6 +102,8 @@ pub(super) struct IntakeRules {
     pub(super) max_body_bytes: usize,
     /// The sender's PID must have this address, or the message is refused.
     pub(super) required_ip: Option<IpAddr>,
+    /// The framed form is offered and taken.
+    pub(super) frames: bool,
 }
 
 /// What is counted of messages from outside.
@@ -101,6 +111,8 @@ pub(super) struct IntakeRules {
 pub(super) struct IntakeCounters {
     /// Messages handed to a process.
     pub(super) received: Counter,
+    /// Of these, so many came in frames.
+    pub(super) framed: Counter,
     /// Messages answered other than 202.
     pub(super) refused: Counter,
 }
@@ -120,7 +132,10 @@ impl<R: Receiver> Intake<R> {
             account: Arc::default(),
             pending: None,
             last_from: None,
+            serial: None,
             place: None,
+            framed: false,
+            amid_frame: false,
             date: DateText::default(),
             counters,
             handled: 0,
@@ -145,11 +160,14 @@ impl<R: Receiver> Intake<R> {
 
     /// Whether the head of a message is complete and its body is not.
     pub(super) fn is_in_body(&self) -> bool {
-        self.pending.is_some()
+        self.pending.is_some() || self.amid_frame
     }
 
     /// Takes every complete message out of `bytes`.
     pub(super) fn take(&mut self, bytes: &mut BytesMut) -> Step {
+        if self.framed {
+            return self.take_frames(bytes);
+        }
         self.date.refresh();
         loop {
             if self.pending.is_some() {
@@ -161,6 +179,11 @@ impl<R: Receiver> Intake<R> {
             }
             if bytes.is_empty() {
                 return Step::More;
+            }
+            if self.rules.frames
+                && let Some(step) = self.open_frames(bytes)
+            {
+                return step;
             }
             let head = match wire::parse(bytes) {
                 Parsed::Partial => return Step::More,
@@ -194,7 +217,7 @@ impl<R: Receiver> Intake<R> {
 
     /// Answers that the sender took too long, before the connection is closed.
     pub(super) fn time_out(&mut self) {
-        self.answer(408, "the message did not arrive in time", true);
+        self.refuse_and_close(408, "the message did not arrive in time");
     }
 
     fn begin_body(&mut self, head: Head, bytes: &mut BytesMut) {
@@ -234,76 +257,85 @@ impl<R: Receiver> Intake<R> {
     }
 
     fn refuse_and_close(&mut self, status: u16, reason: &str) -> Step {
-        self.answer(status, reason, true);
+        if self.framed {
+            self.refuse_frame(status, reason, true);
+        } else {
+            self.answer(status, reason, true, false);
+        }
         Step::Close
     }
 
-    fn answer(&mut self, status: u16, reason: &str, close: bool) {
-        let counter = if status == 202 {
-            &self.counters.received
-        } else {
-            &self.counters.refused
+    fn answer(&mut self, status: u16, reason: &str, close: bool, frames: bool) {
+        self.count(status);
+        let fields = Fields {
+            date: self.date.as_str(),
+            close,
+            frames,
+        };
+        put_reply(&mut self.answers, status, reason, fields);
+    }
+
+    fn count(&mut self, status: u16) {
+        let counter = match status {
+            202 => &self.counters.received,
+            _ => &self.counters.refused,
         };
         counter.increment(1);
         self.handled += 1;
-        put_reply(&mut self.answers, status, reason, self.date.as_str(), close);
     }
 
     /// Hands one message over and answers it.
     fn deliver(&mut self, head: &Head, front: &[u8], body: &[u8]) -> Step {
-        let Some(from) = head
-            .from
-            .clone()
-            .and_then(|range| self.sender(&front[range]))
-        else {
-            self.answer(
-                500,
-                "the sender of the message cannot be determined",
-                head.close,
-            );
-            return self.after(head);
-        };
-        if self
-            .rules
-            .required_ip
-            .is_some_and(|ip| ip != from.address().ip)
-        {
-            self.answer(
-                400,
-                "the sender's address is not that of the connection",
-                head.close,
-            );
-            return self.after(head);
-        }
-        if let Some(serial) = head.serial {
-            let place = Place {
-                serial,
-                accepted: self.rules.accepted,
-            };
-            self.place = Some((self.fences.of(from.address()), place));
-        }
+        // The first message of a connection of our own make: its answer says what we have.
+        let offer = self.rules.frames && head.serial.is_some();
+        self.serial = head.serial.or(self.serial);
+        let from = head.from.clone();
+        let from = from.and_then(|range| self.sender(&front[range]));
         let path = std::str::from_utf8(&front[head.path.clone()]).unwrap_or_default();
-        let outcome = match Target::parse(path) {
-            None => Some(Err((
-                400,
-                "bad path: /<process>/<message> is wanted".to_owned(),
-            ))),
-            Some(target) => {
-                let receiver = &self.receiver;
-                let credit = Some(self.account.take(body.len()));
-                let hand_over = || target.deliver(receiver, head.encoding, body, &from, credit);
-                match &self.place {
-                    Some((fence, place)) => fence.pass(*place, hand_over),
-                    None => Some(hand_over()),
-                }
-            }
-        };
-        match outcome {
+        let target = Target::parse(path).ok_or("bad path: /<process>/<message> is wanted");
+        match self.hand_over(from, target, head.encoding, body) {
             None => return Step::Superseded,
-            Some(Ok(())) => self.answer(202, "", head.close),
-            Some(Err((status, reason))) => self.answer(status, &reason, head.close),
+            Some(Ok(())) => self.answer(202, "", head.close, offer),
+            Some(Err((status, reason))) => self.answer(status, &reason, head.close, offer),
         }
         self.after(head)
+    }
+
+    /// Hands one message over, or says why not; `None` once a newer connection of the same node
+    /// has taken over.
+    fn hand_over(
+        &mut self,
+        from: Option<Pid>,
+        target: Result<Target<'_>, &'static str>,
+        encoding: Option<Encoding>,
+        body: &[u8],
+    ) -> Option<Result<(), (u16, String)>> {
+        let refuse = |status, reason: &str| Some(Err((status, reason.to_owned())));
+        let Some(from) = from else {
+            return refuse(500, "the sender of the message cannot be determined");
+        };
+        let required = self.rules.required_ip;
+        if required.is_some_and(|ip| ip != from.address().ip) {
+            return refuse(400, "the sender's address is not that of the connection");
+        }
+        // What is sent in nobody's name does not tell whose connection it is.
+        if from.address() != Address::NOWHERE
+            && let Some(serial) = self.serial.take()
+        {
+            let accepted = self.rules.accepted;
+            let place = Place { serial, accepted };
+            self.place = Some((self.fences.of(from.address()), place));
+        }
+        let target = match target {
+            Ok(target) => target,
+            Err(problem) => return refuse(400, problem),
+        };
+        let credit = Some(self.account.take(body.len()));
+        let hand_over = || target.deliver(&self.receiver, encoding, body, &from, credit);
+        match &self.place {
+            Some((fence, place)) => fence.pass(*place, hand_over),
+            None => Some(hand_over()),
+        }
     }
 
     fn after(&self, head: &Head) -> Step {
@@ -323,7 +355,7 @@ impl<R: Receiver> Intake<R> {
     }
 }
 
-/// What a message's path names.
+/// The process and the message that are named.
 pub(super) struct Target<'p> {
     id: std::borrow::Cow<'p, str>,
     name: std::borrow::Cow<'p, str>,
@@ -343,6 +375,14 @@ impl<'p> Target<'p> {
             id: decoded(id)?,
             name: decoded(name)?,
         })
+    }
+
+    /// The two as they are.
+    fn named(id: &'p str, name: &'p str) -> Self {
+        Self {
+            id: id.into(),
+            name: name.into(),
+        }
     }
 
     /// Hands a message over; else the status and the reason to answer.

@@ -43,12 +43,14 @@ fn intake(fences: &Arc<Fences>) -> (Book, Intake<Book>) {
     let book = Book::default();
     let counters = IntakeCounters {
         received: Counter::default(),
+        framed: Counter::default(),
         refused: Counter::default(),
     };
     let rules = IntakeRules {
         accepted: 0,
         max_body_bytes: 64,
         required_ip: None,
+        frames: true,
     };
     (
         book.clone(),

@@ -3,19 +3,24 @@
 //! ```text
 //! accepted --first bytes are a message--> messages --another kind of request--> HTTP --> closed
 //!          \--first bytes are not---------------------------------------------/
-//! over the bound of connections: answered 503, closed
+//! no room (`room`): the oldest that said nothing is closed, or the new one is answered 503
 //! ```
 //!
-//! A connection that says nothing is kept: a libprocess peer that is only linked says nothing.
+//! A connection that says nothing is kept while there is room: a libprocess peer that is only
+//! linked says nothing. It costs no buffer: the connections of a thread read into one, and one that
+//! waits for the rest of a message keeps that of it.
 
-use std::{future::poll_fn, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell, future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc,
+    time::Duration,
+};
 
 use bytes::BytesMut;
-use futures_util::future::select;
+use futures_util::future::{Either, select};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, mpsc},
+    sync::mpsc,
     task::JoinSet,
     time::Instant,
 };
@@ -25,11 +30,15 @@ use super::{
     date::DateText,
     intake::{Intake, IntakeRules, Step},
     replay::Replay,
+    room::{Place, Quiet},
     socket,
     time::{sleep, timeout, timeout_at},
     web::Web,
-    wire::put_reply,
+    wire::{Fields, put_reply},
 };
+
+/// A larger buffer, into which a large message was read, is not kept.
+const MAX_SCRATCH_BYTES: usize = 4 * READ_BYTES;
 
 /// How long accepting pauses after it failed, as it does when no file descriptor is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -39,7 +48,8 @@ pub(super) struct Accepted {
     stream: std::net::TcpStream,
     peer: SocketAddr,
     number: u64,
-    _permit: OwnedSemaphorePermit,
+    place: Place,
+    quiet: Quiet,
 }
 
 /// Accepts until the node ends, handing connections to the workers in turn.
@@ -58,14 +68,20 @@ pub(super) async fn accept(
                 Ok(accepted) => accepted,
                 Err(problem) => {
                     tracing::warn!(%problem, "accepting a connection failed");
+                    // It may be that no file is left.
+                    if site.room.make_room() {
+                        site.counters.made_room.increment(1);
+                    }
                     sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };
-            let Ok(permit) = Arc::clone(&site.connections).try_acquire_owned() else {
+            let Some((place, made)) = site.room.place().await else {
                 refuse(&site, &stream);
                 continue;
             };
+            site.counters.made_room.increment(u64::from(made));
+            let quiet = site.room.quiet(number);
             let worker = &workers[usize::try_from(number).unwrap_or_default() % workers.len()];
             let handed_over = socket::prepare(&stream).and_then(|()| stream.into_std());
             if let Ok(stream) = handed_over {
@@ -74,7 +90,8 @@ pub(super) async fn accept(
                     stream,
                     peer,
                     number,
-                    _permit: permit,
+                    place,
+                    quiet,
                 });
             }
         }
@@ -88,13 +105,12 @@ fn refuse(site: &Site, stream: &TcpStream) {
     let mut date = DateText::default();
     date.refresh();
     let mut answer = BytesMut::new();
-    put_reply(
-        &mut answer,
-        503,
-        "too many connections",
-        date.as_str(),
-        true,
-    );
+    let fields = Fields {
+        date: date.as_str(),
+        close: true,
+        frames: false,
+    };
+    put_reply(&mut answer, 503, "too many connections", fields);
     // What does not fit into an empty socket buffer is not worth waiting for.
     let _ = stream.try_write(&answer);
 }
@@ -106,31 +122,57 @@ pub(super) async fn work(site: Arc<Site>, mut accepted: mpsc::UnboundedReceiver<
             return tracing::error!("the HTTP server cannot start");
         };
         let web = Rc::new(web);
+        let scratch = Scratch::default();
         let mut connections = JoinSet::new();
         while let Some(next) = accepted.recv().await {
             while connections.try_join_next().is_some() {}
-            connections.spawn_local(serve(Arc::clone(&site), Rc::clone(&web), next));
+            let (site, web, scratch) = (Arc::clone(&site), Rc::clone(&web), scratch.clone());
+            connections.spawn_local(serve(site, web, scratch, next));
         }
         while connections.join_next().await.is_some() {}
     };
     select(pin!(working), pin!(site.stopped())).await;
 }
 
-async fn serve(site: Arc<Site>, web: Rc<Web>, accepted: Accepted) {
-    let Ok(mut stream) = TcpStream::from_std(accepted.stream) else {
+/// The buffer into which the connections of a thread read, one after the other.
+type Scratch = Rc<RefCell<BytesMut>>;
+
+async fn serve(site: Arc<Site>, web: Rc<Web>, scratch: Scratch, accepted: Accepted) {
+    let Accepted {
+        stream,
+        peer,
+        number,
+        place: _place,
+        quiet,
+    } = accepted;
+    let Ok(mut stream) = TcpStream::from_std(stream) else {
         return;
     };
     let rules = IntakeRules {
-        accepted: accepted.number,
+        accepted: number,
         max_body_bytes: site.max_body_bytes,
-        required_ip: site.require_peer_ip.then(|| accepted.peer.ip()),
+        required_ip: site.require_peer_ip.then(|| peer.ip()),
+        frames: site.frames,
     };
     let (fences, counters) = (Arc::clone(&site.fences), site.counters.intake.clone());
     let mut intake = Intake::new(site.node.clone(), fences, rules, counters);
-    if let Some(front) = messages(&site, &mut stream, &mut intake).await {
+    let front = messages(&site, &mut stream, &mut intake, &scratch, quiet).await;
+    if let Some(front) = front {
+        drop(intake);
         let stuck = site.counters.streams_stuck.clone();
         let stream = Replay::new(front, stream, site.limits.stall_timeout, stuck);
-        web.serve(stream, Some(accepted.peer)).await;
+        web.serve(stream, Some(peer)).await;
+    }
+}
+
+/// Waits until there is something to read; false if the connection has to make room.
+async fn readable(stream: &TcpStream, quiet: &mut Option<Quiet>) -> io::Result<bool> {
+    let Some(waiting) = quiet else {
+        return stream.readable().await.map(|()| true);
+    };
+    match select(pin!(stream.readable()), &mut waiting.leave).await {
+        Either::Left((ready, _)) => ready.map(|()| true),
+        Either::Right(_) => Ok(false),
     }
 }
 
@@ -139,34 +181,48 @@ async fn messages(
     site: &Site,
     stream: &mut TcpStream,
     intake: &mut Intake<crate::node::WeakNode>,
+    scratch: &Scratch,
+    quiet: Quiet,
 ) -> Option<BytesMut> {
     let limits = &site.limits;
+    let mut quiet = Some(quiet);
     let mut bytes = BytesMut::new();
     // Since when an incomplete message is waited for.
     let mut since: Option<Instant> = None;
     loop {
-        bytes.reserve(READ_BYTES);
-        let amid = intake.is_amid(&bytes);
-        let read = stream.read_buf(&mut bytes);
-        let count = if amid {
+        if intake.is_amid(&bytes) {
             let began = *since.get_or_insert_with(Instant::now);
-            let Ok(read) = timeout_at(began + limits.head_timeout, read).await else {
+            let waited = timeout_at(began + limits.head_timeout, stream.readable()).await;
+            if waited.is_err() {
                 intake.time_out();
                 close(site, stream, intake).await;
                 return None;
-            };
-            read
+            }
         } else {
             since = None;
-            read.await
-        };
-        if !matches!(count, Ok(1..)) {
-            return None;
+            if !readable(stream, &mut quiet).await.unwrap_or(false) {
+                return None;
+            }
         }
-        let handled = intake.handled();
-        let step = intake.take(&mut bytes);
-        if intake.handled() != handled || intake.is_in_body() {
-            since = None;
+        if bytes.is_empty() {
+            bytes = scratch.take();
+        }
+        bytes.reserve(READ_BYTES);
+        let step = match stream.try_read_buf(&mut bytes) {
+            Ok(1..) => {
+                quiet = None;
+                let handled = intake.handled();
+                let step = intake.take(&mut bytes);
+                if intake.handled() != handled || intake.is_in_body() {
+                    since = None;
+                }
+                step
+            }
+            Err(problem) if problem.kind() == io::ErrorKind::WouldBlock => Step::More,
+            Ok(_) | Err(_) => return None,
+        };
+        if bytes.is_empty() && bytes.capacity() <= MAX_SCRATCH_BYTES {
+            scratch.replace(std::mem::take(&mut bytes));
         }
         match step {
             Step::More => {
@@ -175,7 +231,8 @@ async fn messages(
             }
             Step::Http => {
                 flush(site, stream, intake).await?;
-                return Some(bytes);
+                // The scratch is of the size of many requests.
+                return Some(BytesMut::from(&bytes[..]));
             }
             Step::Close => {
                 close(site, stream, intake).await;
@@ -198,8 +255,8 @@ async fn flush(
     if intake.answers.is_empty() {
         return Some(());
     }
-    let written = timeout(site.limits.stall_timeout, stream.write_all(&intake.answers)).await;
-    intake.answers.clear();
+    let answers = std::mem::take(&mut intake.answers);
+    let written = timeout(site.limits.stall_timeout, stream.write_all(&answers)).await;
     match written {
         Ok(written) => written.ok(),
         Err(_stuck) => {

@@ -5,6 +5,8 @@
 //!     |                  \--break, answer that is no HTTP, queue over its bound--+
 //!     \--refused, timed out-------------------------------------------------------+--> broken
 //! broken: what was not sent is lost, the node is told once; the next send connects anew
+//!
+//! http --an answer offers frames--> offered --the next message, behind a preface--> framed
 //! ```
 //!
 //! A sender appends bytes to the queue and goes on; a task writes whatever has gathered since its
@@ -23,7 +25,7 @@ use std::{
 use bytes::BytesMut;
 use rustc_hash::FxHashMap;
 
-use super::wire::{Outgoing, Reply, Serial, put_message};
+use super::wire::{Outgoing, Reply, Serial, frame, put_message};
 use crate::{
     address::{Address, Pid},
     ask,
@@ -31,7 +33,7 @@ use crate::{
 };
 
 /// A spent write buffer of up to this size is used again.
-const SPARE_BYTES: usize = 1024 * 1024;
+const SPARE_BYTES: usize = 64 * 1024;
 
 /// So many asks whose answer did not come yet are remembered for each connection. Beyond it the
 /// oldest is forgotten: should it be refused, its asker learns so by its deadline.
@@ -44,6 +46,8 @@ pub(super) enum NotQueued {
     Closed,
     /// The peer does not read as fast as it is sent to; the connection is being closed.
     Full,
+    /// The message's names are longer than any peer takes.
+    TooLong,
 }
 
 /// What a connection's task is to do next.
@@ -57,8 +61,20 @@ pub(super) enum Work {
     Stuck,
 }
 
+/// The form in which messages are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Form {
+    /// That of libprocess, until the peer says that it has ours.
+    #[default]
+    Http,
+    /// The peer has ours: the next message is written behind a preface.
+    Offered,
+    Framed,
+}
+
 #[derive(Default)]
 struct Queue {
+    form: Form,
     bytes: BytesMut,
     /// Bytes that are being written.
     writing: usize,
@@ -82,6 +98,8 @@ pub(super) struct Peer {
     pub(super) address: Address,
     serial: Serial,
     max_queued_bytes: usize,
+    /// Whether the peer's offer of frames is taken.
+    frames: bool,
     queue: Mutex<Queue>,
 }
 
@@ -94,11 +112,12 @@ pub(super) struct Ended {
 }
 
 impl Peer {
-    pub(super) fn new(address: Address, serial: Serial, max_queued_bytes: usize) -> Self {
+    fn new(address: Address, serial: Serial, rules: PeerRules) -> Self {
         Self {
             address,
             serial,
-            max_queued_bytes,
+            max_queued_bytes: rules.max_queued_bytes,
+            frames: rules.frames,
             queue: Mutex::default(),
         }
     }
@@ -124,8 +143,21 @@ impl Peer {
             }
             return Err(NotQueued::Full);
         }
-        let first = (queue.queued == 0).then_some(self.serial);
-        put_message(&mut queue.bytes, message, first);
+        if queue.form == Form::Http {
+            let first = (queue.queued == 0).then_some(self.serial);
+            put_message(&mut queue.bytes, message, first);
+        } else {
+            let Queue { form, bytes, .. } = &mut *queue;
+            let start = bytes.len();
+            if *form == Form::Offered {
+                frame::put_preface(bytes, self.serial);
+            }
+            if let Err(frame::TooLong) = frame::put_message(bytes, message) {
+                bytes.truncate(start);
+                return Err(NotQueued::TooLong);
+            }
+            *form = Form::Framed;
+        }
         if ask::number_of(message.from.id()).is_some() {
             if queue.asks.len() >= MAX_ASKS {
                 queue.asks.pop_front();
@@ -203,12 +235,16 @@ impl Peer {
         let mut queue = self.lock();
         let mut answered = Vec::new();
         for reply in replies {
-            let place = queue.answered;
-            queue.answered += 1;
-            if queue.asks.front().is_some_and(|(asked, _)| *asked == place)
+            if self.frames && reply.frames && queue.form == Form::Http {
+                queue.form = Form::Offered;
+            }
+            // No more answers are counted than there were messages.
+            let next = queue.answered.saturating_add(u64::from(reply.count));
+            queue.answered = next.min(queue.queued);
+            while queue.asks.front().is_some_and(|(asked, _)| *asked < next)
                 && let Some((_, from)) = queue.asks.pop_front()
             {
-                answered.push((from, reply));
+                answered.push((from, reply.clone()));
             }
         }
         answered
@@ -247,6 +283,15 @@ fn wake(mut queue: MutexGuard<'_, Queue>) {
     }
 }
 
+/// What holds for every connection to another node.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PeerRules {
+    /// Bytes that may wait to be sent.
+    pub(super) max_queued_bytes: usize,
+    /// Whether a peer's offer of frames is taken.
+    pub(super) frames: bool,
+}
+
 /// Every connection to other nodes.
 pub(super) struct Peers {
     peers: Mutex<FxHashMap<Address, Arc<Peer>>>,
@@ -254,7 +299,7 @@ pub(super) struct Peers {
     started: u64,
     next: AtomicU64,
     max_peers: usize,
-    max_queued_bytes: usize,
+    rules: PeerRules,
 }
 
 /// The table of connections is full.
@@ -262,13 +307,13 @@ pub(super) struct Peers {
 pub(super) struct TooMany;
 
 impl Peers {
-    pub(super) fn new(started: u64, max_peers: usize, max_queued_bytes: usize) -> Self {
+    pub(super) fn new(started: u64, max_peers: usize, rules: PeerRules) -> Self {
         Self {
             peers: Mutex::default(),
             started,
             next: AtomicU64::new(1),
             max_peers,
-            max_queued_bytes,
+            rules,
         }
     }
 
@@ -290,7 +335,7 @@ impl Peers {
             node: self.started,
             number,
         };
-        let peer = Arc::new(Peer::new(address, serial, self.max_queued_bytes));
+        let peer = Arc::new(Peer::new(address, serial, self.rules));
         peers.insert(address, Arc::clone(&peer));
         Ok((peer, true))
     }
@@ -319,156 +364,5 @@ impl Peers {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::task::Waker;
-
-    use super::*;
-    use tepui_message::Encoding;
-
-    fn peer(max_queued_bytes: usize) -> Peer {
-        let serial = Serial { node: 1, number: 1 };
-        Peer::new("10.0.0.1:5050".parse().unwrap(), serial, max_queued_bytes)
-    }
-
-    fn push(peer: &Peer, from: &str, body: &[u8]) -> Result<(), NotQueued> {
-        peer.push(&Outgoing {
-            from: &from.parse().unwrap(),
-            to: &"master@10.0.0.1:5050".parse().unwrap(),
-            name: "x.Y",
-            encoding: Encoding::Json,
-            body,
-        })
-    }
-
-    fn work(peer: &Peer) -> Poll<Work> {
-        peer.poll_work(&Context::from_waker(Waker::noop()))
-    }
-
-    fn reply(status: u16) -> Reply {
-        Reply {
-            status,
-            reason: String::new(),
-            last: false,
-        }
-    }
-
-    #[test]
-    fn what_gathers_is_written_at_once() {
-        let peer = peer(10_000);
-        assert_eq!(work(&peer), Poll::Pending);
-        for _ in 0..3 {
-            push(&peer, "a@10.0.0.2:1", b"{}").unwrap();
-        }
-        let Poll::Ready(Work::Write(bytes)) = work(&peer) else {
-            panic!("nothing to write")
-        };
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        assert_eq!(text.matches("POST /master/x.Y HTTP/1.1\r\n").count(), 3);
-        assert_eq!(
-            text.matches("Tepui-Connection: 1.1\r\n").count(),
-            1,
-            "on the first alone"
-        );
-        assert_eq!(peer.outgoings().queued_bytes, text.len(), "being written");
-        assert_eq!(work(&peer), Poll::Pending);
-        let expected = Outgoings {
-            queued_bytes: 0,
-            queued: 3,
-            answered: 0,
-        };
-        assert_eq!(peer.outgoings(), expected);
-    }
-
-    #[test]
-    fn a_queue_over_its_bound_closes_the_connection() {
-        let peer = peer(600);
-        assert_eq!(push(&peer, "a@10.0.0.2:1", &[b'x'; 300]), Ok(()));
-        assert_eq!(
-            push(&peer, "a@10.0.0.2:1", &[b'x'; 300]),
-            Err(NotQueued::Full)
-        );
-        assert_eq!(push(&peer, "a@10.0.0.2:1", b""), Err(NotQueued::Closed));
-        assert!(peer.is_closed());
-        assert_eq!(work(&peer), Poll::Ready(Work::Stuck));
-        assert_eq!(
-            peer.end(),
-            Ended {
-                unanswered: 1,
-                stuck: true
-            }
-        );
-    }
-
-    #[test]
-    fn answers_find_their_asks_by_order() {
-        let peer = peer(10_000);
-        for from in [
-            "a@10.0.0.2:1",
-            "__ask__(1)@10.0.0.2:1",
-            "a@10.0.0.2:1",
-            "__ask__(2)@10.0.0.2:1",
-        ] {
-            push(&peer, from, b"").unwrap();
-        }
-        let answered = peer.answered(vec![reply(202), reply(404), reply(404)]);
-        assert_eq!(
-            answered,
-            [("__ask__(1)@10.0.0.2:1".parse().unwrap(), reply(404))]
-        );
-        let answered = peer.answered(vec![reply(202)]);
-        assert_eq!(
-            answered,
-            [("__ask__(2)@10.0.0.2:1".parse().unwrap(), reply(202))]
-        );
-        assert_eq!(
-            peer.answered(vec![reply(202)]),
-            [],
-            "more answers than messages"
-        );
-    }
-
-    #[test]
-    fn an_idle_connection_closes_unless_somebody_is_linked() {
-        let linked = peer(10_000);
-        assert!(!linked.close_if_idle(|| true));
-        assert_eq!(push(&linked, "a@10.0.0.2:1", b""), Ok(()));
-        assert!(
-            !linked.close_if_idle(|| false),
-            "there is something to write"
-        );
-        let idle = peer(10_000);
-        assert!(idle.close_if_idle(|| false));
-        assert_eq!(push(&idle, "a@10.0.0.2:1", b""), Err(NotQueued::Closed));
-    }
-
-    #[test]
-    fn a_finishing_connection_ends_behind_what_is_queued() {
-        let peer = peer(10_000);
-        push(&peer, "a@10.0.0.2:1", b"").unwrap();
-        peer.finish();
-        assert!(matches!(work(&peer), Poll::Ready(Work::Write(_))));
-        assert_eq!(work(&peer), Poll::Ready(Work::Finish));
-        assert_eq!(push(&peer, "a@10.0.0.2:1", b""), Err(NotQueued::Closed));
-    }
-
-    #[test]
-    fn the_table_has_a_bound_and_a_new_connection_a_higher_number() {
-        let peers = Peers::new(7, 1, 10_000);
-        let address: Address = "10.0.0.1:1".parse().unwrap();
-        let (first, new) = peers.get(address).unwrap();
-        assert!(new);
-        assert!(!peers.get(address).unwrap().1);
-        assert_eq!(
-            peers.get("10.0.0.1:2".parse().unwrap()).err(),
-            Some(TooMany)
-        );
-        peers.remove(&first);
-        let (second, new) = peers.get(address).unwrap();
-        assert!(new && second.serial > first.serial);
-        peers.remove(&first);
-        assert!(
-            !peers.get(address).unwrap().1,
-            "only the one that is over is removed"
-        );
-    }
-}
+#[path = "outgoing_tests.rs"]
+mod tests;

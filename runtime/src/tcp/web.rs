@@ -32,7 +32,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt as _, Stream as _, StreamExt as _, future::LocalBoxFuture};
 
 use super::{
-    Site,
+    Site, gzip,
     intake::Target,
     replay::{Cut, Replay},
     time::timeout,
@@ -40,7 +40,9 @@ use super::{
 use crate::{
     Encoding,
     address::Pid,
-    http::{Body, BodyError, BodyReader, Headers, Method, Request, Response, parse_query},
+    http::{
+        Body, BodyError, BodyReader, Headers, Method, Request, Response, Unanswered, parse_query,
+    },
 };
 
 /// The library looks at the time twice a second, and a deadline that has passed by then is never
@@ -134,8 +136,12 @@ async fn respond(site: &Site, request: &HttpRequest, body: Bytes) -> Response {
         return deliver(site, request, from, &body);
     }
     let path = request.uri().path();
-    let Some(resolved) = node.routes().resolve(path, |id| node.has_process(id)) else {
-        return Response::status(404);
+    let resolved = match node.routes().resolve(path, |id| node.has_process(id)) {
+        Ok(resolved) => resolved,
+        Err(Unanswered::Unknown) => return Response::status(404),
+        Err(Unanswered::Disabled(path)) => {
+            return Response::text(403, format!("Endpoint '{path}' is disabled"));
+        }
     };
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let request = Request {
@@ -150,11 +156,21 @@ async fn respond(site: &Site, request: &HttpRequest, body: Bytes) -> Response {
         body,
         peer: request.peer_addr(),
     };
-    let handled = AssertUnwindSafe(async move { (resolved.handler)(request, node).await });
-    handled.catch_unwind().await.unwrap_or_else(|_panic| {
+    let packs = request
+        .headers
+        .get("Accept-Encoding")
+        .is_some_and(gzip::is_accepted);
+    let handler = resolved.handler;
+    let at = node.clone();
+    let handled = AssertUnwindSafe(async move { handler(request, at).await });
+    let response = handled.catch_unwind().await.unwrap_or_else(|_panic| {
         tracing::error!(id = resolved.id, "a handler of HTTP requests panicked");
         Response::text(500, "the handler of this request failed")
-    })
+    });
+    if packs {
+        return gzip::pack(response, &node).await;
+    }
+    response
 }
 
 /// The sender of a libprocess message that came behind other requests; `Some(None)` where it is

@@ -12,16 +12,17 @@
 //! ```
 //!
 //! The first message of each connection of ours carries [`CONNECTION`] as well: see
-//! [`super::order`].
+//! [`super::order`]. Between nodes that both have it, [`frame`] takes over from there.
 
 mod body;
+pub(crate) mod frame;
 mod reply;
 mod request;
 
 use bytes::{BufMut as _, BytesMut};
 
 pub(crate) use self::body::{BodyDecoder, BodyFault};
-pub(crate) use self::reply::{Reply, ReplyReader, put_reply};
+pub(crate) use self::reply::{Fields, Reply, ReplyReader, put_reply};
 pub(crate) use self::request::{Framing, Head, Parsed, parse};
 use crate::address::{Address, Pid};
 use tepui_message::Encoding;

@@ -57,6 +57,7 @@ struct Real {
     pool: Pool,
     random: Random,
     disk: Arc<dyn Disk>,
+    file_limit_before: Option<u64>,
 }
 
 /// The wall time at the start, and what passed since.
@@ -118,6 +119,7 @@ pub(crate) fn start(options: RealOptions) -> Result<World, WorldError> {
         pool: Pool::new(options.blocking_threads),
         random: Random::from_seed(seed),
         disk: Arc::new(RealDisk::default()),
+        file_limit_before: super::files::raise_limit(),
     })))
 }
 
@@ -211,6 +213,10 @@ impl Worldly for Real {
 
     fn is_simulated(&self) -> bool {
         false
+    }
+
+    fn file_limit_before(&self) -> Option<u64> {
+        self.file_limit_before
     }
 
     fn interrupted(&self) -> BoxFuture<'static, ()> {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -80,6 +80,8 @@ struct Shared {
     random: Random,
     trace: Mutex<Trace>,
     disks: Mutex<BTreeMap<String, Arc<SimulatedDisk>>>,
+    /// The time, in nanoseconds, for the disks.
+    instant: Arc<AtomicU64>,
     started: Mutex<Vec<WeakNode>>,
     network: Network,
 }
@@ -140,6 +142,7 @@ impl Simulation {
             network,
             trace: Mutex::new(Trace::new(options.trace_lines)),
             disks: Mutex::default(),
+            instant: Arc::new(AtomicU64::new(BEGIN.as_nanos())),
             started: Mutex::default(),
         });
         let world = World::from_body(Arc::clone(&shared) as Arc<dyn Worldly>);
@@ -191,7 +194,7 @@ impl Simulation {
     pub fn run_until(&mut self, until: Time) {
         while self.step(until) {}
         let mut state = locked(&self.shared.state);
-        state.now = state.now.max(until);
+        self.shared.advance(&mut state, until);
     }
 
     /// Runs for a virtual duration.
@@ -274,6 +277,12 @@ impl Simulation {
         self.shared.disk_of(node).break_after(calls);
     }
 
+    /// Makes the disk of the node of a name as full as that, 0 to 1. At 1 whatever adds to it
+    /// fails for want of space, an append after a part of its bytes.
+    pub fn set_disk_usage(&self, node: &str, usage: f64) {
+        self.shared.disk_of(node).set_usage(usage);
+    }
+
     /// The disk of the node of a name, also while there is no such node.
     #[must_use]
     pub fn disk(&self, node: &str) -> Arc<dyn Disk> {
@@ -327,7 +336,7 @@ impl Simulation {
             match state.alarms.first_entry() {
                 Some(first) if first.key().at <= limit => {
                     let (alarm, ring) = first.remove_entry();
-                    state.now = state.now.max(alarm.at);
+                    self.shared.advance(&mut state, alarm.at);
                     ring
                 }
                 _ => return false,
@@ -366,11 +375,18 @@ impl fmt::Debug for Simulation {
 }
 
 impl Shared {
+    /// Time goes on, never back.
+    fn advance(&self, state: &mut State, to: Time) {
+        state.now = state.now.max(to);
+        self.instant.store(state.now.as_nanos(), Ordering::Release);
+    }
+
     fn disk_of(&self, node: &str) -> Arc<SimulatedDisk> {
         let mut disks = locked(&self.disks);
-        let disk = disks
-            .entry(node.to_owned())
-            .or_insert_with(|| Arc::new(SimulatedDisk::new(Random::from_seed(self.random.seed()))));
+        let disk = disks.entry(node.to_owned()).or_insert_with(|| {
+            let random = Random::from_seed(self.random.seed());
+            Arc::new(SimulatedDisk::new(random, Arc::clone(&self.instant)))
+        });
         Arc::clone(disk)
     }
 }

@@ -1,9 +1,10 @@
 //! Clients that mean no good, or that know no better: each is closed or answered, and the node
 //! goes on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tepui_runtime::{Limits, NodeOptions};
+use tepui_runtime::{Limits, NodeOptions, Response};
 
 use crate::raw::{JSON, Raw, post};
 use crate::support::*;
@@ -189,4 +190,60 @@ fn connections_over_the_bound_are_refused_clearly() {
     }
     kept[0].send(post("/p/test.Tick", JSON, r#"{"n":3}"#));
     assert_eq!(kept[0].answer().status, 202);
+}
+
+#[test]
+fn who_says_nothing_makes_room_for_the_next() {
+    let world = world();
+    let node = hasty(&world, 3);
+    let (_process, _seen) = witness(&node, "p");
+    let speak = |raw: &mut Raw| {
+        raw.send(post("/p/test.Tick", JSON, r#"{"n":1}"#));
+        raw.answer().status
+    };
+    let mut spoke = Raw::connect(&node);
+    assert_eq!(speak(&mut spoke), 202);
+    let mut silent = [Raw::connect(&node), Raw::connect(&node)];
+    let mut kept = Vec::new();
+    for (n, silent) in (1..).zip(&mut silent) {
+        let mut next = Raw::connect(&node);
+        assert_eq!(speak(&mut next), 202);
+        assert_eq!(silent.rest(), "", "the older one first");
+        let closed = node.metrics().snapshot()["runtime/connections_idle_closed"];
+        assert!((closed - f64::from(n)).abs() < 0.5, "{closed}");
+        kept.push(next);
+    }
+    assert_eq!(speak(&mut spoke), 202, "who spoke stays");
+}
+
+#[test]
+fn thousands_of_idle_connections_leave_others_served() {
+    const IDLE: usize = 3000;
+    let world = world();
+    let node = node(&world);
+    let (_process, _seen) = witness(&node, "p");
+    node.route(
+        "p",
+        "/x",
+        Arc::new(|_, _| Box::pin(async { Response::text(200, "x") })),
+    );
+    let mut idle: Vec<Raw> = (0..IDLE).map(|_| Raw::connect(&node)).collect();
+    // A third says nothing, a third half a request, a third one request and no more.
+    for raw in idle.iter_mut().skip(IDLE / 3).take(IDLE / 3) {
+        raw.send("POST /p/te");
+    }
+    for raw in idle.iter_mut().skip(IDLE / 3 * 2) {
+        raw.send("GET /p/x HTTP/1.1\r\nHost: x\r\n\r\n");
+        assert_eq!(raw.answer().status, 200);
+    }
+    let started = std::time::Instant::now();
+    for _ in 0..100 {
+        still_serves(&node);
+    }
+    let each = started.elapsed() / 100;
+    assert!(each < Duration::from_millis(50), "{each:?} each");
+    assert!(node.metrics().snapshot()["runtime/connections_refused"] < 0.5);
+    // Those of the first third may be linked peers, and are kept.
+    idle[0].send(post("/p/test.Tick", JSON, r#"{"n":1}"#));
+    assert_eq!(idle[0].answer().status, 202);
 }

@@ -2,6 +2,8 @@
 //! processes notice of it.
 
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod http;
@@ -11,6 +13,8 @@ mod links;
 mod messages;
 #[cfg(test)]
 mod raw;
+#[cfg(test)]
+mod replies;
 #[cfg(test)]
 mod senders;
 #[cfg(test)]
