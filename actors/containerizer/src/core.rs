@@ -2,32 +2,37 @@
 //! what. It does nothing itself; launchers, simulated or real, carry its effects out.
 //!
 //! ```text
-//!             Launch                 Prepared            Forked
-//!  (unknown) ───────► PREPARING ───────────► ISOLATING ───────► RUNNING
-//!                         │ failed: forgotten    │ failed          │ Exited, OutOfMemory, Destroy
-//!                         │                      ▼                 ▼
-//!                         └── Destroy ──────► DESTROYING ◄─────────┘
+//!             Launch                 Prepared            Forked             Fetched
+//!  (unknown) ───────► PREPARING ───────────► ISOLATING ───────► FETCHING ──────────► RUNNING
+//!                         │ failed: forgotten    │ failed          │ failed             │ Exited,
+//!                         │                      │                 │        OutOfMemory │ Destroy
+//!                         │                      ▼                 ▼                    │
+//!                         └── Destroy ──────► DESTROYING ◄─────────┘◄───────────────────┘
 //!                          (when the step is over)   │ Destroyed
 //!                                                    ▼
 //!                                                (unknown)
 //! ```
 //!
-//! The names are Mesos'; its PROVISIONING and FETCHING have nothing to do here yet, and STARTING is
-//! over within one message. A destroy that comes while a step of a launch is under way waits for
-//! that step, so that two steps of one container never overlap.
+//! The names are Mesos'; its PROVISIONING has nothing to do here yet, STARTING is over within one
+//! message, and FETCHING is passed over where there is no URI. A destroy that comes while a step of
+//! a launch is under way waits for that step, so that two steps of one container never overlap; a
+//! fetch is cut short for it.
 //!
 //! A launch is answered once. If it succeeded, the observer is sent one termination; if it failed,
-//! nothing is left and nothing follows.
+//! nothing is left and nothing follows. An update that comes while a container is destroyed is
+//! answered when that is done: only then it is known whether memory was wanting.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use self::recovery::Recovery;
 use crate::limits::Limits;
 
+mod recovery;
 mod termination;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use termination::{Ending, Figures, Termination};
+pub(crate) use termination::{Ending, Exceeded, Figures, Termination};
 
 /// Where a container is between its launch and its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,8 @@ pub(crate) enum State {
     Preparing,
     /// Its init is being started.
     Isolating,
+    /// Its URIs are brought into the sandbox, while its init waits.
+    Fetching,
     /// Its command was started.
     Running,
     /// It is being killed and removed.
@@ -48,6 +55,8 @@ pub(crate) enum Input<P, S> {
     Launch {
         id: String,
         spec: S,
+        /// Whether there is anything to fetch.
+        fetches: bool,
         asker: P,
         observer: P,
     },
@@ -59,6 +68,10 @@ pub(crate) enum Input<P, S> {
         id: String,
         result: Result<Option<u32>, String>,
     },
+    Fetched {
+        id: String,
+        result: Result<(), String>,
+    },
     Exited {
         id: String,
     },
@@ -69,6 +82,11 @@ pub(crate) enum Input<P, S> {
     Update {
         id: String,
         limits: Limits,
+        asker: P,
+    },
+    /// What is asked of the containers with these ids; none: of all that run.
+    Inspect {
+        ids: Vec<String>,
         asker: P,
     },
     Destroy {
@@ -102,6 +120,10 @@ pub(crate) enum Effect<P, S> {
     Prepare { id: String, spec: S },
     /// Answered by [`Input::Forked`].
     Fork { id: String, spec: S },
+    /// Answered by [`Input::Fetched`].
+    Fetch { id: String, spec: S },
+    /// Cut the fetch short; it is answered all the same.
+    StopFetch { id: String },
     /// Give the word to the init that was forked.
     Release { id: String },
     /// Tell of [`Input::Exited`] and [`Input::OutOfMemory`] from now on.
@@ -122,8 +144,17 @@ pub(crate) enum Effect<P, S> {
         id: String,
         result: Result<Option<u32>, String>,
     },
-    /// The update is done, or there is nothing to do.
-    Updated { to: P, id: String },
+    /// The update is done, or there is nothing to do; with the memory that ended the container.
+    Updated {
+        to: P,
+        id: String,
+        memory: Option<Exceeded>,
+    },
+    /// Ask the kernel about those that run, and answer; the others are named with the reason.
+    Inspect {
+        to: P,
+        containers: Vec<(String, Result<(), &'static str>)>,
+    },
     /// Nothing of the container is left, unless the termination says what.
     Terminated {
         to: P,
@@ -143,6 +174,9 @@ pub(crate) enum Effect<P, S> {
 struct Container<P, S> {
     state: State,
     spec: Option<S>,
+    fetches: bool,
+    /// Pid of its init, from the fork to the answer to its launch.
+    init: Option<u32>,
     observer: Option<P>,
     /// Who waits for the answer to the launch.
     asker: Option<P>,
@@ -152,21 +186,11 @@ struct Container<P, S> {
     launch_error: Option<String>,
     /// Limits that came before the container ran.
     limits: Option<Limits>,
+    /// Who waits for the answer to an update that came while it was destroyed.
+    updates: Vec<P>,
     out_of_memory: Option<Figures>,
     /// Something of it could not be removed; another destroy tries again.
     stuck: bool,
-}
-
-/// Recovery under way: who asked, and the orphans that are still being destroyed.
-#[derive(Clone, Debug)]
-struct Recovery<P> {
-    asker: P,
-    observer: P,
-    ids: Vec<String>,
-    alive: Vec<String>,
-    orphans: Vec<String>,
-    waiting: BTreeSet<String>,
-    errors: Vec<String>,
 }
 
 /// All containers of one containerizer.
@@ -193,16 +217,26 @@ impl<P: Clone, S: Clone> Core<P, S> {
             Input::Launch {
                 id,
                 spec,
+                fetches,
                 asker,
                 observer,
             } => {
-                self.launch(id, spec, asker, observer, &mut effects);
+                let container = Container::new(State::Preparing, Some(observer));
+                let container = Container {
+                    spec: Some(spec.clone()),
+                    fetches,
+                    asker: Some(asker),
+                    ..container
+                };
+                self.launch(id, spec, container, &mut effects);
             }
             Input::Prepared { id, result } => self.prepared(id, result, &mut effects),
             Input::Forked { id, result } => self.forked(id, result, &mut effects),
+            Input::Fetched { id, result } => self.fetched(id, result, &mut effects),
             Input::Exited { id } => self.ended(id, None, &mut effects),
             Input::OutOfMemory { id, figures } => self.ended(id, Some(figures), &mut effects),
             Input::Update { id, limits, asker } => self.update(id, limits, asker, &mut effects),
+            Input::Inspect { ids, asker } => self.inspect(ids, asker, &mut effects),
             Input::Destroy { id } => self.destroy(id, &mut effects),
             Input::Destroyed { id, ending } => self.destroyed(id, ending, &mut effects),
             Input::Recover {
@@ -227,8 +261,7 @@ impl<P: Clone, S: Clone> Core<P, S> {
         &mut self,
         id: String,
         spec: S,
-        asker: P,
-        observer: P,
+        container: Container<P, S>,
         effects: &mut Vec<Effect<P, S>>,
     ) {
         let refused = if self.recovery.is_some() {
@@ -239,19 +272,13 @@ impl<P: Clone, S: Clone> Core<P, S> {
             None
         };
         if let Some(error) = refused {
-            effects.push(Effect::Launched {
-                to: asker,
+            effects.extend(container.asker.map(|to| Effect::Launched {
+                to,
                 id,
                 result: Err(error.to_owned()),
-            });
+            }));
             return;
         }
-        let container = Container::new(State::Preparing, Some(observer));
-        let container = Container {
-            spec: Some(spec.clone()),
-            asker: Some(asker),
-            ..container
-        };
         self.containers.insert(id.clone(), container);
         effects.push(Effect::Prepare { id, spec });
     }
@@ -286,9 +313,11 @@ impl<P: Clone, S: Clone> Core<P, S> {
             }
             Ok(()) => {
                 container.state = State::Isolating;
-                if let Some(spec) = container.spec.take() {
-                    effects.push(Effect::Fork { id, spec });
+                let spec = container.spec.take();
+                if container.fetches {
+                    container.spec.clone_from(&spec);
                 }
+                effects.extend(spec.map(|spec| Effect::Fork { id, spec }));
             }
         }
     }
@@ -302,37 +331,44 @@ impl<P: Clone, S: Clone> Core<P, S> {
         let Some(container) = self.in_state(&id, State::Isolating) else {
             return;
         };
-        let error = match &result {
-            Err(error) => Some(error.clone()),
+        match result {
             Ok(_) if container.destroy_requested => {
-                Some("Container destroyed during isolating".to_owned())
+                container.launch_error = Some("Container destroyed during isolating".to_owned());
+                container.state = State::Destroying;
+                effects.push(Effect::Destroy { id });
             }
-            Ok(_) => None,
-        };
-        if error.is_some() {
-            container.launch_error = error;
-            container.state = State::Destroying;
-            effects.push(Effect::Destroy { id });
+            Ok(pid) => {
+                container.init = pid;
+                if let Some(spec) = container.spec.take() {
+                    container.state = State::Fetching;
+                    effects.push(Effect::Fetch { id, spec });
+                } else {
+                    container.run(id, effects);
+                }
+            }
+            Err(error) => {
+                container.launch_error = Some(error);
+                container.state = State::Destroying;
+                effects.push(Effect::Destroy { id });
+            }
+        }
+    }
+
+    fn fetched(&mut self, id: String, result: Result<(), String>, effects: &mut Vec<Effect<P, S>>) {
+        let Some(container) = self.in_state(&id, State::Fetching) else {
             return;
-        }
-        container.state = State::Running;
-        // Watched first: a command may end before its launch is answered.
-        effects.push(Effect::Watch { id: id.clone() });
-        effects.push(Effect::Release { id: id.clone() });
-        if let Some(to) = container.asker.take() {
-            effects.push(Effect::Launched {
-                to: to.clone(),
-                id: id.clone(),
-                result,
-            });
-            if let Some(limits) = container.limits.take() {
-                effects.push(Effect::Update {
-                    id,
-                    limits,
-                    asker: to,
-                });
-            }
-        }
+        };
+        let error = if container.destroy_requested {
+            "Container destroyed during fetching".to_owned()
+        } else if let Err(error) = result {
+            error
+        } else {
+            container.run(id, effects);
+            return;
+        };
+        container.launch_error = Some(error);
+        container.state = State::Destroying;
+        effects.push(Effect::Destroy { id });
     }
 
     /// The command has ended, or must end for want of memory.
@@ -351,13 +387,44 @@ impl<P: Clone, S: Clone> Core<P, S> {
                 effects.push(Effect::Update { id, limits, asker });
                 return;
             }
-            Some(container) if container.state != State::Destroying => {
-                container.limits = Some(limits);
+            // Mesos: to be destroyed is a success, and so is to be unknown.
+            Some(container) if container.state == State::Destroying && !container.stuck => {
+                container.updates.push(asker);
+                return;
             }
-            // Mesos: unknown or being destroyed is a success.
-            _ => {}
+            Some(container) => container.limits = Some(limits),
+            None => {}
         }
-        effects.push(Effect::Updated { to: asker, id });
+        let memory = None;
+        effects.push(Effect::Updated {
+            to: asker,
+            id,
+            memory,
+        });
+    }
+
+    fn inspect(&self, ids: Vec<String>, to: P, effects: &mut Vec<Effect<P, S>>) {
+        let running = self
+            .containers
+            .iter()
+            .filter(|(_, container)| container.state == State::Running);
+        let containers = if ids.is_empty() {
+            running.map(|(id, _)| (id.clone(), Ok(()))).collect()
+        } else {
+            let state = |id: &String| match self.containers.get(id).map(|known| known.state) {
+                None => Err("Unknown container"),
+                Some(State::Running) => Ok(()),
+                Some(State::Destroying) => Err("Container is being destroyed"),
+                Some(_) => Err("Container is being launched"),
+            };
+            ids.into_iter()
+                .map(|id| {
+                    let state = state(&id);
+                    (id, state)
+                })
+                .collect()
+        };
+        effects.push(Effect::Inspect { to, containers });
     }
 
     fn destroy(&mut self, id: String, effects: &mut Vec<Effect<P, S>>) {
@@ -366,6 +433,11 @@ impl<P: Clone, S: Clone> Core<P, S> {
         };
         match container.state {
             State::Preparing | State::Isolating => container.destroy_requested = true,
+            State::Fetching if container.destroy_requested => {}
+            State::Fetching => {
+                container.destroy_requested = true;
+                effects.push(Effect::StopFetch { id });
+            }
             State::Destroying if !container.stuck => {}
             State::Running | State::Destroying => {
                 container.stuck = false;
@@ -393,8 +465,15 @@ impl<P: Clone, S: Clone> Core<P, S> {
             });
             container.observer = None;
         }
+        let termination = Termination::of(ending, container.out_of_memory.take());
+        for to in std::mem::take(&mut container.updates) {
+            effects.push(Effect::Updated {
+                to,
+                id: id.clone(),
+                memory: termination.memory.clone(),
+            });
+        }
         if let Some(to) = container.observer.take() {
-            let termination = Termination::of(ending, container.out_of_memory.take());
             effects.push(Effect::Terminated {
                 to,
                 id: id.clone(),
@@ -413,139 +492,33 @@ impl<P: Clone, S: Clone> Core<P, S> {
         }
     }
 
-    fn recover(
-        &mut self,
-        ids: Vec<String>,
-        asker: P,
-        observer: P,
-        effects: &mut Vec<Effect<P, S>>,
-    ) {
-        if self.recovery.is_some() {
-            let error = Some("the containerizer is recovering already".to_owned());
-            let (alive, orphans) = (Vec::new(), Vec::new());
-            effects.push(Effect::Recovered {
-                to: asker,
-                alive,
-                orphans,
-                error,
-            });
-            return;
-        }
-        self.recovery = Some(Recovery {
-            asker,
-            observer,
-            ids,
-            alive: Vec::new(),
-            orphans: Vec::new(),
-            waiting: BTreeSet::new(),
-            errors: Vec::new(),
-        });
-        effects.push(Effect::Find);
-    }
-
-    fn found(&mut self, result: Result<Vec<Found>, String>, effects: &mut Vec<Effect<P, S>>) {
-        let Some(mut recovery) = self.recovery.take() else {
-            return;
-        };
-        let found = result.unwrap_or_else(|error| {
-            recovery.errors.push(error);
-            Vec::new()
-        });
-        let unnamed: Vec<String> = self
-            .containers
-            .keys()
-            .filter(|id| !recovery.ids.contains(id))
-            .cloned()
-            .collect();
-        for id in unnamed {
-            self.disown(&id, &mut recovery, effects);
-        }
-        for id in &recovery.ids {
-            if let Some(container) = self.containers.get_mut(id) {
-                // The agent is another one, this containerizer is not.
-                container.observer = Some(recovery.observer.clone());
-                if container.state == State::Running {
-                    recovery.alive.push(id.clone());
-                }
-                continue;
-            }
-            let alive = found.iter().any(|found| found.id == *id && found.alive);
-            let observer = Some(recovery.observer.clone());
-            let state = if alive {
-                State::Running
-            } else {
-                State::Destroying
-            };
-            self.containers
-                .insert(id.clone(), Container::new(state, observer));
-            if alive {
-                recovery.alive.push(id.clone());
-                effects.push(Effect::Watch { id: id.clone() });
-            } else {
-                // Dead, or never started: what is left of it is removed, and its end is told.
-                recovery.waiting.insert(id.clone());
-                effects.push(Effect::Destroy { id: id.clone() });
-            }
-        }
-        for Found { id, .. } in found {
-            if !self.containers.contains_key(&id) {
-                self.containers
-                    .insert(id.clone(), Container::new(State::Destroying, None));
-                recovery.orphans.push(id.clone());
-                recovery.waiting.insert(id.clone());
-                effects.push(Effect::Destroy { id });
-            }
-        }
-        self.recovery = Some(recovery);
-        self.finish_recovery(effects);
-    }
-
-    /// The new agent does not know a container of ours: it ends, and nobody is told.
-    fn disown(&mut self, id: &str, recovery: &mut Recovery<P>, effects: &mut Vec<Effect<P, S>>) {
-        let Some(container) = self.containers.get_mut(id) else {
-            return;
-        };
-        container.observer = None;
-        match container.state {
-            State::Running => {
-                recovery.orphans.push(id.to_owned());
-                recovery.waiting.insert(id.to_owned());
-            }
-            // Its launch was asked for by an agent that is gone.
-            State::Preparing | State::Isolating => recovery.orphans.push(id.to_owned()),
-            State::Destroying => {}
-        }
-        self.destroy(id.to_owned(), effects);
-    }
-
-    fn finish_recovery(&mut self, effects: &mut Vec<Effect<P, S>>) {
-        if self
-            .recovery
-            .as_ref()
-            .is_some_and(|recovery| recovery.waiting.is_empty())
-            && let Some(recovery) = self.recovery.take()
-        {
-            let Recovery {
-                asker: to,
-                alive,
-                orphans,
-                errors,
-                ..
-            } = recovery;
-            let error = (!errors.is_empty()).then(|| errors.join("; "));
-            effects.push(Effect::Recovered {
-                to,
-                alive,
-                orphans,
-                error,
-            });
-        }
-    }
-
     fn in_state(&mut self, id: &str, state: State) -> Option<&mut Container<P, S>> {
         self.containers
             .get_mut(id)
             .filter(|container| container.state == state)
+    }
+}
+
+impl<P: Clone, S> Container<P, S> {
+    /// The command may start; the launch is answered.
+    fn run(&mut self, id: String, effects: &mut Vec<Effect<P, S>>) {
+        self.state = State::Running;
+        // Watched first: a command may end before its launch is answered.
+        effects.push(Effect::Watch { id: id.clone() });
+        effects.push(Effect::Release { id: id.clone() });
+        let Some(to) = self.asker.take() else { return };
+        effects.push(Effect::Launched {
+            to: to.clone(),
+            id: id.clone(),
+            result: Ok(self.init.take()),
+        });
+        if let Some(limits) = self.limits.take() {
+            effects.push(Effect::Update {
+                id,
+                limits,
+                asker: to,
+            });
+        }
     }
 }
 
@@ -554,11 +527,14 @@ impl<P, S> Container<P, S> {
         Container {
             state,
             spec: None,
+            fetches: false,
+            init: None,
             observer,
             asker: None,
             destroy_requested: false,
             launch_error: None,
             limits: None,
+            updates: Vec::new(),
             out_of_memory: None,
             stuck: false,
         }

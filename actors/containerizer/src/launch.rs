@@ -15,8 +15,11 @@ pub(crate) struct LaunchDescription {
     pub(crate) sandbox: PathBuf,
     /// Files of cgroups which the container joins by writing "0".
     pub(crate) cgroups: Vec<PathBuf>,
-    /// Own pid, mount and ipc namespaces.
-    pub(crate) namespaces: bool,
+    pub(crate) namespaces: Namespaces,
+    /// A /dev/shm of its own, in its own mount namespace.
+    pub(crate) shm: Option<Shm>,
+    /// Value of `/proc/self/oom_score_adj`.
+    pub(crate) oom_score_adj: Option<i32>,
     /// Absent: as the agent runs.
     pub(crate) user: Option<String>,
     /// Resource limits set before the command starts.
@@ -25,6 +28,57 @@ pub(crate) struct LaunchDescription {
     pub(crate) program: Program,
     /// The complete environment of the command.
     pub(crate) environment: Vec<(String, String)>,
+}
+
+/// Which namespaces a container has of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Namespaces {
+    /// Its init is pid 1, and with that all of it dies.
+    pub(crate) pid: bool,
+    /// System V and POSIX message queues, semaphores and shared memory.
+    pub(crate) ipc: bool,
+    /// Mounts; needed by whatever else is mounted for it.
+    pub(crate) mount: bool,
+}
+
+/// A file system in memory for POSIX shared memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shm {
+    /// Most of it in bytes; `None` is the kernel's default, half of the memory.
+    pub(crate) size: Option<u64>,
+}
+
+/// What is fetched into a sandbox before its command starts, told to the `fetch` role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FetchDescription {
+    pub(crate) sandbox: PathBuf,
+    /// Absent: as the agent runs.
+    pub(crate) user: Option<String>,
+    pub(crate) uris: Vec<Uri>,
+    /// Mesos' --frameworks_home: where relative paths begin.
+    pub(crate) frameworks_home: Option<PathBuf>,
+    /// Mesos' --fetcher_stall_timeout, in milliseconds: a transfer that brings nothing for so long
+    /// is given up.
+    pub(crate) stall_timeout_ms: u64,
+}
+
+/// One URI of a command, with Mesos' defaults filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Uri {
+    pub(crate) value: String,
+    pub(crate) executable: bool,
+    pub(crate) extract: bool,
+    pub(crate) cache: bool,
+    pub(crate) output_file: Option<String>,
+}
+
+/// The one line by which the `fetch` role ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum FetchReport {
+    /// Everything is in the sandbox.
+    Fetched,
+    /// The first URI that could not be fetched, or why none was tried.
+    Failed { error: String },
 }
 
 /// One resource limit, in the kernel's numbers; `None` is no limit.

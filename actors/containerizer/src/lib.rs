@@ -12,6 +12,7 @@ pub mod simulated;
 
 mod core;
 mod executor;
+mod isolation;
 mod kernel;
 mod launch;
 mod limits;
@@ -20,6 +21,8 @@ mod spec;
 mod unsupported;
 
 pub use executor::role::main_executor;
+pub use isolation::Isolation;
 pub use kernel::contain::main_contain;
+pub use kernel::fetch::role::main_fetch;
 pub use kernel::launcher::LauncherError;
 pub use unsupported::{unsupported_executor_fields, unsupported_fields, unsupported_task_fields};

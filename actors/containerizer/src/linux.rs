@@ -2,65 +2,27 @@
 //! Every call into the kernel is made on a blocking thread; here is only who calls what.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tepui_protocol::mesos::v1::ContainerId;
-use tepui_protocol::tepui::containerizer::{Launch, Update, Updated};
-use tepui_runtime::{Context, Id, Node, Pid, ProcessRef, SpawnError};
+use tepui_protocol::tepui::containerizer::{Inspected, Launch, Update, inspected};
+use tepui_runtime::{Context, Id, Node, Pid, SpawnError};
 
 use crate::core::{Ending, Figures, Found, Input};
+use crate::isolation::Isolation;
 use crate::kernel::cgroups::OutOfMemory;
+use crate::kernel::fetch::process::Fetch;
 use crate::kernel::launcher::{ContainerSpec, Destroyed, Launcher, LauncherError, LauncherOptions};
 use crate::kernel::spawn::Waiting;
+use crate::kernel::usage::Wanted;
 use crate::kernel::watcher::{Watch, Watcher};
 use crate::limits::Limits;
-use crate::process::{Body, Containerizer, ID_PREFIX};
-use crate::spec::{self, LimitDefaults};
+use crate::process::{Body, Containerizer, ID_PREFIX, updated};
+use crate::spec::{self, Defaults};
 
-/// How containers are made on this host. The names are those of Mesos' flags.
-#[derive(Clone, Debug)]
-pub struct LinuxOptions {
-    /// Where running containers are remembered; not shared with another agent.
-    pub runtime_dir: PathBuf,
-    /// Name of our cgroup below the root of each hierarchy; not shared with another agent: every
-    /// container below it that is not the agent's own is destroyed at start.
-    pub cgroups_root: PathBuf,
-    /// `None`: linux for root, posix for others.
-    pub launcher: Option<LauncherKind>,
-    /// How long a destroy may take before it is given up.
-    pub cgroups_destroy_timeout: Duration,
-    /// A request for cpus is a hard limit, too.
-    pub cgroups_enable_cfs: bool,
-    /// Most processes and threads of one container; `None` is no limit.
-    pub pids_max: Option<u64>,
-    /// The binary with the roles `contain` and `executor`.
-    pub binary: PathBuf,
-}
+mod options;
+mod watch;
 
-/// Mesos' --launcher.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LauncherKind {
-    /// Namespaces and cgroups; root is needed.
-    Linux,
-    /// Sessions and process groups only: processes may escape, and limits are not enforced.
-    Posix,
-}
-
-impl Default for LinuxOptions {
-    fn default() -> Self {
-        Self {
-            runtime_dir: PathBuf::from("/var/run/mesos"),
-            cgroups_root: PathBuf::from("mesos"),
-            launcher: None,
-            cgroups_destroy_timeout: Duration::from_secs(60),
-            cgroups_enable_cfs: false,
-            pids_max: Some(4096),
-            binary: PathBuf::from("/proc/self/exe"),
-        }
-    }
-}
+pub use options::{LauncherKind, LinuxOptions};
 
 /// Why no containerizer was started.
 #[derive(Debug, thiserror::Error)]
@@ -88,24 +50,39 @@ pub fn spawn(node: &Node, options: LinuxOptions) -> Result<Pid, ContainerizerErr
             LauncherKind::Posix
         }
     });
+    let isolation = options
+        .isolation
+        .unwrap_or_else(|| Isolation::default_of(kind));
     if kind == LauncherKind::Posix {
         tracing::warn!("the posix launcher neither isolates containers nor enforces their limits");
     }
     let launcher = Launcher::new(LauncherOptions {
         runtime_dir: options.runtime_dir,
         cgroups_root: (kind == LauncherKind::Linux).then_some(options.cgroups_root),
+        controllers: isolation.controllers(),
+        limit_swap: options.cgroups_limit_swap && kind == LauncherKind::Linux,
+        usage: Wanted::of(&isolation, options.cgroups_cpu_enable_pids_and_tids_count),
         binary: options.binary,
         destroy_timeout: options.cgroups_destroy_timeout,
     })?;
-    let defaults = LimitDefaults {
+    let defaults = Defaults {
         pids_max: options.pids_max,
         enable_cfs: options.cgroups_enable_cfs,
+        limit_swap: options.cgroups_limit_swap,
+        low_priority: options.revocable_cpu_low_priority,
+        isolation,
+        stall_timeout: options.fetcher_stall_timeout,
+        frameworks_home: options.frameworks_home,
+        shm_size: options.default_container_shm_size,
+        no_agent_ipc: options.disallow_sharing_agent_ipc_namespace,
+        no_agent_pid: options.disallow_sharing_agent_pid_namespace,
     };
     let body = Kernel {
         launcher: Arc::new(launcher),
         watcher: Arc::new(Watcher::start().map_err(ContainerizerError::Watcher)?),
         defaults,
         waiting: BTreeMap::new(),
+        fetches: BTreeMap::new(),
         watches: BTreeMap::new(),
     };
     let process = node.spawn(Id::prefix(ID_PREFIX), Containerizer::new(body))?;
@@ -116,9 +93,10 @@ pub fn spawn(node: &Node, options: LinuxOptions) -> Result<Pid, ContainerizerErr
 pub(crate) struct Kernel {
     launcher: Arc<Launcher>,
     watcher: Arc<Watcher>,
-    defaults: LimitDefaults,
+    defaults: Defaults,
     /// Containers whose init waits for the word.
     waiting: BTreeMap<String, Waiting>,
+    fetches: BTreeMap<String, Arc<Fetch>>,
     watches: BTreeMap<String, Vec<Watch>>,
 }
 
@@ -128,11 +106,11 @@ impl Body for Kernel {
     type Spec = Arc<ContainerSpec>;
 
     fn spec(&self, launch: &Launch) -> Result<Self::Spec, String> {
-        spec::container_spec(launch, self.defaults).map(Arc::new)
+        spec::container_spec(launch, &self.defaults).map(Arc::new)
     }
 
     fn limits(&self, update: &Update) -> Limits {
-        spec::limits(&update.resources, &update.limits, self.defaults)
+        spec::limits(&update.resources, &update.limits, &self.defaults)
     }
 
     fn prepare(&mut self, id: String, spec: Self::Spec, ctx: &mut Ctx<'_>) {
@@ -158,6 +136,32 @@ impl Body for Kernel {
         );
     }
 
+    fn fetches(spec: &Self::Spec) -> bool {
+        spec.fetch.is_some()
+    }
+
+    fn fetch(&mut self, id: String, spec: Self::Spec, ctx: &mut Ctx<'_>) {
+        let (launcher, control) = (Arc::clone(&self.launcher), Arc::new(Fetch::default()));
+        self.fetches.insert(id.clone(), Arc::clone(&control));
+        ctx.blocking(
+            move || launcher.fetch(&spec, &control),
+            move |process, result, ctx| {
+                process.body.fetches.remove(&id);
+                let succeeded = if result.is_ok() { "succeeded" } else { "failed" };
+                ctx.metrics()
+                    .counter(&format!("containerizer/fetcher/task_fetches_{succeeded}"))
+                    .increment(1);
+                process.feed(Input::Fetched { id, result }, ctx);
+            },
+        );
+    }
+
+    fn stop_fetch(&mut self, id: &str) {
+        if let Some(fetch) = self.fetches.get(id) {
+            fetch.stop();
+        }
+    }
+
     fn release(&mut self, id: &str, _ctx: &mut Ctx<'_>) {
         if let Some(Err(error)) = self.waiting.remove(id).map(Waiting::release) {
             // Its init is dead, which the watcher tells.
@@ -170,7 +174,7 @@ impl Body for Kernel {
         let (myself, of) = (ctx.myself(), id.clone());
         self.watches.insert(id.clone(), Vec::new());
         ctx.blocking(
-            move || watch(&launcher, &watcher, &of, &myself),
+            move || watch::watch(&launcher, &watcher, &of, &myself),
             move |process, watches, ctx| match watches {
                 Some(watches) => process.body.keep(id, watches),
                 // It was gone before it could be watched.
@@ -182,18 +186,43 @@ impl Body for Kernel {
     fn update(&mut self, id: String, limits: Limits, asker: Pid, ctx: &mut Ctx<'_>) {
         let (launcher, of) = (Arc::clone(&self.launcher), id.clone());
         ctx.blocking(
-            move || launcher.update(&of, &limits),
-            move |_, result, ctx| {
-                let container_id = ContainerId::top(id);
-                ctx.send(
-                    &asker,
-                    Updated {
-                        container_id,
-                        error: result.err(),
-                    },
-                );
+            move || {
+                let result = launcher.update(&of, &limits);
+                (result, launcher.out_of_memory(&of))
+            },
+            move |process, (result, out_of_memory), ctx| {
+                let figures = out_of_memory.map(Figures::from);
+                let memory = figures.as_ref().map(Figures::describe);
+                ctx.send(&asker, updated(id.clone(), result.err(), memory));
+                if let Some(figures) = figures {
+                    process.feed(Input::OutOfMemory { id, figures }, ctx);
+                }
             },
         );
+    }
+
+    fn inspect(&mut self, to: Pid, mut containers: Vec<inspected::Container>, ctx: &mut Ctx<'_>) {
+        let launcher = Arc::clone(&self.launcher);
+        let timestamp = ctx.now().as_secs_f64();
+        let inspect = move || {
+            let running = || containers.iter().filter(|one| one.error.is_none());
+            let ids: Vec<String> = running().map(|one| one.container_id.value.clone()).collect();
+            let found = launcher.inspect(&ids, timestamp);
+            let running = containers.iter_mut().filter(|one| one.error.is_none());
+            for (container, found) in running.zip(found) {
+                match found {
+                    Some((statistics, status)) => {
+                        container.statistics = Some(statistics);
+                        container.status = Some(status);
+                    }
+                    None => container.error = Some("Container is being destroyed".to_owned()),
+                }
+            }
+            containers
+        };
+        ctx.blocking(inspect, move |_, containers, ctx| {
+            ctx.send(&to, Inspected { containers });
+        });
     }
 
     fn destroy(&mut self, id: String, ctx: &mut Ctx<'_>) {
@@ -241,71 +270,6 @@ impl Body for Kernel {
     fn exited(&mut self, _pid: &Pid) -> Option<String> {
         None
     }
-}
-
-/// Watches a container's init and its memory. None where the init is gone.
-fn watch(
-    launcher: &Launcher,
-    watcher: &Watcher,
-    id: &str,
-    process: &ProcessRef<Containerizer<Kernel>>,
-) -> Option<Vec<Watch>> {
-    let pidfd = launcher.init(id)?.open()?;
-    let mut watches: Vec<Watch> = watch_memory(launcher, watcher, id, process)
-        .into_iter()
-        .collect();
-    let (process, of) = (process.clone(), id.to_owned());
-    let told = move || {
-        process.dispatch(move |process, ctx| process.feed(Input::Exited { id: of }, ctx));
-    };
-    match watcher.exit(pidfd, told) {
-        Ok(watch) => watches.push(watch),
-        Err(error) => {
-            // Unwatched it would never end: it ends now.
-            tracing::error!(container = id, %error, "it cannot be watched");
-            return None;
-        }
-    }
-    Some(watches)
-}
-
-/// Watches a container's memory, where it has any of its own.
-fn watch_memory(
-    launcher: &Launcher,
-    watcher: &Watcher,
-    id: &str,
-    process: &ProcessRef<Containerizer<Kernel>>,
-) -> Option<Watch> {
-    let (version, cgroup) = launcher.memory(id)?;
-    let (process, of) = (process.clone(), id.to_owned());
-    let told = move || process.dispatch(move |process, ctx| memory_event(process, of, ctx));
-    let watch = watcher.out_of_memory(version, &cgroup, told);
-    watch
-        .inspect_err(|error| tracing::warn!(container = id, %error, "memory is not watched"))
-        .ok()
-}
-
-/// The kernel told that a container's memory is, or may be, used up.
-fn memory_event(process: &mut Containerizer<Kernel>, id: String, ctx: &mut Ctx<'_>) {
-    let (launcher, watcher) = (
-        Arc::clone(&process.body.launcher),
-        Arc::clone(&process.body.watcher),
-    );
-    let (myself, of) = (ctx.myself(), id.clone());
-    ctx.blocking(
-        move || match launcher.memory_event(&of) {
-            Some(out_of_memory) => Ok(out_of_memory),
-            None => Err(watch_memory(&launcher, &watcher, &of, &myself)),
-        },
-        move |process, event, ctx| match event {
-            Ok(out_of_memory) => {
-                let figures = Figures::from(out_of_memory);
-                process.feed(Input::OutOfMemory { id, figures }, ctx);
-            }
-            // A lesser event; the next one may be the one.
-            Err(watch) => process.body.keep(id, watch),
-        },
-    );
 }
 
 impl Kernel {

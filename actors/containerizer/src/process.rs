@@ -4,11 +4,11 @@
 
 use tepui_protocol::mesos::v1::{ContainerId, Resource, TaskState, task_status, value};
 use tepui_protocol::tepui::containerizer::{
-    Destroy, Launch, Launched, Recover, Recovered, Terminated, Update, Updated,
+    Destroy, Inspect, Launch, Launched, Recover, Recovered, Terminated, Update, Updated, inspected,
 };
 use tepui_runtime::{Context, Declaration, Handle, Pid, Process};
 
-use crate::core::{Core, Effect, Input, Termination};
+use crate::core::{Core, Effect, Exceeded, Input, Termination};
 use crate::limits::Limits;
 
 /// Id prefix of the process on its node.
@@ -26,6 +26,10 @@ pub(crate) trait Body: Sized + Send + 'static {
     fn limits(&self, update: &Update) -> Limits;
     fn prepare(&mut self, id: String, spec: Self::Spec, ctx: &mut Context<'_, Containerizer<Self>>);
     fn fork(&mut self, id: String, spec: Self::Spec, ctx: &mut Context<'_, Containerizer<Self>>);
+    /// Whether there is anything to fetch.
+    fn fetches(spec: &Self::Spec) -> bool;
+    fn fetch(&mut self, id: String, spec: Self::Spec, ctx: &mut Context<'_, Containerizer<Self>>);
+    fn stop_fetch(&mut self, id: &str);
     fn release(&mut self, id: &str, ctx: &mut Context<'_, Containerizer<Self>>);
     fn watch(&mut self, id: String, ctx: &mut Context<'_, Containerizer<Self>>);
     /// Answers `asker` with [`Updated`].
@@ -34,6 +38,13 @@ pub(crate) trait Body: Sized + Send + 'static {
         id: String,
         limits: Limits,
         asker: Pid,
+        ctx: &mut Context<'_, Containerizer<Self>>,
+    );
+    /// Answers `to` with `Inspected`: what is in `containers` with an error stays as it is.
+    fn inspect(
+        &mut self,
+        to: Pid,
+        containers: Vec<inspected::Container>,
         ctx: &mut Context<'_, Containerizer<Self>>,
     );
     fn destroy(&mut self, id: String, ctx: &mut Context<'_, Containerizer<Self>>);
@@ -73,6 +84,11 @@ impl<B: Body> Containerizer<B> {
                 self.body.prepare(id, spec, ctx);
             }
             Effect::Fork { id, spec } => self.body.fork(id, spec, ctx),
+            Effect::Fetch { id, spec } => {
+                tracing::info!(container = id, "fetching");
+                self.body.fetch(id, spec, ctx);
+            }
+            Effect::StopFetch { id } => self.body.stop_fetch(&id),
             Effect::Release { id } => self.body.release(&id, ctx),
             Effect::Watch { id } => self.body.watch(id, ctx),
             Effect::Update { id, limits, asker } => self.body.update(id, limits, asker, ctx),
@@ -82,14 +98,16 @@ impl<B: Body> Containerizer<B> {
             }
             Effect::Find => self.body.find(ctx),
             Effect::Launched { to, id, result } => launched(&to, &id, result, ctx),
-            Effect::Updated { to, id } => {
-                ctx.send(
-                    &to,
-                    Updated {
-                        container_id: ContainerId::top(id),
-                        error: None,
-                    },
-                );
+            Effect::Updated { to, id, memory } => ctx.send(&to, updated(id, None, memory)),
+            Effect::Inspect { to, containers } => {
+                let container =
+                    |(id, state): (String, Result<(), &'static str>)| inspected::Container {
+                        container_id: id.parse().unwrap_or_else(|_| ContainerId::top(id)),
+                        error: state.err().map(str::to_owned),
+                        ..inspected::Container::default()
+                    };
+                let containers = containers.into_iter().map(container).collect();
+                self.body.inspect(to, containers, ctx);
             }
             Effect::Terminated {
                 to,
@@ -187,13 +205,33 @@ fn terminated<B: Body>(
         error,
         ..Terminated::default()
     };
-    if let Some((text, megabytes)) = memory {
+    if let Some(exceeded) = memory {
         message.state = Some(TaskState::TaskFailed as i32);
         message.reason = Some(task_status::Reason::ContainerLimitationMemory as i32);
-        message.message = Some(text);
-        message.limited_resources = vec![mem(megabytes)];
+        message.message = Some(exceeded.message);
+        message.limited_resources = vec![mem(exceeded.megabytes)];
     }
     ctx.send(to, message);
+}
+
+/// The answer to an update, with the memory that ends the container.
+pub(crate) fn updated(id: String, error: Option<String>, memory: Option<Exceeded>) -> Updated {
+    let container_id = ContainerId::top(id);
+    let Some(exceeded) = memory else {
+        return Updated {
+            container_id,
+            error,
+            ..Updated::default()
+        };
+    };
+    Updated {
+        container_id,
+        error,
+        state: Some(TaskState::TaskFailed as i32),
+        reason: Some(task_status::Reason::ContainerLimitationMemory as i32),
+        message: Some(exceeded.message),
+        limited_resources: vec![mem(exceeded.megabytes)],
+    }
 }
 
 /// A resource `mem` of the default role.
@@ -212,6 +250,7 @@ impl<B: Body> Process for Containerizer<B> {
     fn declare(declaration: &mut Declaration<Self>) {
         declaration.inward::<Launch>();
         declaration.inward::<Update>();
+        declaration.inward::<Inspect>();
         declaration.inward::<Destroy>();
         declaration.inward::<Recover>();
     }
@@ -230,10 +269,12 @@ impl<B: Body> Handle<Launch> for Containerizer<B> {
             Ok(spec) => {
                 let observer = self.observer(launch.observer.as_deref(), ctx);
                 let id = launch.container_id.value;
+                let fetches = B::fetches(&spec);
                 self.feed(
                     Input::Launch {
                         id,
                         spec,
+                        fetches,
                         asker,
                         observer,
                     },
@@ -260,6 +301,16 @@ impl<B: Body> Handle<Update> for Containerizer<B> {
         let limits = self.body.limits(&update);
         let (id, asker) = (update.container_id.value, ctx.sender().clone());
         self.feed(Input::Update { id, limits, asker }, ctx);
+    }
+}
+
+impl<B: Body> Handle<Inspect> for Containerizer<B> {
+    fn handle(&mut self, inspect: Inspect, ctx: &mut Context<'_, Self>) {
+        let ids = inspect.container_ids.into_iter();
+        // A nested container is not known here, whatever its own id is.
+        let ids = ids.map(|id| id.to_string()).collect();
+        let asker = ctx.sender().clone();
+        self.feed(Input::Inspect { ids, asker }, ctx);
     }
 }
 

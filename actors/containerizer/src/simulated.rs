@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tepui_protocol::mesos::v1::ContainerId;
-use tepui_protocol::tepui::containerizer::{Launch, Update, Updated};
+use tepui_protocol::mesos::v1::{ContainerStatus, ResourceStatistics};
+use tepui_protocol::tepui::containerizer::{Inspected, Launch, Update, inspected};
 use tepui_runtime::{Context, Id, Node, Pid, SpawnError, Terminate};
 
 use crate::core::{Ending, Input};
 use crate::executor::simulated::{ID_PREFIX as EXECUTOR, SimulatedExecutor};
 use crate::launch::STATUS_KILLED;
 use crate::limits::Limits;
-use crate::process::{Body, Containerizer, ID_PREFIX};
-use crate::spec::{self, LimitDefaults};
+use crate::process::{Body, Containerizer, ID_PREFIX, updated};
+use crate::spec::{self, Defaults};
 
 /// How the simulated containers behave.
 #[derive(Clone, Debug)]
@@ -68,14 +68,17 @@ impl Body for Simulated {
         if !launch.builtin_executor() {
             return Err("command: only the built-in executor runs in the simulated world".into());
         }
-        spec::container_spec(launch, LimitDefaults::default())?;
+        if !launch.command.uris.is_empty() {
+            return Err("command.uris: nothing is fetched in the simulated world".into());
+        }
+        spec::container_spec(launch, &Defaults::simulated())?;
         Ok(Arc::new(
             spec::environment(&launch.command).into_iter().collect(),
         ))
     }
 
     fn limits(&self, update: &Update) -> Limits {
-        spec::limits(&update.resources, &update.limits, LimitDefaults::default())
+        spec::limits(&update.resources, &update.limits, &Defaults::simulated())
     }
 
     fn prepare(&mut self, id: String, _spec: Self::Spec, ctx: &mut Ctx<'_>) {
@@ -100,6 +103,14 @@ impl Body for Simulated {
         });
     }
 
+    fn fetches(_spec: &Self::Spec) -> bool {
+        false
+    }
+
+    fn fetch(&mut self, _id: String, _spec: Self::Spec, _ctx: &mut Ctx<'_>) {}
+
+    fn stop_fetch(&mut self, _id: &str) {}
+
     fn release(&mut self, _id: &str, _ctx: &mut Ctx<'_>) {}
 
     fn watch(&mut self, id: String, ctx: &mut Ctx<'_>) {
@@ -110,13 +121,28 @@ impl Body for Simulated {
     }
 
     fn update(&mut self, id: String, _limits: Limits, asker: Pid, ctx: &mut Ctx<'_>) {
-        ctx.send(
-            &asker,
-            Updated {
-                container_id: ContainerId::top(id),
-                error: None,
-            },
-        );
+        ctx.send(&asker, updated(id, None, None));
+    }
+
+    fn inspect(
+        &mut self,
+        to: Pid,
+        mut containers: Vec<inspected::Container>,
+        ctx: &mut Ctx<'_>,
+    ) {
+        // Nothing is used: a container is an actor. What is told is when.
+        let timestamp = ctx.now().as_secs_f64();
+        for container in containers.iter_mut().filter(|one| one.error.is_none()) {
+            container.statistics = Some(ResourceStatistics {
+                timestamp,
+                ..ResourceStatistics::default()
+            });
+            container.status = Some(ContainerStatus {
+                container_id: Some(container.container_id.clone()),
+                ..ContainerStatus::default()
+            });
+        }
+        ctx.send(&to, Inspected { containers });
     }
 
     fn destroy(&mut self, id: String, ctx: &mut Ctx<'_>) {

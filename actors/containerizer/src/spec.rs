@@ -2,23 +2,57 @@
 //! kernel. Nothing is done here.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::libc;
+use tepui_protocol::mesos::v1::linux_info::IpcMode;
 use tepui_protocol::mesos::v1::r_limit_info::r_limit;
-use tepui_protocol::mesos::v1::{CommandInfo, ContainerInfo, Resource, value};
+use tepui_protocol::mesos::v1::{
+    CommandInfo, ContainerInfo, LinuxInfo, Resource, command_info, value,
+};
 use tepui_protocol::tepui::containerizer::Launch;
 
+use crate::isolation::Isolation;
 use crate::kernel::launcher::ContainerSpec;
-use crate::launch::{Program, Rlimit};
+use crate::launch::{FetchDescription, Namespaces, Program, Rlimit, Shm, Uri};
 use crate::limits::Limits;
+use crate::linux::LauncherKind;
 use crate::unsupported::unsupported_fields;
 
-/// What a containerizer adds to every container's limits.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LimitDefaults {
+/// What a containerizer adds to every container, and what it allows.
+#[derive(Clone, Debug)]
+pub(crate) struct Defaults {
     pub(crate) pids_max: Option<u64>,
     pub(crate) enable_cfs: bool,
+    pub(crate) limit_swap: bool,
+    /// Revocable cpus weigh less.
+    pub(crate) low_priority: bool,
+    pub(crate) isolation: Isolation,
+    pub(crate) stall_timeout: Duration,
+    pub(crate) frameworks_home: Option<PathBuf>,
+    /// Size in bytes of a private /dev/shm where the task names none.
+    pub(crate) shm_size: Option<u64>,
+    pub(crate) no_agent_ipc: bool,
+    pub(crate) no_agent_pid: bool,
+}
+
+impl Defaults {
+    /// Those of the simulated world, where nothing is isolated.
+    pub(crate) fn simulated() -> Defaults {
+        Defaults {
+            pids_max: None,
+            enable_cfs: false,
+            limit_swap: false,
+            low_priority: true,
+            isolation: Isolation::default_of(LauncherKind::Posix),
+            stall_timeout: Duration::ZERO,
+            frameworks_home: None,
+            shm_size: None,
+            no_agent_ipc: false,
+            no_agent_pid: false,
+        }
+    }
 }
 
 /// Reads a launch.
@@ -27,7 +61,7 @@ pub(crate) struct LimitDefaults {
 /// Names what cannot be honoured.
 pub(crate) fn container_spec(
     launch: &Launch,
-    defaults: LimitDefaults,
+    defaults: &Defaults,
 ) -> Result<ContainerSpec, String> {
     let id = &launch.container_id;
     tepui_protocol::ids::validate_container(id).map_err(|error| error.to_string())?;
@@ -42,14 +76,80 @@ pub(crate) fn container_spec(
     if !directory.is_absolute() {
         return Err(format!("directory '{}' is not absolute", launch.directory));
     }
+    let (namespaces, shm) = namespaces(launch.container.as_ref(), defaults)?;
     Ok(ContainerSpec {
         container_id: id.value.clone(),
         program: program(launch)?,
         environment: environment(&launch.command),
+        fetch: fetch(launch, &directory, defaults),
         directory,
         user: launch.user.clone(),
         rlimits: launch.container.as_ref().map(rlimits).unwrap_or_default(),
         limits: limits(&launch.resources, &launch.limits, defaults),
+        builtin_executor: launch.builtin_executor(),
+        namespaces,
+        shm,
+    })
+}
+
+/// Mesos' rules for containers that are in no other; what would have to be ignored is refused.
+fn namespaces(
+    container: Option<&ContainerInfo>,
+    defaults: &Defaults,
+) -> Result<(Namespaces, Option<Shm>), String> {
+    let none = LinuxInfo::default();
+    let info = container.and_then(|container| container.linux_info.as_ref());
+    let info = info.unwrap_or(&none);
+    let has = |name| defaults.isolation.has(name);
+    if info.share_pid_namespace() && defaults.no_agent_pid {
+        let refused = "Sharing agent pid namespace with top level container is not allowed";
+        return Err(refused.to_owned());
+    }
+    if !has("namespaces/ipc") && (info.ipc_mode.is_some() || info.shm_size.is_some()) {
+        let needs = "container.linux_info.ipc_mode and shm_size need the isolator namespaces/ipc";
+        return Err(needs.to_owned());
+    }
+    let own_size = info.shm_size.map(|megabytes| u64::from(megabytes) << 20);
+    let private = info.ipc_mode() == IpcMode::Private;
+    if own_size.is_some() && !private {
+        let only = "Only support setting the size of shared memory when the container's IPC mode \
+                    is 'PRIVATE'";
+        return Err(only.to_owned());
+    }
+    let ipc = has("namespaces/ipc") && info.ipc_mode() != IpcMode::ShareParent;
+    if has("namespaces/ipc") && !ipc && defaults.no_agent_ipc {
+        let refused = "Sharing agent IPC namespace with top level container is not allowed";
+        return Err(refused.to_owned());
+    }
+    let pid = has("namespaces/pid") && !info.share_pid_namespace();
+    let mount = pid || ipc || has("filesystem/linux");
+    let size = own_size.or(defaults.shm_size);
+    let shm = ipc.then_some(Shm { size });
+    Ok((Namespaces { pid, ipc, mount }, shm))
+}
+
+/// What is fetched, and as whom: the user of the command, else that of the container. Where the
+/// agent switches no users it fetches as itself, too.
+fn fetch(launch: &Launch, directory: &Path, defaults: &Defaults) -> Option<FetchDescription> {
+    let command = &launch.command;
+    if command.uris.is_empty() {
+        return None;
+    }
+    let user = launch.user.clone();
+    let user = user.map(|user| command.user.clone().unwrap_or(user));
+    let uri = |uri: &command_info::Uri| Uri {
+        value: uri.value.clone(),
+        executable: uri.executable(),
+        extract: uri.extract(),
+        cache: uri.cache(),
+        output_file: uri.output_file.clone(),
+    };
+    Some(FetchDescription {
+        sandbox: directory.to_owned(),
+        user,
+        uris: command.uris.iter().map(uri).collect(),
+        frameworks_home: defaults.frameworks_home.clone(),
+        stall_timeout_ms: u64::try_from(defaults.stall_timeout.as_millis()).unwrap_or(u64::MAX),
     })
 }
 
@@ -104,7 +204,7 @@ pub(crate) fn environment(command: &CommandInfo) -> Vec<(String, String)> {
 pub(crate) fn limits(
     resources: &[Resource],
     upper: &BTreeMap<String, value::Scalar>,
-    defaults: LimitDefaults,
+    defaults: &Defaults,
 ) -> Limits {
     let mut requested: BTreeMap<String, f64> = BTreeMap::new();
     for resource in resources {
@@ -120,9 +220,10 @@ pub(crate) fn limits(
         .iter()
         .any(|resource| resource.name == "cpus" && resource.revocable.is_some());
     Limits {
-        revocable_cpus: revocable,
+        revocable_cpus: revocable && defaults.low_priority,
         pids_max: defaults.pids_max,
         enable_cfs: defaults.enable_cfs,
+        limit_swap: defaults.limit_swap,
         ..Limits::from_scalars(&requested, &upper)
     }
 }
@@ -178,6 +279,12 @@ mod tests {
         }
     }
 
+    /// A container with this `linux_info`.
+    fn container(linux_info: &str) -> ContainerInfo {
+        let text = format!("{{\"type\":\"MESOS\",\"linux_info\":{{{linux_info}}}}}");
+        tepui_protocol::json::from_slice(text.as_bytes()).unwrap()
+    }
+
     fn shell(text: &str) -> CommandInfo {
         CommandInfo {
             value: Some(text.to_owned()),
@@ -187,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_command_goes_through_the_shell_unless_it_says_otherwise() {
-        let spec = container_spec(&launch(shell("echo a")), LimitDefaults::default()).unwrap();
+        let spec = container_spec(&launch(shell("echo a")), &Defaults::simulated()).unwrap();
         let arguments = ["sh", "-c", "echo a"].map(str::to_owned).to_vec();
         assert_eq!(
             spec.program,
@@ -201,7 +308,7 @@ mod tests {
             arguments: vec!["echo".to_owned(), "a".to_owned()],
             ..shell("/bin/echo")
         };
-        let spec = container_spec(&launch(command), LimitDefaults::default()).unwrap();
+        let spec = container_spec(&launch(command), &Defaults::simulated()).unwrap();
         let arguments = ["echo", "a"].map(str::to_owned).to_vec();
         assert_eq!(
             spec.program,
@@ -223,7 +330,7 @@ mod tests {
             builtin_executor: Some(true),
             ..launch(command)
         };
-        let spec = container_spec(&launch, LimitDefaults::default()).unwrap();
+        let spec = container_spec(&launch, &Defaults::simulated()).unwrap();
         assert_eq!(
             spec.program,
             Program::Myself {
@@ -234,7 +341,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_honoured_is_refused_by_name() {
-        let error = |launch: &Launch| container_spec(launch, LimitDefaults::default()).unwrap_err();
+        let error = |launch: &Launch| container_spec(launch, &Defaults::simulated()).unwrap_err();
         let mut nested = launch(shell("true"));
         nested.container_id.parent = Some(Box::new(ContainerId::top("p")));
         assert_eq!(
@@ -244,14 +351,83 @@ mod tests {
         let mut above = launch(shell("true"));
         above.container_id.value = "..".to_owned();
         assert_eq!(error(&above), "'..' is disallowed");
-        let mut uri = launch(shell("true"));
-        uri.command.uris.push(Default::default());
-        assert_eq!(error(&uri), "not supported: command.uris");
+        let mut image = launch(shell("true"));
+        image.container = Some(ContainerInfo {
+            hostname: Some("h".to_owned()),
+            ..container("")
+        });
+        assert_eq!(error(&image), "not supported: container.hostname");
         let relative = Launch {
             directory: "sandbox".to_owned(),
             ..launch(shell("true"))
         };
         assert_eq!(error(&relative), "directory 'sandbox' is not absolute");
+    }
+
+    #[test]
+    fn namespaces_are_those_of_the_isolators_and_of_the_task() {
+        let linux = Defaults {
+            isolation: Isolation::default_of(LauncherKind::Linux),
+            shm_size: Some(7),
+            ..Defaults::simulated()
+        };
+        let of = |text: &str, defaults: &Defaults| namespaces(Some(&container(text)), defaults);
+        let own = |pid, ipc| Namespaces {
+            pid,
+            ipc,
+            mount: true,
+        };
+        let shm = |size| Some(Shm { size: Some(size) });
+        assert_eq!(namespaces(None, &linux), Ok((own(true, true), shm(7))));
+        let private = r#""ipc_mode":"PRIVATE","shm_size":2"#;
+        assert_eq!(of(private, &linux), Ok((own(true, true), shm(2 << 20))));
+        let shared = r#""ipc_mode":"SHARE_PARENT""#;
+        assert_eq!(of(shared, &linux), Ok((own(true, false), None)));
+        let pid = r#""share_pid_namespace":true"#;
+        assert_eq!(of(pid, &linux), Ok((own(false, true), shm(7))));
+        let none = Namespaces::default();
+        assert_eq!(of("", &Defaults::simulated()), Ok((none, None)));
+    }
+
+    #[test]
+    fn namespaces_that_cannot_be_are_refused() {
+        let linux = Defaults {
+            isolation: Isolation::default_of(LauncherKind::Linux),
+            no_agent_ipc: true,
+            no_agent_pid: true,
+            ..Defaults::simulated()
+        };
+        let error = |text: &str, defaults: &Defaults| {
+            namespaces(Some(&container(text)), defaults).unwrap_err()
+        };
+        let size = error(r#""shm_size":2"#, &linux);
+        assert!(size.starts_with("Only support setting the size of shared memory"));
+        let shared = error(r#""ipc_mode":"SHARE_PARENT""#, &linux);
+        assert!(shared.starts_with("Sharing agent IPC namespace"));
+        let pid = error(r#""share_pid_namespace":true"#, &linux);
+        assert!(pid.starts_with("Sharing agent pid namespace"));
+        let needs = error(r#""ipc_mode":"PRIVATE""#, &Defaults::simulated());
+        assert!(needs.ends_with("need the isolator namespaces/ipc"));
+    }
+
+    #[test]
+    fn uris_are_fetched_as_the_commands_user_or_the_containers() {
+        let mut launch = launch(shell("true"));
+        let fetched_as = |launch: &Launch| {
+            let spec = container_spec(launch, &Defaults::simulated()).unwrap();
+            spec.fetch.map(|fetch| fetch.user)
+        };
+        assert_eq!(fetched_as(&launch), None, "nothing to fetch");
+        launch.command.uris.push(command_info::Uri {
+            value: "/a".to_owned(),
+            ..command_info::Uri::default()
+        });
+        launch.command.user = Some("command".to_owned());
+        assert_eq!(fetched_as(&launch), Some(None), "no user is switched to");
+        launch.user = Some("container".to_owned());
+        assert_eq!(fetched_as(&launch), Some(Some("command".to_owned())));
+        launch.command.user = None;
+        assert_eq!(fetched_as(&launch), Some(Some("container".to_owned())));
     }
 
     #[test]
@@ -272,9 +448,10 @@ mod tests {
                 value: f64::INFINITY,
             },
         )]);
-        let defaults = LimitDefaults {
+        let defaults = Defaults {
             pids_max: Some(7),
             enable_cfs: true,
+            ..Defaults::simulated()
         };
         let expected = Limits {
             cpus: Some(1.1),
@@ -284,6 +461,6 @@ mod tests {
             enable_cfs: true,
             ..Limits::default()
         };
-        assert_eq!(limits(&resources, &upper, defaults), expected);
+        assert_eq!(limits(&resources, &upper, &defaults), expected);
     }
 }

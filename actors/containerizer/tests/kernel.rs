@@ -1,7 +1,8 @@
 //! The containerizer on a real host, through its messages: what a container is, how it ends, what
 //! is left. It needs root, and says so.
 //!
-//! This program is also what runs in the containers (roles `contain` and `executor`), so that it
+//! This program is also what runs in the containers (roles `contain`,
+//! `executor` and `fetch`), so that it
 //! has no test harness of the usual kind: arguments choose tests by parts of their names.
 
 #[cfg(test)]
@@ -11,11 +12,23 @@ mod containers;
 #[path = "kernel/executor.rs"]
 mod executor;
 #[cfg(test)]
+#[path = "kernel/fetch.rs"]
+mod fetch;
+#[cfg(test)]
 #[path = "kernel/host.rs"]
 mod host;
 #[cfg(test)]
+#[path = "kernel/isolation.rs"]
+mod isolation;
+#[cfg(test)]
+#[path = "kernel/memory.rs"]
+mod memory;
+#[cfg(test)]
 #[path = "kernel/recovery.rs"]
 mod recovery;
+#[cfg(test)]
+#[path = "kernel/usage.rs"]
+mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -27,9 +40,20 @@ fn main() -> ExitCode {
     match arguments.first().and_then(|first| first.to_str()) {
         Some("contain") => return tepui_containerizer::main_contain(&arguments[1..]),
         Some("executor") => return tepui_containerizer::main_executor(&arguments[1..]),
+        Some("fetch") => return tepui_containerizer::main_fetch(&arguments[1..]),
+        Some("without-root") => return isolation::main_without_root(&arguments[1..]),
         _ => {}
     }
-    let tests: Vec<Test> = [containers::TESTS, recovery::TESTS, executor::TESTS].concat();
+    let tests: Vec<Test> = [
+        containers::TESTS,
+        recovery::TESTS,
+        executor::TESTS,
+        memory::TESTS,
+        fetch::TESTS,
+        isolation::TESTS,
+        usage::TESTS,
+    ]
+    .concat();
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     if words.contains(&"--list") {
         tests.iter().for_each(|(name, _)| println!("{name}: test"));

@@ -1,8 +1,6 @@
 //! What a container's end is called: an exit, a kill, or want of memory.
 //! Who is told, and when, is decided beside it.
 
-use crate::launch::STATUS_KILLED;
-
 /// Figures of a container that ran out of memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Figures {
@@ -25,12 +23,21 @@ pub(crate) struct Ending {
     pub(crate) error: Option<String>,
 }
 
+/// A container exceeded its memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Exceeded {
+    /// Mesos' words, with the figures.
+    pub(crate) message: String,
+    /// The most it used.
+    pub(crate) megabytes: u64,
+}
+
 /// What the observer is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Termination {
     pub(crate) status: i32,
-    /// The limit that ended it: a message and, in whole megabytes, the memory.
-    pub(crate) memory: Option<(String, u64)>,
+    /// The limit that ended it.
+    pub(crate) memory: Option<Exceeded>,
     pub(crate) error: Option<String>,
 }
 
@@ -43,10 +50,10 @@ impl Termination {
             out_of_memory,
             error,
         } = ending;
-        // A death by signal 9 that the kernel's out-of-memory killer may have sent is not told
-        // before its count was asked: else the reason would be a matter of luck.
-        let killed = status & 0x7f == STATUS_KILLED;
-        let figures = noticed.or(out_of_memory.filter(|_| killed));
+        // Whatever the command says of itself: a shell turns the death of its child into an exit
+        // status of its own, and may be faster than the event. One fact decides, so that the
+        // reason is no matter of luck: whether the kernel has killed.
+        let figures = noticed.or(out_of_memory);
         Termination {
             status,
             memory: figures.map(|figures| figures.describe()),
@@ -56,20 +63,33 @@ impl Termination {
 }
 
 impl Figures {
-    /// Mesos' words for a container that exceeded its memory, and the memory in megabytes.
-    pub(crate) fn describe(&self) -> (String, u64) {
-        let megabytes = |bytes: Option<u64>| bytes.unwrap_or_default() >> 20;
-        let (limit, used) = (
-            megabytes(self.limit),
-            megabytes(self.max_usage.or(self.limit)),
-        );
-        let message = format!(
-            "Memory limit exceeded: Requested: {limit}MB Maximum Used: {used}MB\n\n\
-             MEMORY STATISTICS: \n{}",
-            self.statistics
-        );
-        (message, used)
+    /// Mesos' words for a container that exceeded its memory.
+    pub(crate) fn describe(&self) -> Exceeded {
+        let limit = self.limit.unwrap_or_default();
+        let used = self.max_usage.unwrap_or(limit);
+        Exceeded {
+            message: format!(
+                "Memory limit exceeded: Requested: {} Maximum Used: {}\n\n\
+                 MEMORY STATISTICS: \n{}",
+                bytes(limit),
+                bytes(used),
+                self.statistics
+            ),
+            megabytes: used >> 20,
+        }
     }
+}
+
+/// Mesos' text of an amount: in the largest unit in which it is a whole number.
+fn bytes(amount: u64) -> String {
+    let mut amount = amount;
+    for unit in ["B", "KB", "MB", "GB"] {
+        if amount == 0 || !amount.is_multiple_of(1024) {
+            return format!("{amount}{unit}");
+        }
+        amount /= 1024;
+    }
+    format!("{amount}TB")
 }
 
 #[cfg(test)]
@@ -93,23 +113,33 @@ mod tests {
     }
 
     #[test]
-    fn a_death_by_signal_9_is_want_of_memory_where_the_kernel_counted_one() {
+    fn any_end_is_want_of_memory_where_the_kernel_killed_for_it() {
         let message = "Memory limit exceeded: Requested: 64MB Maximum Used: 65MB\n\n\
                        MEMORY STATISTICS: \nrss 1\n";
-        let expected = Some((message.to_owned(), 65));
-        assert_eq!(Termination::of(ending(9), None).memory, expected);
-        assert_eq!(Termination::of(ending(9 | 0x80), None).memory, expected);
+        let expected = Some(Exceeded {
+            message: message.to_owned(),
+            megabytes: 65,
+        });
+        // Killed, killed with a core, what a shell says of a killed child, and what it hides.
+        for status in [9, 9 | 0x80, 137 << 8, 0] {
+            assert_eq!(Termination::of(ending(status), None).memory, expected);
+        }
+    }
+
+    #[test]
+    fn no_kill_is_no_want_of_memory_unless_the_event_was_seen() {
         let ending = Ending {
             out_of_memory: None,
             ..ending(9)
         };
-        assert_eq!(Termination::of(ending, None).memory, None);
+        assert_eq!(Termination::of(ending.clone(), None).memory, None);
+        assert!(Termination::of(ending, Some(figures())).memory.is_some());
     }
 
     #[test]
-    fn another_end_is_what_it_is_unless_the_event_was_seen() {
-        assert_eq!(Termination::of(ending(0), None).memory, None);
-        assert_eq!(Termination::of(ending(15), None).memory, None);
-        assert!(Termination::of(ending(0), Some(figures())).memory.is_some());
+    fn amounts_are_told_in_the_largest_whole_unit() {
+        let amounts = [0, 1023, 1024, 96 << 20, (96 << 20) + 4096, 1 << 30, 3 << 40];
+        let texts = ["0B", "1023B", "1KB", "96MB", "98308KB", "1GB", "3TB"];
+        assert_eq!(amounts.map(bytes), texts);
     }
 }

@@ -13,6 +13,7 @@ fn launch(id: &str, asker: u32) -> Input<u32, &'static str> {
     Input::Launch {
         id: id.to_owned(),
         spec: "spec",
+        fetches: false,
         asker,
         observer: AGENT,
     }
@@ -42,6 +43,22 @@ fn running() -> TestCore {
         result: Ok(Some(42)),
     });
     core
+}
+
+fn updated(to: u32, memory: Option<Exceeded>) -> TestEffect {
+    Effect::Updated {
+        to,
+        id: id(),
+        memory,
+    }
+}
+
+fn update(asker: u32) -> Input<u32, &'static str> {
+    Input::Update {
+        id: id(),
+        limits: Limits::default(),
+        asker,
+    }
 }
 
 fn terminated(status: i32) -> TestEffect {
@@ -252,19 +269,14 @@ fn what_cannot_be_removed_is_told_and_may_be_tried_again() {
 #[test]
 fn an_update_of_what_does_not_run_is_a_success() {
     let mut core = TestCore::default();
-    let update = |asker| Input::Update {
-        id: id(),
-        limits: Limits::default(),
-        asker,
-    };
     assert_eq!(
         core.handle(update(5)),
-        [Effect::Updated { to: 5, id: id() }]
+        [updated(5, None)]
     );
     core.handle(launch("c", 7));
     assert_eq!(
         core.handle(update(5)),
-        [Effect::Updated { to: 5, id: id() }]
+        [updated(5, None)]
     );
     core.handle(Input::Prepared {
         id: id(),
@@ -280,6 +292,147 @@ fn an_update_of_what_does_not_run_is_a_success() {
         asker: 7,
     };
     assert_eq!(effects.last(), Some(&late), "set as soon as it runs");
+}
+
+/// A container whose URIs are being fetched.
+fn fetching() -> TestCore {
+    let mut core = TestCore::default();
+    let Input::Launch { spec, asker, .. } = launch("c", 7) else {
+        unreachable!("it is a launch");
+    };
+    core.handle(Input::Launch {
+        id: id(),
+        spec,
+        fetches: true,
+        asker,
+        observer: AGENT,
+    });
+    core.handle(Input::Prepared {
+        id: id(),
+        result: Ok(()),
+    });
+    let forked = Input::Forked {
+        id: id(),
+        result: Ok(Some(42)),
+    };
+    let fetch = Effect::Fetch {
+        id: id(),
+        spec: "spec",
+    };
+    assert_eq!(core.handle(forked), [fetch]);
+    assert_eq!(core.state("c"), Some(State::Fetching));
+    core
+}
+
+fn fetched(result: Result<(), &str>) -> Input<u32, &'static str> {
+    Input::Fetched {
+        id: id(),
+        result: result.map_err(str::to_owned),
+    }
+}
+
+#[test]
+fn the_command_starts_when_all_is_fetched() {
+    let mut core = fetching();
+    let expected = [
+        Effect::Watch { id: id() },
+        Effect::Release { id: id() },
+        Effect::Launched {
+            to: 7,
+            id: id(),
+            result: Ok(Some(42)),
+        },
+    ];
+    assert_eq!(core.handle(fetched(Ok(()))), expected);
+    assert_eq!(core.state("c"), Some(State::Running));
+}
+
+#[test]
+fn what_cannot_be_fetched_is_not_launched() {
+    let failed = |error: &str| {
+        [Effect::Launched {
+            to: 7,
+            id: id(),
+            result: Err(error.to_owned()),
+        }]
+    };
+    let mut core = fetching();
+    let effects = core.handle(fetched(Err("not found")));
+    assert_eq!(effects, [Effect::Destroy { id: id() }]);
+    let destroyed = Input::Destroyed {
+        id: id(),
+        ending: ending(9),
+    };
+    assert_eq!(core.handle(destroyed.clone()), failed("not found"));
+
+    // A destroy cuts the fetch short, once; how that ended then does not matter.
+    let mut core = fetching();
+    let stop = core.handle(Input::Destroy { id: id() });
+    assert_eq!(stop, [Effect::StopFetch { id: id() }]);
+    assert_eq!(core.handle(Input::Destroy { id: id() }), []);
+    let effects = core.handle(fetched(Ok(())));
+    assert_eq!(effects, [Effect::Destroy { id: id() }]);
+    let error = "Container destroyed during fetching";
+    assert_eq!(core.handle(destroyed), failed(error));
+}
+
+#[test]
+fn an_update_while_it_is_destroyed_learns_whether_memory_was_wanting() {
+    let mut core = running();
+    core.handle(Input::Exited { id: id() });
+    assert_eq!(core.handle(update(5)), []);
+    let figures = Figures::default();
+    let destroyed = Input::Destroyed {
+        id: id(),
+        ending: Ending {
+            out_of_memory: Some(figures.clone()),
+            ..ending(1 << 8)
+        },
+    };
+    let memory = Some(figures.describe());
+    let termination = Termination {
+        status: 1 << 8,
+        memory: memory.clone(),
+        error: None,
+    };
+    let expected = [
+        updated(5, memory),
+        Effect::Terminated {
+            to: AGENT,
+            id: id(),
+            termination,
+        },
+    ];
+    assert_eq!(core.handle(destroyed), expected);
+}
+
+#[test]
+fn only_what_runs_is_inspected() {
+    let inspect = |ids: &[&str]| Input::Inspect {
+        ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        asker: 5,
+    };
+    let inspected = |containers: &[(&str, Result<(), &'static str>)]| {
+        let containers = containers.iter();
+        [Effect::Inspect {
+            to: 5,
+            containers: containers
+                .map(|(id, state)| ((*id).to_owned(), *state))
+                .collect(),
+        }]
+    };
+    let mut core = running();
+    core.handle(launch("d", 8));
+    assert_eq!(core.handle(inspect(&[])), inspected(&[("c", Ok(()))]));
+    let expected = inspected(&[
+        ("d", Err("Container is being launched")),
+        ("c", Ok(())),
+        ("x", Err("Unknown container")),
+    ]);
+    assert_eq!(core.handle(inspect(&["d", "c", "x"])), expected);
+    core.handle(Input::Destroy { id: id() });
+    let expected = inspected(&[("c", Err("Container is being destroyed"))]);
+    assert_eq!(core.handle(inspect(&["c"])), expected);
 }
 
 #[test]
@@ -490,6 +643,9 @@ struct World {
     answered: BTreeMap<u32, usize>,
     launched: usize,
     terminated: usize,
+    /// Fetches that were told to stop and have not ended.
+    stopped: BTreeMap<String, ()>,
+    updates: BTreeMap<u32, usize>,
 }
 
 impl World {
@@ -498,7 +654,17 @@ impl World {
             let step = match effect {
                 Effect::Prepare { id, .. } => Some((id, "prepare")),
                 Effect::Fork { id, .. } => Some((id, "fork")),
+                Effect::Fetch { id, .. } => Some((id, "fetch")),
                 Effect::Destroy { id } => Some((id, "destroy")),
+                Effect::StopFetch { id } => {
+                    assert_eq!(self.steps.get(&id), Some(&"fetch"));
+                    assert_eq!(self.stopped.insert(id, ()), None, "stopped twice");
+                    None
+                }
+                Effect::Updated { to, .. } | Effect::Update { asker: to, .. } => {
+                    *self.updates.entry(to).or_default() += 1;
+                    None
+                }
                 Effect::Launched { to, result, .. } => {
                     *self.answered.entry(to).or_default() += 1;
                     self.launched += usize::from(result.is_ok());
@@ -528,6 +694,7 @@ impl World {
         };
         let id = id.to_owned();
         let error = || "no".to_owned();
+        self.stopped.remove(&id);
         self.feed(match step {
             "prepare" => Input::Prepared {
                 id,
@@ -536,6 +703,10 @@ impl World {
             "fork" => Input::Forked {
                 id,
                 result: if well { Ok(Some(1)) } else { Err(error()) },
+            },
+            "fetch" => Input::Fetched {
+                id,
+                result: if well { Ok(()) } else { Err(error()) },
             },
             _ => Input::Destroyed {
                 id,
@@ -552,12 +723,17 @@ proptest! {
     #[test]
     fn any_order_of_events_keeps_the_promises(moves in moves()) {
         let mut world = World::default();
+        let mut asked_updates = Vec::new();
         for (at, next) in moves.into_iter().enumerate() {
             match next {
                 Move::Launch(index) => {
                     world.asked += 1;
                     // The agent's own number is not one of the askers'.
-                    world.feed(launch(&format!("c{index}"), world.asked + 100));
+                    let mut launch = launch(&format!("c{index}"), world.asked + 100);
+                    if let Input::Launch { fetches, .. } = &mut launch {
+                        *fetches = world.asked % 2 == 0;
+                    }
+                    world.feed(launch);
                 }
                 Move::Destroy(index) => world.feed(Input::Destroy { id: format!("c{index}") }),
                 Move::Exit(index) => world.feed(Input::Exited { id: format!("c{index}") }),
@@ -567,14 +743,16 @@ proptest! {
                 }
                 Move::Update(index) => {
                     let (id, limits) = (format!("c{index}"), Limits::default());
-                    world.feed(Input::Update { id, limits, asker: u32::try_from(at).unwrap() });
+                    let asker = u32::try_from(at).unwrap();
+                    asked_updates.push(asker);
+                    world.feed(Input::Update { id, limits, asker });
                 }
                 Move::Finish { index, well } => world.finish(&format!("c{index}"), well),
             }
         }
         // Whatever happened: destroyed, with every step ending well, all of it goes away.
         for id in ["c0", "c1", "c2"] {
-            for _ in 0..4 {
+            for _ in 0..5 {
                 world.feed(Input::Destroy { id: id.to_owned() });
                 world.finish(id, true);
             }
@@ -583,6 +761,10 @@ proptest! {
         prop_assert_eq!(world.terminated, world.launched, "each launch that succeeded ends once");
         for asker in 101..=world.asked + 100 {
             prop_assert_eq!(world.answered.get(&asker), Some(&1), "each launch is answered once");
+        }
+        for asker in asked_updates {
+            // Once more, by the launch's asker, where it came before the container ran.
+            prop_assert_eq!(world.updates.get(&asker), Some(&1), "each update is answered once");
         }
     }
 }

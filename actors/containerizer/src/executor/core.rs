@@ -338,7 +338,10 @@ impl Core {
         let Some(task) = self.task.as_ref().filter(|task| task.phase != Phase::Ended) else {
             return;
         };
-        let state = if task.overdue {
+        // Want of memory ends the container, whatever else was on the way; the containerizer says
+        // the same, and it must not matter who is faster.
+        let exceeded = out_of_memory.map(|figures| figures.describe());
+        let state = if task.overdue || exceeded.is_some() {
             TaskState::TaskFailed
         } else if task.kill.is_some() {
             // Even where it exits with 0: it was killed and not finished.
@@ -348,18 +351,17 @@ impl Core {
         } else {
             TaskState::TaskFailed
         };
-        let (overdue, killed) = (task.overdue, task.kill.is_some());
+        let overdue = task.overdue;
         let message = format!("Command {}", status::describe(raw));
         let mut status = self.status(&task.info, state, &message, turn);
         if overdue {
             status.reason = Some(task_status::Reason::MaxCompletionTimeReached as i32);
         }
-        if let Some(figures) = out_of_memory.filter(|_| raw & 0x7f == libc::SIGKILL && !killed) {
-            let (message, megabytes) = figures.describe();
+        if let Some(exceeded) = exceeded {
             status.reason = Some(task_status::Reason::ContainerLimitationMemory as i32);
-            status.message = Some(message);
+            status.message = Some(exceeded.message);
             status.limitation = Some(TaskResourceLimitation {
-                resources: vec![mem(megabytes)],
+                resources: vec![mem(exceeded.megabytes)],
             });
         }
         self.effects.push(Effect::Cancel(Timer::Escalation));

@@ -4,7 +4,6 @@
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 
-use nix::libc;
 use tepui_protocol::mesos::v1::CommandInfo;
 
 use crate::core::Figures;
@@ -43,14 +42,10 @@ fn in_sandbox(path: &str) -> String {
     }
 }
 
-/// Sends a signal to all of a task's processes. One that is stopped must go on to receive it.
+/// Sends a signal to all of a task's processes at once: they are stopped first, so that none sees
+/// another one die, or is left out, before it has its own signal.
 pub(crate) fn signal(pid: i32, signal: i32) {
-    tree::signal_descendants(pid, signal);
-    let _ = sys::kill(pid, signal);
-    if signal != libc::SIGKILL {
-        tree::signal_descendants(pid, libc::SIGCONT);
-        let _ = sys::kill(pid, libc::SIGCONT);
-    }
+    tree::signal_tree(pid, signal);
 }
 
 /// Waits for the task's first process; its raw wait status.
@@ -61,9 +56,13 @@ pub(crate) fn wait(mut child: Child) -> std::io::Result<i32> {
     child.wait().map(ExitStatusExt::into_raw)
 }
 
-/// Asks our own cgroup, in which the task runs too, whether the kernel killed for want of memory.
+/// Asks the container's cgroup, in which the executor and its task run, whether the kernel killed
+/// for want of memory. Without a cgroup of its own nobody can tell.
 pub(crate) fn out_of_memory() -> Option<Figures> {
-    ContainerCgroups::of_this_process()?
+    // The working directory is the sandbox, which is named after the container.
+    let sandbox = std::env::current_dir().ok()?;
+    let container_id = sandbox.file_name()?.to_str()?;
+    ContainerCgroups::of_this_process(container_id)?
         .out_of_memory()
         .map(Figures::from)
 }

@@ -23,10 +23,11 @@ pub(crate) struct ContainerCgroups {
     all: Vec<ContainerCgroup>,
 }
 
+/// One of them.
 #[derive(Clone, Debug)]
-struct ContainerCgroup {
-    version: Version,
-    controllers: Vec<String>,
+pub(crate) struct ContainerCgroup {
+    pub(crate) version: Version,
+    controllers: Vec<&'static str>,
     path: PathBuf,
 }
 
@@ -52,8 +53,9 @@ impl ContainerCgroups {
         Self { all: all.collect() }
     }
 
-    /// The cgroup of this process that counts its memory, as far as it can be seen from here.
-    pub(crate) fn of_this_process() -> Option<Self> {
+    /// The cgroup that counts the memory of `container_id`, in which this process runs. None where
+    /// it does not: then it is in somebody else's, of which nothing is to be concluded.
+    pub(crate) fn of_this_process(container_id: &str) -> Option<Self> {
         let hierarchies = Hierarchies::discover().ok()?;
         let hierarchy = hierarchies.iter().find(|one| one.has("memory"))?;
         let own = procfs::process::Process::myself().ok()?.cgroups().ok()?;
@@ -71,6 +73,9 @@ impl ContainerCgroups {
             Version::V2 if path.ends_with(LEAF) => path.parent().unwrap_or(path),
             _ => path,
         };
+        if path.file_name()? != container_id {
+            return None;
+        }
         Some(Self {
             all: vec![ContainerCgroup {
                 version: hierarchy.version,
@@ -105,11 +110,12 @@ impl ContainerCgroups {
     fn write(&self, limits: &Limits, first: bool) -> Result<(), String> {
         for cgroup in &self.all {
             let settings = match cgroup.version {
-                Version::V1 => limits.version1(),
+                Version::V1 => limits.version1(first),
                 Version::V2 => limits.version2(),
             };
             for setting in settings {
-                if cgroup.has(setting.controller) {
+                // A container of an agent that isolated less has fewer cgroups.
+                if cgroup.has(setting.controller) && (first || cgroup.path.exists()) {
                     cgroup.set(&setting, first).map_err(|error| {
                         let Setting { file, value, .. } = &setting;
                         let path = cgroup.path.join(file);
@@ -199,33 +205,39 @@ impl ContainerCgroups {
         Ok(())
     }
 
-    /// Asks whether the kernel killed anything in them for want of memory.
+    /// Asks whether the kernel killed anything in them because they were at their limit. It counts
+    /// before it kills, so that whoever learns of the death finds the count.
     pub(crate) fn out_of_memory(&self) -> Option<OutOfMemory> {
-        let memory = self.all.iter().find(|cgroup| cgroup.has("memory"))?;
-        memory.out_of_memory()
+        self.with("memory")?.out_of_memory()
     }
 
-    /// What an out-of-memory event means: in version 1 it is told as the kernel begins to kill, in
-    /// version 2 also of lesser events.
-    pub(crate) fn memory_event(&self) -> Option<OutOfMemory> {
-        let memory = self.all.iter().find(|cgroup| cgroup.has("memory"))?;
-        match memory.version {
-            Version::V1 if memory.path.exists() => Some(memory.figures()),
-            Version::V1 => None,
-            Version::V2 => memory.out_of_memory(),
-        }
+    /// What the kernel tells of their memory.
+    pub(crate) fn figures(&self) -> Option<OutOfMemory> {
+        self.with("memory").map(ContainerCgroup::figures)
+    }
+
+    /// Whether the kernel is just looking for somebody to kill. Version 2 tells afterwards only.
+    pub(crate) fn is_wanting_memory(&self) -> bool {
+        let memory = self.with("memory");
+        let control = memory.and_then(|memory| memory.read("memory.oom_control"));
+        control.is_some_and(|control| field(&control, "under_oom").is_some_and(|under| under > 0))
+    }
+
+    /// The one with a controller.
+    pub(crate) fn with(&self, controller: &str) -> Option<&ContainerCgroup> {
+        self.all.iter().find(|cgroup| cgroup.has(controller))
     }
 
     /// Where the kernel tells of an out-of-memory event: the cgroup and its version.
     pub(crate) fn memory(&self) -> Option<(Version, &Path)> {
-        let memory = self.all.iter().find(|cgroup| cgroup.has("memory"))?;
+        let memory = self.with("memory")?;
         Some((memory.version, &memory.path))
     }
 }
 
 impl ContainerCgroup {
     fn has(&self, controller: &str) -> bool {
-        self.controllers.iter().any(|own| own == controller)
+        self.controllers.contains(&controller)
     }
 
     fn create(&self) -> io::Result<()> {
@@ -243,7 +255,7 @@ impl ContainerCgroup {
             let wanted: Vec<String> = self
                 .controllers
                 .iter()
-                .filter(|controller| *controller != "freezer")
+                .filter(|controller| !matches!(**controller, "freezer" | "cpuacct"))
                 .map(|controller| format!("+{controller}"))
                 .collect();
             self.enable_along_the_path(&wanted.join(" "))?;
@@ -274,20 +286,34 @@ impl ContainerCgroup {
         fs::write(path, &setting.value)
     }
 
-    fn read(&self, file: &str) -> Option<String> {
+    pub(crate) fn read(&self, file: &str) -> Option<String> {
         fs::read_to_string(self.path.join(file)).ok()
     }
 
     fn out_of_memory(&self) -> Option<OutOfMemory> {
-        let kills = match self.version {
+        // A kill alone may come from want of memory on the whole host: it is the container's own
+        // where its limit was reached, too.
+        let (kills, reached) = match self.version {
             Version::V1 => {
-                let kills = field(&self.read("memory.oom_control")?, "oom_kill");
-                // Before Linux 4.13 there is no count of kills.
-                kills.or_else(|| self.read("memory.failcnt")?.trim().parse().ok())?
+                let kills = field(&self.read("memory.oom_control")?, "oom_kill")?;
+                let failed = ["memory.failcnt", "memory.memsw.failcnt"];
+                let failed = failed
+                    .iter()
+                    .filter_map(|file| self.number(file))
+                    .any(|count| count > 0);
+                (kills, failed)
             }
-            Version::V2 => field(&self.read("memory.events")?, "oom_kill")?,
+            Version::V2 => {
+                let events = self.read("memory.events")?;
+                let reached = field(&events, "oom").is_some_and(|count| count > 0);
+                (field(&events, "oom_kill")?, reached)
+            }
         };
-        (kills > 0).then(|| self.figures())
+        (kills > 0 && reached).then(|| self.figures())
+    }
+
+    pub(crate) fn number(&self, file: &str) -> Option<u64> {
+        self.read(file)?.trim().parse().ok()
     }
 
     fn figures(&self) -> OutOfMemory {
@@ -295,10 +321,9 @@ impl ContainerCgroup {
             Version::V1 => ("memory.max_usage_in_bytes", "memory.limit_in_bytes"),
             Version::V2 => ("memory.peak", "memory.max"),
         };
-        let number = |file: &str| self.read(file)?.trim().parse().ok();
         OutOfMemory {
-            max_usage: number(max_usage),
-            limit: number(limit),
+            max_usage: self.number(max_usage),
+            limit: self.number(limit),
             statistics: self.read("memory.stat").unwrap_or_default(),
         }
     }
@@ -352,7 +377,7 @@ fn processes_below(path: &Path) -> Vec<i32> {
 }
 
 /// A number from lines of "name value".
-fn field(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
     let line = text
         .lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;

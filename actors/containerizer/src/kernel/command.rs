@@ -26,7 +26,7 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// Asks the user database.
-    pub(crate) fn look_up(name: &str) -> Result<Identity, String> {
+    fn look_up(name: &str) -> Result<Identity, String> {
         let user = User::from_name(name)
             .map_err(|error| format!("failed to look up user '{name}': {error}"))?
             .ok_or_else(|| format!("no such user '{name}'"))?;
@@ -38,7 +38,21 @@ impl Identity {
         })
     }
 
-    fn assume(&self) -> nix::Result<()> {
+    /// Asks the user database, and whether this process may become that user at all.
+    pub(crate) fn to_become(name: &str) -> Result<Identity, String> {
+        let identity = Self::look_up(name)?;
+        let own = Uid::effective();
+        if own.is_root() || own == identity.uid {
+            Ok(identity)
+        } else {
+            Err(format!(
+                "only root can run a container as user '{name}'; this agent runs with uid {own}"
+            ))
+        }
+    }
+
+    /// Becomes the user, with its groups.
+    pub(crate) fn assume(&self) -> nix::Result<()> {
         if Uid::effective() == self.uid && nix::unistd::getegid() == self.gid {
             return Ok(());
         }
@@ -81,7 +95,7 @@ fn become_command(
             .assume()
             .map_err(|error| format!("failed to change user: {error}"))?;
     }
-    if !description.namespaces {
+    if !description.namespaces.pid {
         // Without a pid namespace nothing else ends the command where its init is killed. A change
         // of user would clear this, so that it comes after.
         nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::libc;
 use nix::mount::{MsFlags, mount};
@@ -37,7 +38,7 @@ impl Init {
         let identity = description
             .user
             .as_deref()
-            .map(Identity::look_up)
+            .map(Identity::to_become)
             .transpose()?;
         let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let runtime_directory =
@@ -47,9 +48,14 @@ impl Init {
         let null = null.map_err(|error| at("open", Path::new("/dev/null"), error))?;
         let stdout = open_output(&description.sandbox.join("stdout"), identity.as_ref())?;
         let stderr = open_output(&description.sandbox.join("stderr"), identity.as_ref())?;
-        if description.namespaces {
-            mount_own()?;
-        } else {
+        if description.namespaces.mount {
+            mount_own(description)?;
+        }
+        if let Some(score) = description.oom_score_adj {
+            std::fs::write("/proc/self/oom_score_adj", score.to_string())
+                .map_err(|error| format!("failed to set oom_score_adj to {score}: {error}"))?;
+        }
+        if !description.namespaces.pid {
             nix::sys::prctl::set_child_subreaper(true)
                 .map_err(|error| format!("failed to become a subreaper: {error}"))?;
         }
@@ -91,7 +97,7 @@ impl Init {
         } = self;
         drop((stdout, stderr));
         let status = supervise(command);
-        if !description.namespaces {
+        if !description.namespaces.pid {
             // In a pid namespace the kernel does this when we exit.
             tree::kill_descendants_of_this_process();
         }
@@ -124,15 +130,32 @@ fn supervise(command: i32) -> i32 {
     }
 }
 
-/// Mounts made from here on stay here, and /proc shows the new pid namespace. Mounts of the host
-/// still come in: with propagation cut, they would stay busy on the host.
-fn mount_own() -> Result<(), String> {
+/// Mounts made from here on stay here; /proc shows the new pid namespace, and /dev/shm is private
+/// as the new ipc namespace is. Mounts of the host still come in: with propagation cut, they would
+/// stay busy on the host.
+fn mount_own(description: &LaunchDescription) -> Result<(), String> {
     let none: Option<&str> = None;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)
         .map_err(|error| format!("failed to make '/' a slave mount: {error}"))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), "/proc", Some("proc"), flags, none)
-        .map_err(|error| format!("failed to mount /proc: {error}"))
+    if description.namespaces.pid {
+        mount(Some("proc"), "/proc", Some("proc"), flags, none)
+            .map_err(|error| format!("failed to mount /proc: {error}"))?;
+    }
+    if let Some(shm) = description.shm {
+        let mut data = "mode=1777".to_owned();
+        if let Some(size) = shm.size {
+            data.push_str(&format!(",size={size}"));
+        }
+        match mount(Some("tmpfs"), "/dev/shm", Some("tmpfs"), flags, Some(data.as_str())) {
+            // A host without it has no shared memory that could be seen.
+            Err(Errno::ENOENT) if shm.size.is_none() => {}
+            mounted => {
+                mounted.map_err(|error| format!("failed to mount /dev/shm: {error}"))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Opens a file of the sandbox for appending. A link there is not followed: we are root still,

@@ -9,14 +9,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
+use tepui_protocol::mesos::v1::{ContainerId, ContainerStatus, ResourceStatistics};
 
 use crate::kernel::cgroups::{self, ContainerCgroups, OutOfMemory};
 use crate::kernel::destroy::{destroy_linux, destroy_posix};
+use crate::kernel::fetch::process::{Fetch, fetch};
 use crate::kernel::hierarchies::{Hierarchies, Version};
 use crate::kernel::identity::ProcessIdentity;
 use crate::kernel::runtime_dir::{ContainerConfig, RuntimeDir};
 use crate::kernel::spawn::{SpawnError, Waiting, spawn};
-use crate::launch::{LaunchDescription, Program, Rlimit, STATUS_KILLED};
+use crate::kernel::usage::{self, Wanted};
+use crate::launch::{
+    FetchDescription, LaunchDescription, Namespaces, Program, Rlimit, STATUS_KILLED, Shm,
+};
 use crate::limits::Limits;
 
 /// How containers are made on this host.
@@ -27,6 +32,12 @@ pub(crate) struct LauncherOptions {
     /// Mesos' --cgroups_root: relative, and of no other agent on this host. `None` chooses the
     /// posix launcher.
     pub(crate) cgroups_root: Option<PathBuf>,
+    /// Controllers that containers are put under.
+    pub(crate) controllers: Vec<&'static str>,
+    /// Whether memory with swap is to be limited, which not every host can.
+    pub(crate) limit_swap: bool,
+    /// What is told of a container's use.
+    pub(crate) usage: Wanted,
     /// The binary that has the roles `contain` and `executor`.
     pub(crate) binary: PathBuf,
     /// Mesos' --cgroups_destroy_timeout.
@@ -58,6 +69,9 @@ pub enum LauncherError {
     },
 }
 
+/// How long the kernel may look for somebody to kill before that counts as want of memory.
+const UNDER_OOM: Duration = Duration::from_secs(1);
+
 /// Everything one container is made of.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ContainerSpec {
@@ -68,6 +82,12 @@ pub(crate) struct ContainerSpec {
     pub(crate) user: Option<String>,
     pub(crate) rlimits: Vec<Rlimit>,
     pub(crate) limits: Limits,
+    /// The executor that comes with the agent runs in it.
+    pub(crate) builtin_executor: bool,
+    pub(crate) namespaces: Namespaces,
+    pub(crate) shm: Option<Shm>,
+    /// None where there is no URI.
+    pub(crate) fetch: Option<FetchDescription>,
 }
 
 /// What is known of a container after nothing of it is left.
@@ -85,11 +105,15 @@ pub(crate) struct Launcher {
     binary: PathBuf,
     destroy_timeout: Duration,
     runtime_dir: RuntimeDir,
+    usage: Wanted,
     linux: Option<Linux>,
 }
 
 struct Linux {
+    /// All there are: a container of an earlier agent may be in any of them.
     hierarchies: Hierarchies,
+    /// Those that containers are made in.
+    used: Hierarchies,
     root: PathBuf,
     /// Held as long as we run; the kernel gives it back when we die.
     _lock: Flock<File>,
@@ -101,16 +125,20 @@ impl Launcher {
         let LauncherOptions {
             runtime_dir,
             cgroups_root,
+            controllers,
+            limit_swap,
+            usage,
             binary,
             destroy_timeout,
         } = options;
-        let linux = cgroups_root.map(Linux::take).transpose()?;
+        let linux = cgroups_root.map(|root| Linux::take(root, &controllers, limit_swap));
         let runtime_dir = RuntimeDir::new(&runtime_dir);
         Ok(Launcher {
             binary,
             destroy_timeout,
             runtime_dir,
-            linux,
+            usage,
+            linux: linux.transpose()?,
         })
     }
 
@@ -121,10 +149,11 @@ impl Launcher {
             container_id: spec.container_id.clone(),
             directory: spec.directory.clone(),
             cgroups_root: self.linux.as_ref().map(|linux| linux.root.clone()),
+            limits: spec.limits.clone(),
         };
         let created = self.runtime_dir.create(&config);
         created.map_err(|error| format!("failed to create the runtime directory: {error}"))?;
-        let Some(cgroups) = self.cgroups(&spec.container_id) else {
+        let Some(cgroups) = self.made(&spec.container_id) else {
             return Ok(());
         };
         cgroups.create(&spec.limits).inspect_err(|_| {
@@ -135,7 +164,8 @@ impl Launcher {
 
     /// Starts the container's init, which waits for the word, and remembers it.
     pub(crate) fn fork(&self, spec: &ContainerSpec) -> Result<Waiting, SpawnError> {
-        let cgroups = self.cgroups(&spec.container_id);
+        let cgroups = self.made(&spec.container_id);
+        let score = cgroups.is_some() && spec.builtin_executor;
         let description = LaunchDescription {
             runtime_directory: self.runtime_dir.of(&spec.container_id),
             sandbox: spec.directory.clone(),
@@ -143,7 +173,13 @@ impl Launcher {
                 .as_ref()
                 .map(ContainerCgroups::join_files)
                 .unwrap_or_default(),
-            namespaces: cgroups.is_some(),
+            namespaces: spec.namespaces,
+            shm: spec.shm,
+            oom_score_adj: if score {
+                spec.limits.oom_score_adj(usage::host_memory())
+            } else {
+                None
+            },
             user: spec.user.clone(),
             rlimits: spec.rlimits.clone(),
             program: spec.program.clone(),
@@ -169,6 +205,18 @@ impl Launcher {
         waiting
     }
 
+    /// Brings the container's URIs into its sandbox. May take as long as the network lets it;
+    /// `control` cuts it short.
+    pub(crate) fn fetch(&self, spec: &ContainerSpec, control: &Fetch) -> Result<(), String> {
+        let Some(description) = &spec.fetch else {
+            return Ok(());
+        };
+        fetch(&self.binary, description, control).map_err(|error| {
+            let id = &spec.container_id;
+            format!("Failed to fetch all URIs for container '{id}': {error}")
+        })
+    }
+
     /// The remembered init of a container.
     pub(crate) fn init(&self, container_id: &str) -> Option<ProcessIdentity> {
         self.runtime_dir.init(container_id)
@@ -176,23 +224,70 @@ impl Launcher {
 
     /// Where the kernel tells that a container is out of memory.
     pub(crate) fn memory(&self, container_id: &str) -> Option<(Version, PathBuf)> {
-        let cgroups = self.cgroups(container_id)?;
+        let cgroups = self.made(container_id)?;
         cgroups
             .memory()
             .map(|(version, path)| (version, path.to_owned()))
     }
 
-    /// What an event of its memory means for a container.
+    /// What an event of its memory means for a container: the kernel tells of lesser ones, too,
+    /// and in version 1 as it begins to look for somebody to kill.
     pub(crate) fn memory_event(&self, container_id: &str) -> Option<OutOfMemory> {
-        self.cgroups(container_id)?.memory_event()
+        let cgroups = self.made(container_id)?;
+        for _ in 0..UNDER_OOM.as_millis() {
+            let found = cgroups.out_of_memory();
+            if found.is_some() || !cgroups.is_wanting_memory() {
+                return found;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // It finds nobody, and nobody in the container goes on.
+        cgroups.figures()
+    }
+
+    /// Whether the kernel has killed in a container for want of memory.
+    pub(crate) fn out_of_memory(&self, container_id: &str) -> Option<OutOfMemory> {
+        self.made(container_id)?.out_of_memory()
     }
 
     /// Sets other limits.
     pub(crate) fn update(&self, container_id: &str, limits: &Limits) -> Result<(), String> {
-        match self.cgroups(container_id) {
-            Some(cgroups) => cgroups.update(limits),
-            None => Ok(()),
+        if let Some(cgroups) = self.made(container_id) {
+            cgroups.update(limits)?;
         }
+        if let Some(config) = self.runtime_dir.config(container_id) {
+            let limits = limits.clone();
+            // For statistics only; the limits are in force.
+            if let Err(error) = self.runtime_dir.rewrite(&ContainerConfig { limits, ..config }) {
+                tracing::warn!(container = container_id, %error, "its limits are not remembered");
+            }
+        }
+        Ok(())
+    }
+
+    /// What containers use and how they stand, in the same order; none where there is no such.
+    pub(crate) fn inspect(
+        &self,
+        ids: &[String],
+        timestamp: f64,
+    ) -> Vec<Option<(ResourceStatistics, ContainerStatus)>> {
+        let table = usage::Table::read(self.usage);
+        let each = ids.iter().map(|id| {
+            let init = self.runtime_dir.init(id)?;
+            let limits = self.runtime_dir.config(id)?.limits;
+            let cgroups = self.made(id);
+            let statistics = ResourceStatistics {
+                timestamp,
+                ..table.of(&init, cgroups.as_ref(), &limits)
+            };
+            let status = ContainerStatus {
+                container_id: Some(ContainerId::top(id)),
+                executor_pid: u32::try_from(init.pid).ok(),
+                ..ContainerStatus::default()
+            };
+            Some((statistics, status))
+        });
+        each.collect()
     }
 
     /// Ends a container and removes all of it; may be called for one that is half made, half
@@ -255,6 +350,14 @@ impl Launcher {
             .is_some_and(|init| init.runs())
     }
 
+    /// The cgroups that a container of ours has.
+    fn made(&self, container_id: &str) -> Option<ContainerCgroups> {
+        let linux = self.linux.as_ref()?;
+        let (used, root) = (&linux.used, &linux.root);
+        Some(ContainerCgroups::of(used, root, container_id))
+    }
+
+    /// Every cgroup that a container may have.
     fn cgroups(&self, container_id: &str) -> Option<ContainerCgroups> {
         let linux = self.linux.as_ref()?;
         self.cgroups_below(&linux.root, container_id)
@@ -278,26 +381,36 @@ impl Drop for Launcher {
 }
 
 impl Linux {
-    fn take(root: PathBuf) -> Result<Linux, LauncherError> {
+    fn take(
+        root: PathBuf,
+        controllers: &[&str],
+        limit_swap: bool,
+    ) -> Result<Linux, LauncherError> {
         let plain = |part| matches!(part, std::path::Component::Normal(_));
         if root.as_os_str().is_empty() || !root.components().all(plain) {
             return Err(LauncherError::Root {
                 root: root.display().to_string(),
             });
         }
-        let hierarchies =
-            Hierarchies::discover().map_err(|problem| LauncherError::Hierarchies { problem })?;
+        let failed = |problem| LauncherError::Hierarchies { problem };
+        let hierarchies = Hierarchies::discover().map_err(failed)?;
+        let used = hierarchies.only(controllers).map_err(failed)?;
+        if limit_swap {
+            used.can_limit_swap().map_err(failed)?;
+        }
+        let freezer = used.freezer().map(|freezer| freezer.mount_point.join(&root));
+        let directory = freezer.ok_or_else(|| failed("no freezer is used".to_owned()))?;
         let taken = |problem: String| LauncherError::Taken {
             root: root.display().to_string(),
             problem,
         };
-        let directory = hierarchies.first().join(&root);
         std::fs::create_dir_all(&directory).map_err(|error| taken(error.to_string()))?;
         let directory = File::open(&directory).map_err(|error| taken(error.to_string()))?;
         let lock = Flock::lock(directory, FlockArg::LockExclusiveNonblock)
             .map_err(|(_, _)| taken("another agent runs with it".to_owned()))?;
         Ok(Linux {
             hierarchies,
+            used,
             root,
             _lock: lock,
         })

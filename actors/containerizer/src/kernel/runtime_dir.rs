@@ -17,9 +17,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::kernel::identity::ProcessIdentity;
+use crate::limits::Limits;
 
 /// What is written before anything of a container is made, so that all of it is found again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ContainerConfig {
     /// Of this layout; another one is not understood.
     pub(crate) version: u32,
@@ -28,6 +29,9 @@ pub(crate) struct ContainerConfig {
     pub(crate) directory: PathBuf,
     /// Root of its cgroups at that time; none where the posix launcher made it.
     pub(crate) cgroups_root: Option<PathBuf>,
+    /// What it may use, for statistics.
+    #[serde(default)]
+    pub(crate) limits: Limits,
 }
 
 impl ContainerConfig {
@@ -57,6 +61,11 @@ impl RuntimeDir {
     pub(crate) fn create(&self, config: &ContainerConfig) -> io::Result<()> {
         fs::create_dir_all(&self.containers)?;
         fs::create_dir(self.of(&config.container_id))?;
+        self.rewrite(config)
+    }
+
+    /// Writes a container's configuration again.
+    pub(crate) fn rewrite(&self, config: &ContainerConfig) -> io::Result<()> {
         self.write(&config.container_id, "config", &serde_json::to_vec(config)?)
     }
 
@@ -138,6 +147,10 @@ mod tests {
             container_id: "c1".to_owned(),
             directory: "/sandbox".into(),
             cgroups_root: None,
+            limits: Limits {
+                mem_limit: Some(f64::INFINITY),
+                ..Limits::default()
+            },
         };
         runtime_dir.create(&config).unwrap();
         assert_eq!(runtime_dir.config("c1"), Some(config.clone()));

@@ -12,6 +12,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::libc;
 
+use crate::launch::Namespaces;
+
 /// Who returns from [`fork`].
 pub(crate) enum Fork {
     /// The caller, with the pid of the new process as the caller's pid namespace counts it.
@@ -23,8 +25,8 @@ pub(crate) enum Fork {
 /// What the new process of [`fork`] gets of its own.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ForkOptions {
-    /// New pid, mount and ipc namespaces: the new process is pid 1 of its own.
-    pub(crate) namespaces: bool,
+    /// Namespaces of its own: with `pid` the new process is pid 1.
+    pub(crate) namespaces: Namespaces,
     /// The new process becomes a child of the caller's parent, which then reaps it.
     pub(crate) sibling: bool,
 }
@@ -42,8 +44,15 @@ pub(crate) fn fork(options: ForkOptions) -> io::Result<Fork> {
         ));
     }
     let mut flags = libc::SIGCHLD;
-    if options.namespaces {
-        flags |= libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC;
+    let Namespaces { pid, ipc, mount } = options.namespaces;
+    for (wanted, flag) in [
+        (pid, libc::CLONE_NEWPID),
+        (ipc, libc::CLONE_NEWIPC),
+        (mount, libc::CLONE_NEWNS),
+    ] {
+        if wanted {
+            flags |= flag;
+        }
     }
     if options.sibling {
         flags |= libc::CLONE_PARENT;

@@ -25,17 +25,21 @@ pub(crate) fn processes() -> Vec<Relation> {
     let Ok(all) = procfs::process::all_processes() else {
         return Vec::new();
     };
-    all.filter_map(|process| {
-        let stat = process.ok()?.stat().ok()?;
-        Some(Relation {
+    all.filter_map(|process| Some(Relation::of(&process.ok()?.stat().ok()?)))
+        .collect()
+}
+
+impl Relation {
+    /// What `/proc/<pid>/stat` says of it.
+    pub(crate) fn of(stat: &procfs::process::Stat) -> Relation {
+        Relation {
             pid: stat.pid,
             parent: stat.ppid,
             group: stat.pgrp,
             session: stat.session,
             dead: matches!(stat.state, 'Z' | 'X'),
-        })
-    })
-    .collect()
+        }
+    }
 }
 
 /// All of `table` that belongs to the tree of `root`, the root included, in the order found:
@@ -87,14 +91,22 @@ pub(crate) fn kill_descendants_of_this_process() {
     }
 }
 
-/// Kills a whole tree: stops it from the root down, so that nobody is forked or reparented away
-/// while the rest is found, then kills all of it.
+/// Kills a whole tree.
 pub(crate) fn kill_tree(root: i32) {
-    let mut stopped = BTreeSet::new();
+    signal_tree(root, libc::SIGKILL);
+}
+
+/// Sends a signal to a whole tree, as Mesos' killtree: stops it from the root down, so that nobody
+/// is forked, reparented away or told of another's end while the rest is found; then signals all
+/// of it; then lets all of it go on.
+pub(crate) fn signal_tree(root: i32, signal: i32) {
+    let mut stopped = Vec::new();
+    let mut seen = BTreeSet::new();
     for _ in 0..100 {
         let mut grown = false;
         for pid in members(root, &processes()) {
-            if stopped.insert(pid) && sys::kill(pid, libc::SIGSTOP).is_ok() {
+            if seen.insert(pid) && sys::kill(pid, libc::SIGSTOP).is_ok() {
+                stopped.push(pid);
                 grown = true;
             }
         }
@@ -102,8 +114,13 @@ pub(crate) fn kill_tree(root: i32) {
             break;
         }
     }
-    for pid in stopped {
-        let _ = sys::kill(pid, libc::SIGKILL);
+    for pid in &stopped {
+        let _ = sys::kill(*pid, signal);
+    }
+    if signal != libc::SIGKILL {
+        for pid in stopped {
+            let _ = sys::kill(pid, libc::SIGCONT);
+        }
     }
 }
 

@@ -128,6 +128,11 @@ fn every_field_of_a_command_is_taken_or_named() {
         "environment.variables.type=VALUE",
         "environment.variables.value",
         "shell",
+        "uris.cache",
+        "uris.executable",
+        "uris.extract",
+        "uris.output_file",
+        "uris.value",
         "user",
         "value",
     ];
@@ -136,7 +141,6 @@ fn every_field_of_a_command_is_taken_or_named() {
         "environment.variables.secret",
         "environment.variables.type=SECRET",
         "environment.variables.type=UNKNOWN",
-        "uris",
     ];
     assert_eq!(named, set(&expected));
 }
@@ -151,19 +155,23 @@ fn every_field_of_a_container_is_taken_or_named() {
         .into_iter()
         .filter(|path| !path.contains(".type=RLMT_"))
         .collect();
-    assert_eq!(taken, set(&["linux_info.share_cgroups", "type=MESOS"]));
+    let expected = [
+        "linux_info.ipc_mode=PRIVATE",
+        "linux_info.ipc_mode=SHARE_PARENT",
+        "linux_info.share_cgroups",
+        "linux_info.share_pid_namespace",
+        "linux_info.shm_size",
+        "type=MESOS",
+    ];
+    assert_eq!(taken, set(&expected));
     let expected = [
         "docker",
         "hostname",
         "linux_info.bounding_capabilities",
         "linux_info.capability_info",
         "linux_info.effective_capabilities",
-        "linux_info.ipc_mode=PRIVATE",
-        "linux_info.ipc_mode=SHARE_PARENT",
         "linux_info.ipc_mode=UNKNOWN",
         "linux_info.seccomp",
-        "linux_info.share_pid_namespace",
-        "linux_info.shm_size",
         "mesos.image",
         "network_infos",
         // One without the other is refused; both together are tested below.

@@ -1,8 +1,7 @@
 //! What a container sees, what it is limited to, and how its end is told.
 
 use tepui_containerizer::linux::{ContainerizerError, LauncherKind};
-use tepui_protocol::mesos::v1::task_status::Reason;
-use tepui_protocol::mesos::v1::{CommandInfo, ContainerId, TaskState, value};
+use tepui_protocol::mesos::v1::{CommandInfo, ContainerId, value};
 use tepui_protocol::tepui::containerizer::Update;
 
 use crate::Test;
@@ -17,8 +16,8 @@ pub(crate) const TESTS: &[Test] = &[
     ("output_is_appended", output),
     ("limits_are_in_the_cgroups_and_follow_updates", limits),
     ("resource_limits_are_set", rlimits),
-    ("want_of_memory_is_told_with_figures", out_of_memory),
     ("too_many_processes_are_refused_to_it", pids),
+    ("a_fork_bomb_is_contained_and_can_be_destroyed", fork_bomb),
     ("what_cannot_be_launched_leaves_nothing", failures),
     ("a_command_that_is_not_there_ends_with_1", no_command),
     ("a_destroyed_container_is_told_of_once", destroy),
@@ -147,36 +146,47 @@ fn limits() {
 fn rlimits() {
     let place = Place::new();
     let host = Host::start(&place);
-    let container = "{\"type\":\"MESOS\",\"rlimit_info\":{\"rlimits\":[\
-                     {\"type\":\"RLMT_NOFILE\",\"soft\":17,\"hard\":23}]}}";
-    let mut launch = shell(&place, "c", "ulimit -Sn; ulimit -Hn");
+    // Every kind there is, with what the kernel calls it.
+    let kinds = [
+        ("AS", "Max address space", 1 << 30),
+        ("CORE", "Max core file size", 4096),
+        ("CPU", "Max cpu time", 100),
+        ("DATA", "Max data size", 1 << 30),
+        ("FSIZE", "Max file size", 1 << 20),
+        ("LOCKS", "Max file locks", 17),
+        ("MEMLOCK", "Max locked memory", 8192),
+        ("MSGQUEUE", "Max msgqueue size", 8192),
+        ("NICE", "Max nice priority", 3),
+        ("NOFILE", "Max open files", 17),
+        ("NPROC", "Max processes", 1000),
+        ("RSS", "Max resident set", 1 << 20),
+        ("RTPRIO", "Max realtime priority", 3),
+        ("RTTIME", "Max realtime timeout", 1000),
+        ("SIGPENDING", "Max pending signals", 100),
+        ("STACK", "Max stack size", 1 << 20),
+    ];
+    let rlimits: Vec<String> = kinds
+        .iter()
+        .map(|(kind, _, soft)| {
+            let hard = soft + 4096;
+            format!("{{\"type\":\"RLMT_{kind}\",\"soft\":{soft},\"hard\":{hard}}}")
+        })
+        .collect();
+    let container = format!(
+        "{{\"type\":\"MESOS\",\"rlimit_info\":{{\"rlimits\":[{}]}}}}",
+        rlimits.join(",")
+    );
+    let mut launch = shell(&place, "c", "exec cat /proc/self/limits");
     launch.container = Some(tepui_protocol::json::from_slice(container.as_bytes()).unwrap());
     host.launch_well(launch);
     assert_eq!(host.status(), 0);
     let output = std::fs::read_to_string(place.sandbox("c").join("stdout")).unwrap();
-    assert_eq!(output, "17\n23\n");
-    host.stop();
-}
-
-fn out_of_memory() {
-    let place = Place::new();
-    let host = Host::start(&place);
-    // /dev/zero without a line end grows in memory.
-    let script = "exec tail -n 1 /dev/zero";
-    host.launch_well(shell(&place, "c", script));
-    let terminated = host.terminated();
-    assert_eq!(terminated.reason(), Reason::ContainerLimitationMemory);
-    assert_eq!(terminated.state(), TaskState::TaskFailed);
-    assert_eq!(terminated.status, Some(9));
-    let message = terminated.message();
-    let start =
-        "Memory limit exceeded: Requested: 64MB Maximum Used: 64MB\n\nMEMORY STATISTICS: \n";
-    assert!(message.starts_with(start), "{message}");
-    assert_eq!(terminated.limited_resources, [scalar("mem", 64.0)]);
-    // A plain kill is none.
-    host.launch_well(shell(&place, "d", "kill -9 $$"));
-    let terminated = host.terminated();
-    assert_eq!((terminated.status, terminated.reason), (Some(9), None));
+    for (kind, name, soft) in kinds {
+        let line = output.lines().find(|line| line.starts_with(name)).unwrap();
+        let numbers: Vec<&str> = line[name.len()..].split_whitespace().take(2).collect();
+        let expected = [soft.to_string(), (soft + 4096).to_string()];
+        assert_eq!(numbers, expected, "{kind}");
+    }
     host.stop();
 }
 
@@ -198,6 +208,30 @@ fn pids() {
     host.destroy("c");
     assert_eq!(host.status(), 9);
     host.stop();
+}
+
+fn fork_bomb() {
+    let place = Place {
+        adjust: |options| options.pids_max = Some(200),
+        ..Place::new()
+    };
+    let host = Host::start(&place);
+    let mut launch = shell(&place, "c", "bomb() { bomb | bomb & }; bomb; exec sleep 1000");
+    launch.resources = vec![scalar("cpus", 0.5), scalar("mem", 512.0)];
+    host.launch_well(launch);
+    let refused = place.cgroup("pids", "c", "pids.events");
+    while !std::fs::read_to_string(&refused).unwrap().lines().any(|line| {
+        let count = line.strip_prefix("max ");
+        count.is_some_and(|count| count != "0")
+    }) {
+        std::thread::yield_now();
+    }
+    let count = std::fs::read_to_string(place.cgroup("pids", "c", "pids.current")).unwrap();
+    assert!(count.trim().parse::<u32>().unwrap() <= 200, "{count}");
+    host.destroy("c");
+    assert_eq!(host.status(), 9);
+    host.stop();
+    assert_eq!(place.remains(), Vec::<std::path::PathBuf>::new());
 }
 
 fn failures() {

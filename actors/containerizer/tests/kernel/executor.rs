@@ -17,7 +17,8 @@ pub(crate) const TESTS: &[Test] = &[
         "a_task_that_ignores_sigterm_is_killed_after_its_grace",
         killed,
     ),
-    ("a_task_out_of_memory_says_so", out_of_memory),
+    ("a_task_out_of_memory_says_so_every_time", out_of_memory),
+    ("a_shell_that_waits_runs_its_trap", trap),
     ("an_executor_with_checkpoint_comes_back", comes_back),
 ];
 
@@ -221,20 +222,55 @@ fn killed() {
 }
 
 fn out_of_memory() {
-    let (place, agent) = (Place::new(), FakeAgent::start());
+    let place = Place::new();
     let host = Host::start(&place);
-    host.launch_well(executor(&place, &agent, "0"));
-    let (_, mut events) = agent.subscribed();
-    events.launch("exec tail -n 1 /dev/zero");
-    agent.update("TASK_STARTING");
-    agent.update("TASK_RUNNING");
-    // Who is first to tell does not matter: both say the same.
-    let terminated = host.terminated();
-    let reason = "REASON_CONTAINER_LIMITATION_MEMORY";
-    if let Ok(Received { call, .. }) = agent.received.try_recv() {
-        assert_eq!(call["update"]["status"]["reason"], reason);
+    for command in ["exec tail -n 1 /dev/zero", "tail -n 1 /dev/zero; exit 0"] {
+        for _ in 0..20 {
+            let agent = FakeAgent::start();
+            host.launch_well(executor(&place, &agent, "0"));
+            let (_, mut events) = agent.subscribed();
+            events.launch(command);
+            agent.update("TASK_STARTING");
+            agent.update("TASK_RUNNING");
+            // Who is first to tell does not matter: both say the same.
+            let terminated = host.terminated();
+            let reason = "REASON_CONTAINER_LIMITATION_MEMORY";
+            assert_eq!(terminated.reason().as_str_name(), reason);
+            while let Ok(Received { call, .. }) = agent.received.try_recv() {
+                let status = &call["update"]["status"];
+                assert_eq!(status["state"], "TASK_FAILED");
+                assert_eq!(status["reason"], reason);
+                assert_eq!(status["limitation"]["resources"][0]["name"], "mem");
+            }
+        }
     }
-    assert_eq!(terminated.reason().as_str_name(), reason);
+    host.stop();
+}
+
+/// All of a tree is told at once: a shell that saw its child die first would not run its trap.
+fn trap() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    let ready = fifo(&place.sandbox("c"));
+    for _ in 0..20 {
+        let agent = FakeAgent::start();
+        host.launch_well(executor(&place, &agent, "0"));
+        let (_, mut events) = agent.subscribed();
+        events.launch(
+            "trap 'echo trapped; exit 7' TERM; sleep 1000 & echo > ready; wait; echo missed",
+        );
+        agent.update("TASK_STARTING");
+        agent.update("TASK_RUNNING");
+        std::fs::read(&ready).unwrap();
+        events.send(&json!({"type": "KILL", "kill": {"task_id": {"value": "t"}}}));
+        let killed = agent.update("TASK_KILLED");
+        assert_eq!(killed["message"], "Command exited with status 7");
+        events.acknowledge(&killed);
+        assert_eq!(host.status(), 0);
+        let stdout = place.sandbox("c").join("stdout");
+        assert_eq!(std::fs::read_to_string(&stdout).unwrap(), "trapped\n");
+        std::fs::remove_file(stdout).unwrap();
+    }
     host.stop();
 }
 

@@ -10,7 +10,8 @@ use tepui_containerizer::linux::{self, ContainerizerError, LauncherKind, LinuxOp
 use tepui_protocol::mesos::v1::environment::Variable;
 use tepui_protocol::mesos::v1::{CommandInfo, ContainerId, Environment, Resource, value};
 use tepui_protocol::tepui::containerizer::{
-    Destroy, Launch, Launched, Recover, Recovered, Terminated, Update, Updated, recover,
+    Destroy, Inspect, Inspected, Launch, Launched, Recover, Recovered, Terminated, Update, Updated,
+    inspected, recover,
 };
 use tepui_runtime::{
     Context, Declaration, Handle, Id, Message, Node, NodeOptions, Pid, Process, RealOptions, World,
@@ -23,6 +24,8 @@ pub(crate) struct Place {
     pub(crate) folder: TempDir,
     pub(crate) root: String,
     pub(crate) launcher: LauncherKind,
+    /// What is different from the usual options.
+    pub(crate) adjust: fn(&mut LinuxOptions),
 }
 
 impl Place {
@@ -38,6 +41,7 @@ impl Place {
             folder,
             root,
             launcher: LauncherKind::Linux,
+            adjust: |_| {},
         }
     }
 
@@ -48,12 +52,14 @@ impl Place {
     }
 
     pub(crate) fn options(&self) -> LinuxOptions {
-        LinuxOptions {
+        let mut options = LinuxOptions {
             runtime_dir: self.folder.path().join("runtime"),
             cgroups_root: PathBuf::from(&self.root),
             launcher: Some(self.launcher),
             ..LinuxOptions::default()
-        }
+        };
+        (self.adjust)(&mut options);
+        options
     }
 
     pub(crate) fn runtime(&self, id: &str) -> PathBuf {
@@ -96,13 +102,15 @@ pub(crate) struct Host {
     containerizer: Pid,
     agent: Pid,
     terminated: Receiver<Terminated>,
+    launched: Receiver<Launched>,
 }
 
-struct Agent(Sender<Terminated>);
+struct Agent(Sender<Terminated>, Sender<Launched>);
 
 impl Process for Agent {
     fn declare(declaration: &mut Declaration<Self>) {
         declaration.message::<Terminated>();
+        declaration.message::<Launched>();
     }
 }
 
@@ -112,13 +120,21 @@ impl Handle<Terminated> for Agent {
     }
 }
 
+impl Handle<Launched> for Agent {
+    fn handle(&mut self, launched: Launched, _ctx: &mut Context<'_, Self>) {
+        let _ = self.1.send(launched);
+    }
+}
+
 impl Host {
     pub(crate) fn try_start(place: &Place) -> Result<Host, ContainerizerError> {
         let world = World::real(RealOptions::default()).unwrap();
         let node = Node::start(&world, NodeOptions::default()).unwrap();
         let containerizer = linux::spawn(&node, place.options())?;
         let (sender, terminated) = channel();
-        let agent = node.spawn(Id::chosen("slave(1)"), Agent(sender)).unwrap();
+        let (to_launched, launched) = channel();
+        let agent = Agent(sender, to_launched);
+        let agent = node.spawn(Id::chosen("slave(1)"), agent).unwrap();
         let agent = agent.pid().clone();
         Ok(Host {
             world,
@@ -126,6 +142,7 @@ impl Host {
             containerizer,
             agent,
             terminated,
+            launched,
         })
     }
 
@@ -157,6 +174,25 @@ impl Host {
 
     pub(crate) fn update(&self, update: Update) {
         assert_eq!(self.ask::<_, Updated>(update).error, None);
+    }
+
+    /// Asks without waiting; the answer is [`Host::launched`].
+    pub(crate) fn launch_later(&self, launch: Launch) {
+        let observer = Some(self.agent.to_string());
+        let launch = Launch { observer, ..launch };
+        self.node.send(&self.agent, &self.containerizer, launch);
+    }
+
+    pub(crate) fn launched(&self) -> Launched {
+        self.launched.recv_timeout(DEADLINE).expect("an answer")
+    }
+
+    /// What is told of one container.
+    pub(crate) fn inspect(&self, id: &str) -> inspected::Container {
+        let container_ids = vec![ContainerId::top(id)];
+        let mut inspected = self.ask::<_, Inspected>(Inspect { container_ids });
+        assert_eq!(inspected.containers.len(), 1);
+        inspected.containers.remove(0)
     }
 
     pub(crate) fn destroy(&self, id: &str) {
