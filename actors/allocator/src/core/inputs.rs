@@ -125,7 +125,8 @@ pub enum Recovery {
     /// The framework refused an offer, or left this much of it over, for so long. Zero means
     /// until the next batch.
     Refused(Duration),
-    /// A task ended, or an offer was taken back: the framework may be offered it again at once.
+    /// A task ended, an offer was taken back, or the framework used some of an offer and left the
+    /// rest over for no time: it may be offered it again at once, if its share says so.
     Freed,
 }
 

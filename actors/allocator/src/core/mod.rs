@@ -14,7 +14,10 @@
 //!
 //! Shares are dominant shares: of the resource that a role (or, within a role, a framework) holds
 //! the greatest part of. The smallest share over weight comes first, sub-roles before siblings.
-//! What is freed goes at once to others; who refused it waits for the next batch at least.
+//! What is freed is given out at once, in that order; but who refused it waits for the next batch at
+//! least, or two who refuse everything would spin the master. What is left over of an offer that was
+//! used, and refused for no time, is not refused: otherwise those who take one task from each offer
+//! would take turns, whatever their shares and weights.
 //!
 //! Inside, frameworks, roles, agents and names are small numbers and scalars are thousandths.
 

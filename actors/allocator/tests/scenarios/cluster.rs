@@ -429,7 +429,13 @@ impl Cluster {
             tasks += 1;
         }
         taker.tasks += tasks;
-        let recovery = Recovery::refused_for(taker.refuse.as_secs_f64());
+        // As the master has it: who used some of an offer and gives the rest back for no time has
+        // refused nothing.
+        let recovery = if tasks > 0 && taker.refuse.is_zero() {
+            Recovery::Freed
+        } else {
+            Recovery::refused_for(taker.refuse.as_secs_f64())
+        };
         if !left.is_empty() {
             let freed = Use {
                 framework: grant.framework.to_string(),
