@@ -14,4 +14,4 @@ pub mod updates;
 
 pub use self::options::AgentOptions;
 pub use self::process::{AGENT_ID, Agent, AgentError, spawn};
-pub use self::snapshot::{ExecutorView, Snapshot, SnapshotCell};
+pub use self::snapshot::{ExecutorView, FrameworkView, Snapshot, SnapshotCell};

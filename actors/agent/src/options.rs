@@ -40,9 +40,24 @@ pub struct AgentOptions {
     pub executor_shutdown_grace_period: Duration,
     /// How long a checkpointing executor waits for a lost agent (`--recovery_timeout`).
     pub recovery_timeout: Duration,
-    /// The environment that executors begin with (`--executor_environment_variables`, else the
-    /// agent's own). Names beginning with `LIBPROCESS_` and `MESOS_` are left out.
+    /// How long sandboxes and checkpoints of what ended are kept at most (`--gc_delay`).
+    pub gc_delay: Duration,
+    /// Part of the disk that shall stay free (`--gc_disk_headroom`, 0 to 1): what is kept gets
+    /// younger as the disk gets fuller, `gc_delay * max(0, 1 - headroom - usage)`.
+    pub gc_disk_headroom: f64,
+    /// How often the disk is looked at (`--disk_watch_interval`).
+    pub disk_watch_interval: Duration,
+    /// Ended executors that are remembered per framework
+    /// (`--max_completed_executors_per_framework`).
+    pub max_completed_executors_per_framework: usize,
+    /// The agent's own environment, with which executors begin; names beginning with
+    /// `LIBPROCESS_` and `MESOS_` are left out.
     pub executor_environment: BTreeMap<String, String>,
+    /// What executors begin with in place of the agent's own environment, taken as it is
+    /// (`--executor_environment_variables`).
+    pub executor_environment_variables: Option<BTreeMap<String, String>>,
+    /// LIBPROCESS_IP of executors: the address that the agent was told to bind (`--ip`).
+    pub libprocess_ip: Option<String>,
     /// The binary whose `executor` role runs command tasks.
     pub executor_binary: PathBuf,
     /// Identifies this boot of the host: checkpoints of another boot have no live containers.
@@ -68,7 +83,13 @@ impl AgentOptions {
             executor_reregistration_timeout: Duration::from_secs(2),
             executor_shutdown_grace_period: Duration::from_secs(5),
             recovery_timeout: Duration::from_secs(15 * 60),
+            gc_delay: Duration::from_secs(7 * 24 * 3600),
+            gc_disk_headroom: 0.1,
+            disk_watch_interval: Duration::from_secs(60),
+            max_completed_executors_per_framework: 150,
             executor_environment: BTreeMap::new(),
+            executor_environment_variables: None,
+            libprocess_ip: None,
             executor_binary: PathBuf::from("tepui"),
             boot_id: None,
         }

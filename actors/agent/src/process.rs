@@ -1,10 +1,11 @@
 //! The process `slave(1)`: gives messages to the core and carries its effects out.
 //!
 //! ```text
-//!   message, timer, answer ──► Core::handle ──► effects ──► outbox
-//!                                                            │ all writes in it: one blocking job
-//!                                                            ▼
-//!                                               the rest, in order, once that job is done
+//!   message, timer, answer ──► Core::handle ──► effects ──► outbox ◄──────────────┐
+//!                                                            │ all writes in it:   │ 5 s later
+//!                                                            │ one blocking job    │
+//!                                                            ▼                     │
+//!                  the rest, in order, once that job is done ┴─ the disk is full ──┴─► parked
 //! ```
 //!
 //! So many updates share a sync, and nobody hears of what is not on the disk. Not here: any
@@ -12,25 +13,34 @@
 
 mod carry;
 mod handlers;
+mod jobs;
 mod metrics;
+mod sweep;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tepui_protocol::tepui::containerizer::Launched;
-use tepui_runtime::{Context, Disk, Id, Lock, Node, Pid, ProcessRef, SpawnError};
+use tepui_runtime::{Context, Id, Lock, Node, Pid, ProcessRef, SpawnError};
 
 use self::metrics::AgentMetrics;
-use crate::checkpoint::{self, Paths, Write, WriteError};
-use crate::core::{Core, Effect, Input, Sandbox, Turn};
+use crate::checkpoint::{Paths, WriteError};
+use crate::core::{Core, Effect, Input, Turn};
 use crate::options::AgentOptions;
-use crate::snapshot::{Snapshot, SnapshotCell};
+use crate::snapshot::{Origin, Snapshot, SnapshotCell};
 
 /// The id of an agent's process, as Mesos'.
 pub const AGENT_ID: &str = "slave(1)";
+
+/// Pause before what found no room on the disk is written again.
+const DISK_RETRY: Duration = Duration::from_secs(5);
+
+/// Inputs whose writes may wait for room on the disk; with more an agent cannot go on.
+const MAX_PARKED: usize = 50_000;
 
 /// How an agent ended, once it has: what it was asked to do, or why it could not go on.
 type Ended = Arc<OnceLock<Result<String, String>>>;
@@ -130,7 +140,14 @@ pub fn spawn(node: &Node, options: AgentOptions) -> Result<Agent, AgentError> {
         random: &mut random,
     };
     let core = Core::new(options.clone(), pid.clone(), &mut turn);
-    let first = Snapshot::first(&core, pid.clone(), options.master.clone());
+    let origin = Origin {
+        pid: pid.clone(),
+        master: options.master.clone(),
+        containerizer: options.containerizer.clone(),
+        work_dir: options.work_dir.clone(),
+        started_at: node.clock().now(),
+    };
+    let first = Snapshot::first(&core, origin);
     let snapshot: SnapshotCell = Arc::new(ArcSwap::from_pointee(first));
     let ended = Ended::default();
     let process = AgentProcess {
@@ -140,6 +157,12 @@ pub fn spawn(node: &Node, options: AgentOptions) -> Result<Agent, AgentError> {
         launch_deadline: options.executor_registration_timeout * 2,
         outbox: VecDeque::new(),
         writing: false,
+        parked: VecDeque::new(),
+        blocked: BTreeSet::new(),
+        retry: false,
+        retrying: false,
+        sweeping: false,
+        sweep_again: false,
         snapshot: Arc::clone(&snapshot),
         metrics: AgentMetrics::new(node.metrics(), &snapshot, node.clock()),
         ended: Arc::clone(&ended),
@@ -159,10 +182,23 @@ pub(crate) struct AgentProcess {
     core: Core,
     paths: Paths,
     containerizer: Pid,
-    launch_deadline: std::time::Duration,
-    outbox: VecDeque<Effect>,
+    launch_deadline: Duration,
+    /// What the core asked for, one batch for each input.
+    outbox: VecDeque<Vec<Effect>>,
     /// A blocking job is under way.
     writing: bool,
+    /// Batches that wait for room on the disk.
+    parked: VecDeque<Vec<Effect>>,
+    /// Folders below which nothing is written before what is parked.
+    blocked: BTreeSet<PathBuf>,
+    /// What is parked is to be tried again.
+    retry: bool,
+    /// A timer will say so.
+    retrying: bool,
+    /// Folders are being removed.
+    sweeping: bool,
+    /// More was moved aside meanwhile.
+    sweep_again: bool,
     snapshot: SnapshotCell,
     metrics: AgentMetrics,
     ended: Ended,
@@ -178,12 +214,13 @@ impl AgentProcess {
             random: &mut random,
         };
         let effects = self.core.handle(input, &mut turn);
-        for effect in effects {
-            if effect.is_prompt() {
-                self.carry(effect, ctx);
-            } else {
-                self.outbox.push_back(effect);
-            }
+        let (prompt, batch): (Vec<Effect>, Vec<Effect>) =
+            effects.into_iter().partition(Effect::is_prompt);
+        for effect in prompt {
+            self.carry(effect, ctx);
+        }
+        if !batch.is_empty() {
+            self.outbox.push_back(batch);
         }
         self.publish();
         self.pump(ctx);
@@ -194,7 +231,9 @@ impl AgentProcess {
         let before = self.snapshot.load();
         let same = before.state == self.core.state()
             && before.open == self.core.is_open()
-            && before.frameworks.len() == self.core.frameworks().len();
+            && before.frameworks.size() == self.core.frameworks().len()
+            && before.scheduled_removals == self.core.scheduled_removals()
+            && before.max_sandbox_age == self.core.max_sandbox_age();
         if !(same && changed.is_empty()) {
             let next = before.next(&self.core, &changed);
             self.snapshot.store(Arc::new(next));
@@ -206,67 +245,109 @@ impl AgentProcess {
         if self.writing {
             return;
         }
-        while let Some(effect) = self.outbox.pop_front() {
-            if is_job(&effect) {
-                self.outbox.push_front(effect);
+        if self.retry {
+            self.retry = false;
+            self.blocked.clear();
+            let mut parked = std::mem::take(&mut self.parked);
+            parked.append(&mut self.outbox);
+            self.outbox = parked;
+        }
+        while let Some(batch) = self.outbox.pop_front() {
+            if batch.iter().any(jobs::is_job) {
+                self.outbox.push_front(batch);
                 self.write(ctx);
                 return;
             }
-            self.carry(effect, ctx);
+            for effect in batch {
+                self.carry(effect, ctx);
+            }
         }
     }
 
-    /// Takes all writes out of the outbox into one blocking job.
+    /// Has all writes in the outbox done by one blocking job.
     fn write(&mut self, ctx: &mut Context<'_, Self>) {
-        let effects = std::mem::take(&mut self.outbox);
-        let (jobs, rest): (Vec<Effect>, VecDeque<Effect>) = split(effects);
-        let behind = rest.len();
-        self.outbox = rest;
+        let batches = std::mem::take(&mut self.outbox);
+        let (jobs, rest): (Vec<Vec<Effect>>, Vec<Vec<Effect>>) = batches
+            .into_iter()
+            .map(|batch| batch.into_iter().partition(jobs::is_job))
+            .unzip();
         self.writing = true;
         let disk = ctx.disk();
+        let paths = self.paths.clone();
+        let blocked = self.blocked.clone();
+        let name = ctx.uuid();
         ctx.blocking(
-            move || do_jobs(&*disk, jobs),
-            move |agent, done, ctx| agent.written(behind, done, ctx),
+            move || jobs::run(&*disk, &paths, jobs, blocked, name),
+            move |agent, done, ctx| agent.written(rest, done, ctx),
         );
     }
 
-    /// The disk has it: the effects that waited behind are carried out.
+    /// The disk has it, or some of it: the effects behind what it has are carried out.
     fn written(
         &mut self,
-        behind: usize,
-        done: Result<BTreeMap<String, String>, WriteError>,
+        batches: Vec<Vec<Effect>>,
+        done: Result<jobs::Report, WriteError>,
         ctx: &mut Context<'_, Self>,
     ) {
         self.writing = false;
-        let failed = match done {
-            Ok(failed) => failed,
+        let report = match done {
+            Ok(report) => report,
             Err(error) => {
                 self.end(Err(error.to_string()), ctx);
                 return;
             }
         };
-        let rest = self.outbox.split_off(behind.min(self.outbox.len()));
-        let released = std::mem::replace(&mut self.outbox, rest);
+        self.blocked = report.blocked;
         let mut answers = Vec::new();
-        for effect in released {
-            match effect {
-                Effect::Launch(launch) if failed.contains_key(&launch.container_id.value) => {
-                    let id = launch.container_id.value.clone();
-                    let error = failed.get(&id).cloned();
-                    let launched = Launched {
-                        container_id: launch.container_id,
-                        pid: None,
-                        error,
-                    };
-                    answers.push(Input::Launched(id, Ok(launched)));
-                }
-                effect => self.carry(effect, ctx),
+        for (mut batch, done) in batches.into_iter().zip(report.done) {
+            if !done.failed.is_empty() {
+                batch.retain(|effect| !fails(effect, &done.failed, &mut answers));
             }
+            if done.remaining.is_empty() {
+                for effect in batch {
+                    self.carry(effect, ctx);
+                }
+            } else {
+                self.park(batch, done, ctx);
+            }
+        }
+        if let Some(collected) = report.collected {
+            self.sweep(collected, ctx);
         }
         for answer in answers {
             self.feed(answer, ctx);
         }
         self.pump(ctx);
+    }
+
+    /// The disk is full: what is not written is tried again, and what hangs on it waits.
+    fn park(&mut self, batch: Vec<Effect>, done: jobs::Done, ctx: &mut Context<'_, Self>) {
+        if let Some(Effect::Exit(how)) = batch.iter().find(|it| matches!(it, Effect::Exit(_))) {
+            self.end(how.clone(), ctx);
+            return;
+        }
+        let waiting = jobs::told_by(&batch);
+        if let Some(error) = &done.full {
+            tracing::error!(
+                error,
+                waiting,
+                "the disk is full: neither acknowledged nor forwarded until it is written"
+            );
+        }
+        let writes = done.remaining.into_iter().map(Effect::Disk);
+        self.parked.push_back(writes.chain(batch).collect());
+        if self.parked.len() > MAX_PARKED {
+            let why = "the disk is full, and too much waits for it".to_owned();
+            self.end(Err(why), ctx);
+        } else if !self.retrying {
+            self.retrying = true;
+            ctx.delay(DISK_RETRY, |agent, ctx| {
+                agent.retrying = false;
+                agent.retry = true;
+                agent.pump(ctx);
+            });
+            self.feed(Input::DiskFull, ctx);
+        }
     }
 
     /// The agent is over.
@@ -276,53 +357,27 @@ impl AgentProcess {
             Err(why) => tracing::error!(agent = %ctx.pid(), why, "agent cannot go on"),
         }
         self.outbox.clear();
+        self.parked.clear();
         let _first_wins = self.ended.set(how);
         ctx.terminate();
     }
 }
 
-fn is_job(effect: &Effect) -> bool {
-    matches!(effect, Effect::Disk(_) | Effect::Sandbox(_))
-}
-
-fn split(effects: VecDeque<Effect>) -> (Vec<Effect>, VecDeque<Effect>) {
-    let mut jobs = Vec::new();
-    let mut rest = VecDeque::new();
-    for effect in effects {
-        if is_job(&effect) {
-            jobs.push(effect);
-        } else {
-            rest.push_back(effect);
-        }
-    }
-    (jobs, rest)
-}
-
-/// Runs on a blocking thread. Gives the containers whose sandbox could not be made, and why.
-fn do_jobs(disk: &dyn Disk, jobs: Vec<Effect>) -> Result<BTreeMap<String, String>, WriteError> {
-    let mut failed = BTreeMap::new();
-    let mut writes: Vec<Write> = Vec::new();
-    for job in jobs {
-        match job {
-            Effect::Disk(write) => writes.push(write),
-            Effect::Sandbox(sandbox) => {
-                if let Err(error) = make(disk, &sandbox) {
-                    let path = sandbox.directory.display();
-                    let error = format!("cannot make sandbox '{path}': {error}");
-                    failed.insert(sandbox.container, error);
-                }
-            }
-            _ => {}
-        }
-    }
-    checkpoint::write(disk, writes)?;
-    Ok(failed)
-}
-
-fn make(disk: &dyn Disk, sandbox: &Sandbox) -> io::Result<()> {
-    disk.create_dir_all(&sandbox.directory)?;
-    if let Some(owner) = &sandbox.owner {
-        disk.own(&sandbox.directory, owner)?;
-    }
-    disk.symlink(&sandbox.directory, &sandbox.latest)
+/// Whether the effect is the launch of a container whose launch has failed already; its answer
+/// is noted then.
+fn fails(effect: &Effect, failed: &BTreeMap<String, String>, answers: &mut Vec<Input>) -> bool {
+    let Effect::Launch(launch) = effect else {
+        return false;
+    };
+    let id = &launch.container_id.value;
+    let Some(error) = failed.get(id) else {
+        return false;
+    };
+    let launched = Launched {
+        container_id: launch.container_id.clone(),
+        pid: None,
+        error: Some(error.clone()),
+    };
+    answers.push(Input::Launched(id.clone(), Ok(launched)));
+    true
 }

@@ -1,39 +1,76 @@
 //! What an agent shows of itself: an immutable picture of one instant, for the gateway and for
 //! whoever reads the agent's state. Readers take it without asking the agent.
+//!
+//! Everything sits in persistent maps behind `Arc`s: a new picture shares with the last what did
+//! not change. Not here: how it is shown (views are written where they are served).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rpds::RedBlackTreeMapSync;
 use tepui_protocol::mesos::v1::executor::Call;
 use tepui_protocol::mesos::v1::{AgentInfo, ExecutorInfo, FrameworkInfo, Resource, Task};
-use tepui_runtime::Pid;
+use tepui_runtime::{Pid, Time};
 
 use crate::core::call::{CallError, Standing, validate_executor_call};
-use crate::core::executor::{Executor, ExecutorState};
+use crate::core::executor::{AgentTask, Executor, ExecutorState};
+use crate::core::framework::Framework;
 use crate::core::{AgentState, Core};
 
 /// Where the present snapshot of an agent is found; the agent puts each new one here.
 pub type SnapshotCell = Arc<ArcSwap<Snapshot>>;
 
-/// An agent at one instant.
+/// A persistent ordered map whose values are shared.
+pub type Map<K, V> = RedBlackTreeMapSync<K, Arc<V>>;
+
+/// What an agent is and has from its first moment on.
 #[derive(Debug, Clone)]
-pub struct Snapshot {
+pub struct Origin {
     /// The agent's own PID.
     pub pid: Pid,
     /// The master it registers with.
     pub master: Pid,
+    /// Who runs its containers.
+    pub containerizer: Pid,
+    /// Where sandboxes and checkpoints are.
+    pub work_dir: PathBuf,
+    /// When it started.
+    pub started_at: Time,
+}
+
+/// An agent at one instant.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// What never changes.
+    pub origin: Arc<Origin>,
     /// Its state.
     pub state: AgentState,
     /// Whether executors may subscribe: its checkpoints were read.
     pub open: bool,
     /// Its info; has an id once it was registered.
-    pub info: AgentInfo,
+    pub info: Arc<AgentInfo>,
     /// Its frameworks by id.
-    pub frameworks: BTreeMap<String, FrameworkInfo>,
+    pub frameworks: Map<String, FrameworkView>,
     /// Its executors by the ids of framework and executor.
-    pub executors: BTreeMap<(String, String), Arc<ExecutorView>>,
+    pub executors: Map<(String, String), ExecutorView>,
+    /// Frameworks that ended here, oldest first.
+    pub completed_frameworks: Arc<Vec<Arc<FrameworkView>>>,
+    /// Folders of what ended that wait for their removal.
+    pub scheduled_removals: usize,
+    /// How old such a folder may get on the disk as it is.
+    pub max_sandbox_age: Duration,
+}
+
+/// A framework at that instant.
+#[derive(Debug, Clone)]
+pub struct FrameworkView {
+    /// Its FrameworkInfo.
+    pub info: FrameworkInfo,
+    /// Its executors that ended, oldest first.
+    pub completed_executors: Vec<Arc<ExecutorView>>,
 }
 
 /// An executor at that instant.
@@ -52,7 +89,9 @@ pub struct ExecutorView {
     /// Made by the agent for a command task.
     pub generated: bool,
     /// Its tasks, ended and unacknowledged ones among them.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<AgentTask>,
+    /// Its tasks that ended and were acknowledged, oldest first.
+    pub completed_tasks: Arc<Vec<Task>>,
     /// What its container has.
     pub resources: Vec<Resource>,
 }
@@ -60,55 +99,124 @@ pub struct ExecutorView {
 impl Snapshot {
     /// The picture of a core in its first moment.
     #[must_use]
-    pub fn first(core: &Core, pid: Pid, master: Pid) -> Snapshot {
+    pub fn first(core: &Core, origin: Origin) -> Snapshot {
         Snapshot {
-            pid,
-            master,
+            origin: Arc::new(origin),
             state: core.state(),
             open: core.is_open(),
-            info: core.info().clone(),
-            frameworks: BTreeMap::new(),
-            executors: BTreeMap::new(),
+            info: Arc::new(core.info().clone()),
+            frameworks: Map::new_sync(),
+            executors: Map::new_sync(),
+            completed_frameworks: Arc::default(),
+            scheduled_removals: core.scheduled_removals(),
+            max_sandbox_age: core.max_sandbox_age(),
         }
     }
 
     /// This picture brought up to date: only the executors named in `changed` are looked at.
     #[must_use]
     pub fn next(&self, core: &Core, changed: &BTreeSet<(String, String)>) -> Snapshot {
-        let mut executors = self.executors.clone();
-        for (framework, id) in changed {
-            let key = (framework.clone(), id.clone());
-            match core
-                .frameworks()
-                .get(framework)
-                .and_then(|f| f.executors.get(id))
-            {
+        let mut next = self.clone();
+        next.state = core.state();
+        next.open = core.is_open();
+        next.scheduled_removals = core.scheduled_removals();
+        next.max_sandbox_age = core.max_sandbox_age();
+        if *next.info != *core.info() {
+            next.info = Arc::new(core.info().clone());
+        }
+        // Before the frameworks, whose ended executors are found among these.
+        next.update_completed(core);
+        next.update_frameworks(core, changed);
+        next.update_executors(core, changed);
+        next
+    }
+
+    fn update_executors(&mut self, core: &Core, changed: &BTreeSet<(String, String)>) {
+        for key in changed {
+            let framework = core.frameworks().get(&key.0);
+            match framework.and_then(|known| known.executors.get(&key.1)) {
                 Some(executor) => {
-                    executors.insert(key, Arc::new(view(executor)));
+                    let before = self.executors.get(key);
+                    let view = view(executor, before.map(Arc::as_ref));
+                    self.executors.insert_mut(key.clone(), Arc::new(view));
                 }
                 None => {
-                    executors.remove(&key);
+                    self.executors.remove_mut(key);
                 }
             }
         }
-        Snapshot {
-            state: core.state(),
-            open: core.is_open(),
-            info: core.info().clone(),
-            frameworks: core
-                .frameworks()
-                .iter()
-                .map(|(id, framework)| (id.clone(), framework.info.clone()))
-                .collect(),
-            executors,
-            ..self.clone()
+    }
+
+    fn update_frameworks(&mut self, core: &Core, changed: &BTreeSet<(String, String)>) {
+        let gone = self.frameworks.keys();
+        let gone = gone.filter(|id| !core.frameworks().contains_key(*id));
+        for id in gone.cloned().collect::<Vec<_>>() {
+            self.frameworks.remove_mut(&id);
         }
+        let touched: BTreeSet<&str> = changed.iter().map(|(id, _)| id.as_str()).collect();
+        for (id, framework) in core.frameworks() {
+            let before = self.frameworks.get(id);
+            let same = before.is_some_and(|before| before.info == framework.info);
+            if !same || touched.contains(id.as_str()) {
+                let known = self.known_ended(id);
+                let view = framework_view(framework, &known);
+                self.frameworks.insert_mut(id.clone(), Arc::new(view));
+            }
+        }
+    }
+
+    fn update_completed(&mut self, core: &Core) {
+        let (now, before) = (core.completed_frameworks(), &self.completed_frameworks);
+        let same = |view: &Arc<FrameworkView>, framework: &Framework| {
+            view.info.id == framework.info.id
+                && view.completed_executors.len() == framework.completed.len()
+        };
+        if now.len() == before.len() && before.iter().zip(now).all(|(old, new)| same(old, new)) {
+            return;
+        }
+        let completed = now.iter().map(|framework| {
+            let old = before.iter().find(|view| same(view, framework));
+            old.cloned().unwrap_or_else(|| {
+                let id = framework.info.id.as_ref();
+                let known = self.known_ended(id.map_or("", |id| id.value.as_str()));
+                Arc::new(framework_view(framework, &known))
+            })
+        });
+        self.completed_frameworks = Arc::new(completed.collect());
+    }
+
+    /// The views of a framework's ended executors so far, by container.
+    fn known_ended(&self, framework: &str) -> BTreeMap<String, Arc<ExecutorView>> {
+        let ended = self.frameworks.get(framework).into_iter();
+        let ended = ended.flat_map(|view| &view.completed_executors);
+        ended
+            .map(|view| (view.container.clone(), Arc::clone(view)))
+            .collect()
     }
 
     /// Whether the agent is registered with its master.
     #[must_use]
     pub fn is_registered(&self) -> bool {
         self.state == AgentState::Running
+    }
+
+    /// The agent's id; empty before it was registered.
+    #[must_use]
+    pub fn agent_id(&self) -> &str {
+        self.info.id.as_ref().map_or("", |id| id.value.as_str())
+    }
+
+    /// The present executors of a framework, by id.
+    pub fn executors_of<'a>(
+        &'a self,
+        framework: &str,
+    ) -> impl Iterator<Item = &'a Arc<ExecutorView>> + use<'a> {
+        let owner = framework.to_owned();
+        let from = (framework.to_owned(), String::new());
+        self.executors
+            .range(from..)
+            .take_while(move |((framework, _), _)| *framework == owner)
+            .map(|(_, view)| view)
     }
 
     /// Whether a call of an executor may be passed on to the agent; what the agent itself would
@@ -133,7 +241,32 @@ impl Snapshot {
     }
 }
 
-fn view(executor: &Executor) -> ExecutorView {
+fn framework_view(
+    framework: &Framework,
+    known: &BTreeMap<String, Arc<ExecutorView>>,
+) -> FrameworkView {
+    let ended = framework.completed.iter().map(|executor| {
+        let before = known.get(&executor.container);
+        before
+            .cloned()
+            .unwrap_or_else(|| Arc::new(view(executor, None)))
+    });
+    FrameworkView {
+        info: framework.info.clone(),
+        completed_executors: ended.collect(),
+    }
+}
+
+fn view(executor: &Executor, before: Option<&ExecutorView>) -> ExecutorView {
+    let last = |tasks: &mut dyn DoubleEndedIterator<Item = &Task>| {
+        tasks.next_back().map(|task| task.task_id.value.clone())
+    };
+    // Ended tasks are only ever added at the end.
+    let same = before.filter(|before| {
+        before.container == executor.container
+            && before.completed_tasks.len() == executor.completed.len()
+            && last(&mut before.completed_tasks.iter()) == last(&mut executor.completed.iter())
+    });
     ExecutorView {
         info: executor.info.clone(),
         state: executor.state,
@@ -141,11 +274,11 @@ fn view(executor: &Executor) -> ExecutorView {
         container: executor.container.clone(),
         directory: executor.directory.clone(),
         generated: executor.generated,
-        tasks: executor
-            .tasks
-            .values()
-            .map(|task| task.task.clone())
-            .collect(),
+        tasks: executor.tasks.values().cloned().collect(),
+        completed_tasks: same.map_or_else(
+            || Arc::new(executor.completed.iter().cloned().collect()),
+            |before| Arc::clone(&before.completed_tasks),
+        ),
         resources: executor.resources(),
     }
 }

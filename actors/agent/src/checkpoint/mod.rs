@@ -6,18 +6,20 @@
 //!
 //! Not here: what is written when (`core`).
 
+mod folder;
 pub mod paths;
 pub mod read;
 pub mod record;
 mod write;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+pub use self::folder::Folder;
 pub use self::paths::{Paths, Run};
 pub use self::read::{RecoveredExecutor, RecoveredFramework, RecoveredState, RecoveredTask};
-pub use self::write::{WriteError, write};
+pub use self::write::{Outcome, WriteError, write};
 
 /// One change of the disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +49,16 @@ pub enum Write {
         path: PathBuf,
         /// Bytes to keep.
         length: u64,
+    },
+    /// Nothing; but what hangs on it waits for what is written to the file before.
+    Behind {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The time of a folder's last change becomes now, if there is such a folder.
+    Touch {
+        /// The folder.
+        path: PathBuf,
     },
     /// A symlink, in place of one that may be there.
     Link {
@@ -92,4 +104,20 @@ pub enum CheckpointError {
         /// What it holds.
         what: &'static str,
     },
+}
+
+impl Write {
+    /// The file, folder or link that is changed.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Write::Folder { path }
+            | Write::File { path, .. }
+            | Write::Append { path, .. }
+            | Write::Cut { path, .. }
+            | Write::Behind { path }
+            | Write::Touch { path }
+            | Write::Link { link: path, .. } => path,
+        }
+    }
 }

@@ -4,15 +4,16 @@
 //! and writing the file) is passed over: nothing in it was ever told to anyone. A file that is
 //! there must be whole.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use prost::Message;
 use tepui_protocol::mesos::v1::{AgentInfo, ExecutorInfo, FrameworkInfo, Task};
-use tepui_runtime::Disk;
+use tepui_runtime::{Disk, Time};
 
-use super::{CheckpointError, Paths, Run, record};
+use super::{CheckpointError, Folder, Paths, Run, record};
 use crate::updates::{Replayed, replay};
 
 /// All of it.
@@ -24,6 +25,8 @@ pub struct RecoveredState {
     pub boot_id: Option<String>,
     /// Frameworks that asked for checkpoints.
     pub frameworks: Vec<RecoveredFramework>,
+    /// All folders of agents, frameworks, executors and runs, and when each last changed.
+    pub folders: Vec<(Folder, Time)>,
 }
 
 /// A framework with its executors.
@@ -70,6 +73,7 @@ pub struct RecoveredTask {
 pub fn read(disk: &dyn Disk, paths: &Paths) -> Result<RecoveredState, CheckpointError> {
     let mut state = RecoveredState {
         boot_id: single::<Text>(disk, &paths.boot_id())?.map(|text| text.0),
+        folders: folders(disk, paths)?,
         ..RecoveredState::default()
     };
     let latest = paths.meta_latest_agent();
@@ -102,6 +106,70 @@ pub fn read(disk: &dyn Disk, paths: &Paths) -> Result<RecoveredState, Checkpoint
         }
     }
     Ok(state)
+}
+
+/// Every folder that may be left over: found among the sandboxes, the checkpoints, or both. Its
+/// sandbox tells its age, else its checkpoints do.
+fn folders(disk: &dyn Disk, paths: &Paths) -> Result<Vec<(Folder, Time)>, CheckpointError> {
+    let mut found: BTreeMap<Folder, Time> = BTreeMap::new();
+    for tree in [0, 1] {
+        let mut level = vec![None];
+        while let Some(above) = level.pop() {
+            for (folder, names) in below(disk, paths, above.as_ref(), tree)? {
+                let modified = disk.modified(&names).unwrap_or_default();
+                found.entry(folder.clone()).or_insert(modified);
+                if folder.container.is_none() {
+                    level.push(Some(folder));
+                }
+            }
+        }
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// The folders one step below `above` (agents below none) in the tree of sandboxes (0) or of
+/// checkpoints (1), with their paths. Links and what has no valid id are passed over.
+fn below(
+    disk: &dyn Disk,
+    paths: &Paths,
+    above: Option<&Folder>,
+    tree: usize,
+) -> Result<Vec<(Folder, PathBuf)>, CheckpointError> {
+    let root = [paths.work_dir().join("slaves"), paths.meta().join("slaves")];
+    let directory = match above {
+        None => root[tree].clone(),
+        Some(above) => {
+            let name = match (&above.framework, &above.executor) {
+                (None, _) => "frameworks",
+                (Some(_), None) => "executors",
+                (Some(_), Some(_)) => "runs",
+            };
+            paths.folders(above)[tree].join(name)
+        }
+    };
+    let mut found = Vec::new();
+    for name in list(disk, &directory)? {
+        let path = directory.join(&name);
+        let is_folder = disk.metadata(&path).is_ok_and(|info| info.is_dir);
+        if !is_folder || !Paths::is_segment(&name) {
+            continue;
+        }
+        let folder = match above {
+            None => Folder::agent(&name),
+            Some(above) => {
+                let mut folder = above.clone();
+                let place = match (&above.framework, &above.executor) {
+                    (None, _) => &mut folder.framework,
+                    (Some(_), None) => &mut folder.executor,
+                    (Some(_), Some(_)) => &mut folder.container,
+                };
+                *place = Some(name);
+                folder
+            }
+        };
+        found.push((folder, path));
+    }
+    Ok(found)
 }
 
 fn read_framework(

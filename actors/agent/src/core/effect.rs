@@ -8,14 +8,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tepui_protocol::mesos::internal::{
-    AgentRegistered, AgentReregistered, ExecutorToFramework, ExitedExecutor, KillTask, PingAgent,
-    PongAgent, RegisterAgent, ReregisterAgent, RunTask, RunTaskGroup, Shutdown, ShutdownExecutor,
+    AgentRegistered, AgentReregistered, ExecutorToFramework, ExitedExecutor, FrameworkToExecutor,
+    KillTask, PingAgent, PongAgent, RegisterAgent, ReregisterAgent, RunTask, RunTaskGroup, Shutdown, ShutdownExecutor,
     ShutdownFramework, StatusUpdateAcknowledgement, StatusUpdateMessage, UnregisterAgent,
     UpdateAgent, UpdateFramework,
 };
 use tepui_protocol::mesos::v1::TaskState;
 use tepui_protocol::mesos::v1::executor;
-use tepui_protocol::tepui::containerizer::{Launch, Launched, Recover, Terminated, Update};
+use tepui_protocol::tepui::containerizer::{
+    Launch, Launched, Recover, Terminated, Update, Updated,
+};
 use tepui_runtime::{Pid, Time};
 
 use crate::checkpoint::{RecoveredState, Write};
@@ -64,8 +66,12 @@ pub enum Input {
     Exited(Pid),
     /// The containerizer answered a launch of the container, or the ask failed.
     Launched(String, Result<Launched, String>),
-    /// The containerizer answered [`Effect::UpdateContainer`]; the error where it failed.
-    ContainerUpdated(u64, Option<String>),
+    /// The containerizer answered [`Effect::UpdateContainer`] of this number.
+    ContainerUpdated(u64, Updated),
+    /// The part of the disk that is used, 0 to 1, or why that is not known.
+    DiskUsage(Result<f64, String>),
+    /// Something could not be written for want of space.
+    DiskFull,
     /// A container has ended.
     Terminated(Terminated),
     /// A timer went off.
@@ -99,6 +105,8 @@ pub enum FromMaster {
     UpdateFramework(Box<UpdateFramework>),
     /// A framework has a status update.
     Acknowledgement(StatusUpdateAcknowledgement),
+    /// A framework's words for its executor.
+    Message(FrameworkToExecutor),
 }
 
 /// Timers of the core. There is no cancelling: one that went stale changes nothing.
@@ -116,6 +124,10 @@ pub enum Timer {
     ExecutorReregistration,
     /// A status update was not acknowledged.
     UpdateRetry(StreamKey, u64),
+    /// How full is the disk?
+    DiskWatch,
+    /// The sandboxes that are due at this instant are to be removed.
+    Collect(Time),
 }
 
 /// A message for another process.
@@ -157,7 +169,8 @@ pub struct Sandbox {
 /// What the core asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Change the disk. An agent whose checkpoints fail cannot go on.
+    /// Change the disk. An agent whose checkpoints fail cannot go on, unless the disk is full:
+    /// then this and all that hangs on it waits.
     Disk(Write),
     /// Make an executor's sandbox. Where that fails, so does the launch of its container.
     Sandbox(Sandbox),
@@ -174,6 +187,10 @@ pub enum Effect {
     UpdateContainer(u64, Update),
     /// Ask it to kill all of the container with this id.
     Destroy(String),
+    /// Remove these folders with all that is in them, and what was to be removed before.
+    Collect(Vec<PathBuf>),
+    /// Look how full the disk is; answered by [`Input::DiskUsage`].
+    MeasureDisk,
     /// Give [`Input::Timer`] after a while.
     Timer(Duration, Timer),
     /// Tell people: one line in the log, and the counters.
@@ -183,13 +200,15 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Whether the effect may overtake writes that came before it.
+    /// Whether the effect may overtake writes that came before it. What repeats an update may
+    /// not: it would tell what is not on the disk yet.
     #[must_use]
     pub fn is_prompt(&self) -> bool {
-        matches!(
-            self,
-            Effect::Timer(..) | Effect::Send(_, Outbound::Pong(_)) | Effect::Link(_)
-        )
+        match self {
+            Effect::Timer(_, timer) => !matches!(timer, Timer::UpdateRetry(..)),
+            Effect::Send(_, Outbound::Pong(_)) | Effect::Link(_) | Effect::MeasureDisk => true,
+            _ => false,
+        }
     }
 }
 
@@ -245,6 +264,15 @@ pub enum Note {
     },
     /// A status update was taken.
     ValidUpdate,
+    /// A framework's message went to its executor, or why not.
+    FrameworkMessage(Result<(), String>),
+    /// Folders were removed, and others could not be.
+    Collected {
+        /// Paths that are gone.
+        removed: usize,
+        /// Paths that are not, and why.
+        failed: Vec<String>,
+    },
     /// A container could not be launched.
     LaunchFailed {
         /// Container id.

@@ -8,10 +8,11 @@
 //!                             all terminal updates acknowledged ──► removed, completed
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
+use tepui_protocol::mesos::v1::value::Scalar;
 use tepui_protocol::mesos::v1::{ExecutorInfo, Resource, Task, TaskInfo, TaskState, task_status};
 use tepui_runtime::Pid;
 
@@ -89,6 +90,8 @@ pub struct Executor {
     pub pending_termination: Option<PendingTermination>,
     /// It was alive before the agent restarted, and has not come back yet.
     pub recovered: bool,
+    /// It was given a task, ever.
+    pub sent: bool,
 }
 
 impl Executor {
@@ -112,6 +115,7 @@ impl Executor {
             completed: VecDeque::new(),
             pending_termination: None,
             recovered: false,
+            sent: false,
         }
     }
 
@@ -124,13 +128,62 @@ impl Executor {
     /// What its container should have: its own resources and those of tasks that have not ended.
     #[must_use]
     pub fn resources(&self) -> Vec<Resource> {
-        let tasks = self
-            .tasks
-            .values()
-            .filter(|task| task.phase != Phase::Terminated);
         let mut resources = self.info.resources.clone();
-        resources.extend(tasks.flat_map(|task| task.task.resources.iter().cloned()));
+        let tasks = self.unended_tasks();
+        resources.extend(tasks.flat_map(|task| task.resources.iter().cloned()));
         resources
+    }
+
+    /// The upper bounds of its container: where a task has one, the sum of those of all tasks (a
+    /// task without one counts with its request) and of the executor's own amount (Mesos'
+    /// `computeExecutorLimits`).
+    #[must_use]
+    pub fn limits(&self) -> BTreeMap<String, Scalar> {
+        let limited = |name: &&str| self.unended_tasks().any(|t| t.limits.contains_key(*name));
+        let bound = |task: &Task, name: &str| match task.limits.get(name) {
+            Some(limit) => limit.value,
+            None => amount(&task.resources, name),
+        };
+        let limit = |name: &str| {
+            let tasks: f64 = self.unended_tasks().map(|task| bound(task, name)).sum();
+            Scalar {
+                value: amount(&self.info.resources, name) + tasks,
+            }
+        };
+        ["cpus", "mem"]
+            .into_iter()
+            .filter(limited)
+            .map(|name| (name.to_owned(), limit(name)))
+            .collect()
+    }
+
+    fn unended_tasks(&self) -> impl Iterator<Item = &Task> {
+        let tasks = self.tasks.values();
+        tasks
+            .filter(|task| task.phase != Phase::Terminated)
+            .map(|task| &task.task)
+    }
+
+    /// Ids of the tasks that the executor does not have yet.
+    #[must_use]
+    pub fn queued_tasks(&self) -> Vec<String> {
+        let queued = |task: &AgentTask| matches!(task.phase, Phase::Queued(_));
+        self.tasks
+            .iter()
+            .filter(|(_, task)| queued(task))
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    /// Whether there is nothing that it could do: the task it was made for has ended, or all of
+    /// its tasks were killed before it got any.
+    #[must_use]
+    pub fn is_needless(&self) -> bool {
+        if self.generated {
+            self.live_tasks().is_empty()
+        } else {
+            !self.sent && self.queued_tasks().is_empty()
+        }
     }
 
     /// Marks a task as ended with an acknowledgement: it is only remembered from now on.
@@ -158,4 +211,13 @@ impl Executor {
             .map(|(id, _)| id.clone())
             .collect()
     }
+}
+
+fn amount(resources: &[Resource], name: &str) -> f64 {
+    resources
+        .iter()
+        .filter(|resource| resource.name == name)
+        .filter_map(|resource| resource.scalar.as_ref())
+        .map(|scalar| scalar.value)
+        .sum()
 }

@@ -3,7 +3,6 @@
 //! An executor is the process that sent its SUBSCRIBE; events go there. Other calls may come from
 //! another process (over HTTP each call is a request of its own) and are known by their ids.
 
-use tepui_protocol::mesos::internal::ExecutorToFramework;
 use tepui_protocol::mesos::v1::TaskState;
 use tepui_protocol::mesos::v1::executor::{Call, Event, call, event};
 use tepui_protocol::mesos::v1::task_status::Reason;
@@ -12,7 +11,7 @@ use tepui_runtime::Pid;
 use super::call::{CallError, Standing, validate_executor_call};
 use super::executor::{ExecutorState, Phase};
 use super::framework::{Framework, lost_as};
-use super::{Core, Effect, Note, Outbound, Turn, run};
+use super::{Core, Effect, Note, Turn, run};
 
 impl Core {
     pub(super) fn executor_call(&mut self, from: Pid, call: Call, turn: &mut Turn<'_>) {
@@ -42,16 +41,7 @@ impl Core {
                     self.executor_update(&from, &framework, &executor, update.status, turn);
                 }
             }
-            call::Type::Message => {
-                if let Some(message) = call.message {
-                    self.tell_master(Outbound::Message(Box::new(ExecutorToFramework {
-                        agent_id: self.info.id.clone().unwrap_or_default(),
-                        framework_id: call.framework_id,
-                        executor_id: call.executor_id,
-                        data: message.data,
-                    })));
-                }
-            }
+            call::Type::Message => self.executor_message(call),
             // Keeps connections open on the way; there is nothing to do.
             call::Type::Heartbeat | call::Type::Unknown => {}
         }
@@ -116,14 +106,15 @@ impl Core {
         }
         self.drop_undelivered(framework, id, &kept, turn);
 
-        let idle = self
+        let needless = self
             .executor(framework, id)
-            .is_some_and(|executor| executor.live_tasks().is_empty() && executor.generated);
-        if idle {
-            // Its task was killed before it came, or ended while it was away.
+            .is_some_and(|executor| executor.is_needless());
+        if needless {
+            // Its tasks were killed before it came, or ended while it was away.
             self.shutdown_executor(framework, id, "it has no task");
         } else {
-            self.deliver_queued(framework, id);
+            let first_time = state == ExecutorState::Registering;
+            self.deliver_to_subscribed(framework, id, first_time);
         }
     }
 

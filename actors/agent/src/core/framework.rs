@@ -12,10 +12,6 @@ use tepui_protocol::mesos::v1::{FrameworkInfo, TaskState};
 
 use super::executor::Executor;
 
-/// Ended executors that are remembered per framework (Mesos'
-/// `max_completed_executors_per_framework`).
-pub const MAX_COMPLETED_EXECUTORS: usize = 150;
-
 /// Tasks unknown to this agent whose updates are forwarded at one time for one framework. Mesos
 /// forwards any number; an executor that invents tasks would otherwise fill the agent.
 pub const MAX_STRAYS: usize = 1000;
@@ -63,12 +59,12 @@ impl Framework {
         self.executors.is_empty() && self.strays.is_empty()
     }
 
-    /// Remembers an ended executor, and forgets the oldest when there are too many.
-    pub fn complete(&mut self, executor: Executor) {
-        if self.completed.len() == MAX_COMPLETED_EXECUTORS {
+    /// Remembers an ended executor, and forgets the oldest when there are more than `most`.
+    pub fn complete(&mut self, executor: Executor, most: usize) {
+        self.completed.push_back(executor);
+        while self.completed.len() > most {
             self.completed.pop_front();
         }
-        self.completed.push_back(executor);
     }
 
     /// The executor that has this task, in whatever phase.

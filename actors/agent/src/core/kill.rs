@@ -52,6 +52,12 @@ impl Core {
                     turn,
                 );
                 self.agent_update(&framework, &id, status);
+                let needless = self.executor(&framework, &id).is_some_and(|executor| {
+                    executor.state == ExecutorState::Running && executor.is_needless()
+                });
+                if needless {
+                    self.shutdown_executor(&framework, &id, "all of its tasks were killed");
+                }
             }
             ExecutorState::Running => match connected {
                 Some(pid) => self.send_event(&pid, kill_event(message)),

@@ -1,21 +1,30 @@
-//! A task from the master's RunTask to the moment its executor gets it.
+//! A task from the master's RunTask to its executor: whether it may run here, and where.
 //!
-//! Each command task gets an executor of its own: the sandbox is made, the executor and the task
-//! are checkpointed where the framework asks for it, the containerizer is asked to launch, and
-//! the task waits until the executor subscribes.
+//! ```text
+//!   RunTask ──► valid? ──► with a command ─────────────────────► an executor is started for it
+//!                  │   └─► with an executor ──► none here ──────► it is started (`start`)
+//!                  │                       └──► one lives here ─► the task is queued (`delivery`)
+//!                  └─► TASK_ERROR, or TASK_DROPPED (TASK_LOST)
+//! ```
 
 use tepui_containerizer::unsupported_task_fields;
 use tepui_protocol::mesos::internal::{RunTask, RunTaskGroup, UpdateFramework};
-use tepui_protocol::mesos::v1::executor::{Event, event};
 use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::mesos::v1::{FrameworkId, FrameworkInfo, Task, TaskInfo, TaskState};
-use tepui_protocol::tepui::containerizer::{Launch, Launched};
 
-use super::effect::Sandbox;
-use super::executor::{AgentTask, Executor, ExecutorState, PendingTermination, Phase};
+use super::executor::ExecutorState;
 use super::framework::{Framework, lost_as};
-use super::{AgentState, Core, Effect, Note, Timer, Turn, command_executor, run};
-use crate::checkpoint::{Paths, Write};
+use super::termination::NO_STATUS;
+use super::{AgentState, Core, Note, Turn};
+use crate::checkpoint::Paths;
+
+/// Where a task goes.
+enum Destination {
+    /// To an executor that is to be started.
+    New,
+    /// To the executor with this id.
+    Present(String),
+}
 
 impl Core {
     pub(super) fn run_task(&mut self, message: RunTask, turn: &mut Turn<'_>) {
@@ -24,6 +33,7 @@ impl Core {
             task,
             pid,
             resource_version_uuids,
+            launch_executor,
             ..
         } = message;
         let id = &task.task_id.value;
@@ -38,32 +48,93 @@ impl Core {
         let stale = resource_version_uuids.iter().any(|version| {
             version.resource_provider_id.is_none() && version.uuid.value != self.resource_version
         });
-        let drop = if stale {
-            Some((
-                Reason::InvalidOffers,
-                "Task assumes outdated resource state".to_owned(),
-            ))
-        } else if self.executor(&framework, id).is_some() {
-            let why = format!("Task '{id}' reuses the id of an executor that is still here");
-            Some((Reason::TaskInvalid, why))
-        } else {
-            None
-        };
-        if let Some((reason, why)) = drop {
-            let info = self
-                .frameworks
-                .get(&framework)
-                .map(|known| known.info.clone());
-            let state = lost_as(&info.unwrap_or_default(), TaskState::TaskDropped);
-            let status = self.status(id, state, reason, &why, turn);
-            self.direct_update(&framework, status);
-        } else if let Some(why) = unsupported(&task) {
+        if let Some(why) = unsupported(&task) {
             let status = self.status(id, TaskState::TaskError, Reason::TaskInvalid, &why, turn);
             self.direct_update(&framework, status);
+            self.take_back_executor(&framework, &task, launch_executor);
+        } else if self.has_task(&framework, id) {
+            self.refuse(format!("task {id} of framework {framework} a second time"));
         } else {
-            self.launch(&framework, task, turn);
+            let destination = if stale {
+                let why = "Task assumes outdated resource state";
+                Err((Reason::InvalidOffers, why.to_owned()))
+            } else {
+                self.destination(&framework, &task, launch_executor)
+            };
+            match destination {
+                Ok(Destination::New) => self.start_executor(&framework, task, turn),
+                Ok(Destination::Present(executor)) => self.queue(&framework, &executor, task),
+                Err((reason, why)) => {
+                    self.drop_task(&framework, id, reason, &why, turn);
+                    self.take_back_executor(&framework, &task, launch_executor);
+                }
+            }
         }
         self.forget_if_idle(&framework);
+    }
+
+    /// Which executor the task is for, where one may take it. `launch` is what the master
+    /// believes: that the agent is to start one, or that it finds one.
+    fn destination(
+        &self,
+        framework: &str,
+        task: &TaskInfo,
+        launch: Option<bool>,
+    ) -> Result<Destination, (Reason, String)> {
+        let id = executor_id_of(task);
+        let gone = |why: &str| Err((Reason::ExecutorTerminated, why.to_owned()));
+        let Some(present) = self.executor(framework, id) else {
+            return if launch == Some(false) {
+                gone("No executor is expected to launch and there is no executor running")
+            } else {
+                Ok(Destination::New)
+            };
+        };
+        if task.executor.is_none() || present.generated {
+            let why = format!("'{id}' is the id of an executor that is still here");
+            return Err((Reason::TaskInvalid, why));
+        }
+        match present.state {
+            ExecutorState::Terminating | ExecutorState::Terminated => gone("Executor terminating"),
+            _ if launch == Some(true) => gone("The executor to be launched exists already"),
+            ExecutorState::Registering | ExecutorState::Running => {
+                Ok(Destination::Present(id.to_owned()))
+            }
+        }
+    }
+
+    fn has_task(&self, framework: &str, task: &str) -> bool {
+        self.frameworks.get(framework).is_some_and(|known| {
+            let mut executors = known.executors.values();
+            known.strays.contains(task) || executors.any(|e| e.tasks.contains_key(task))
+        })
+    }
+
+    fn drop_task(
+        &mut self,
+        framework: &str,
+        task: &str,
+        reason: Reason,
+        why: &str,
+        turn: &mut Turn<'_>,
+    ) {
+        let known = self.frameworks.get(framework);
+        let info = known.map(|known| known.info.clone()).unwrap_or_default();
+        let state = lost_as(&info, TaskState::TaskDropped);
+        let status = self.status(task, state, reason, why, turn);
+        self.direct_update(framework, status);
+    }
+
+    /// The master counts an executor that it had launched with a task: it is told that there is
+    /// none, unless there is one whose end it will be told.
+    fn take_back_executor(&mut self, framework: &str, task: &TaskInfo, launch: Option<bool>) {
+        let Some(info) = &task.executor else { return };
+        let alive = self
+            .executor(framework, &info.executor_id.value)
+            .is_some_and(|present| present.state != ExecutorState::Terminated);
+        if launch == Some(true) && !alive {
+            self.exited_executor(framework, &info.executor_id.value, NO_STATUS);
+        }
     }
 
     pub(super) fn run_task_group(&mut self, message: RunTaskGroup, turn: &mut Turn<'_>) {
@@ -173,179 +244,6 @@ impl Core {
         let actions = self.updates.resume_framework(&framework);
         self.carry(actions);
     }
-
-    /// Everything up to the launch of the container, for a task that was looked at.
-    fn launch(&mut self, framework: &str, task: TaskInfo, turn: &mut Turn<'_>) {
-        let Some(known) = self.frameworks.get(framework) else {
-            return;
-        };
-        let framework_info = known.info.clone();
-        let container = turn.uuid().to_string();
-        let binary = self.options.executor_binary.display().to_string();
-        let info = command_executor::executor_info(&framework_info, &task, &binary);
-        let id = info.executor_id.value.clone();
-        let agent = self.agent_id().to_owned();
-        let run = run(&agent, framework, &id, &container);
-        let directory = self.paths.sandbox(run);
-        let user = self
-            .options
-            .switch_user
-            .then(|| user_of(&framework_info, &task));
-
-        let mut executor = Executor::new(info.clone(), true, container.clone(), directory.clone());
-        let queued = AgentTask {
-            task: task_of(&task, framework, TaskState::TaskStaging, &framework_info),
-            phase: Phase::Queued(Box::new(task.clone())),
-        };
-        executor
-            .tasks
-            .insert(task.task_id.value.clone(), queued.clone());
-        let resources = executor.resources();
-
-        self.effect(Effect::Sandbox(Sandbox {
-            container: container.clone(),
-            directory: directory.clone(),
-            latest: self.paths.latest_sandbox(run),
-            owner: user.clone(),
-        }));
-        if framework_info.checkpoint() {
-            self.write_message(self.paths.executor_info(run), &info);
-            self.write_record(self.paths.generated_for_command_task(run), b"");
-            self.write_message(self.paths.task_info(run, &task.task_id.value), &queued.task);
-            let link = self.paths.meta_latest_run(run);
-            self.effect(Effect::Disk(Write::Link {
-                target: self.paths.meta_run(run),
-                link,
-            }));
-        }
-
-        let text = directory.display().to_string();
-        let environment = command_executor::environment(
-            &self.options,
-            &self.myself,
-            &framework_info,
-            &info,
-            run,
-            &text,
-        );
-        let mut command = info.command.clone().unwrap_or_default();
-        command.environment = Some(environment);
-        let launch = Launch {
-            container_id: super::container_id(&container),
-            command,
-            container: info.container.clone(),
-            resources,
-            limits: task.limits.clone(),
-            directory: text,
-            user,
-            builtin_executor: Some(true),
-            framework_id: super::framework_id(framework),
-            executor_id: super::executor_id(&id),
-            observer: Some(self.myself.to_string()),
-        };
-        if let Some(known) = self.frameworks.get_mut(framework) {
-            known.executors.insert(id.clone(), executor);
-        }
-        self.executor_state(
-            framework,
-            &id,
-            ExecutorState::Registering,
-            "container is launched",
-        );
-        self.note(Note::Task {
-            framework: framework.to_owned(),
-            task: task.task_id.value.clone(),
-            state: TaskState::TaskStaging,
-            why: "queued for its executor".to_owned(),
-        });
-        self.effect(Effect::Launch(Box::new(launch)));
-        let timer = Timer::ExecutorRegistration(container);
-        self.timer_after(self.options.executor_registration_timeout, timer);
-    }
-
-    /// The containerizer answered.
-    pub(super) fn launched(
-        &mut self,
-        container: &str,
-        launched: Result<Launched, String>,
-        turn: &mut Turn<'_>,
-    ) {
-        let Some((framework, id)) = self.run_of(container) else {
-            // Its executor was given up while the launch went on.
-            self.effect(Effect::Destroy(container.to_owned()));
-            return;
-        };
-        let (pid, error) = match launched {
-            Ok(Launched {
-                error: None, pid, ..
-            }) => (pid, None),
-            Ok(Launched {
-                error: Some(error), ..
-            }) => (None, Some(error)),
-            Err(error) => {
-                // Nobody knows what of it is there.
-                self.effect(Effect::Destroy(container.to_owned()));
-                (None, Some(error))
-            }
-        };
-        if let Some(error) = error {
-            self.note(Note::LaunchFailed {
-                container: container.to_owned(),
-                error: error.clone(),
-            });
-            self.set_pending_termination(
-                &framework,
-                &id,
-                PendingTermination {
-                    state: TaskState::TaskFailed,
-                    reason: Reason::ContainerLaunchFailed,
-                    message: format!("Failed to launch container: {error}"),
-                },
-            );
-            self.executor_terminated(&framework, &id, None, turn);
-            return;
-        }
-        let agent = self.agent_id().to_owned();
-        let checkpoint = self
-            .frameworks
-            .get(&framework)
-            .is_some_and(Framework::checkpoint);
-        let Some(executor) = self.executor_mut(&framework, &id) else {
-            return;
-        };
-        executor.forked_pid = pid;
-        if let Some(pid) = pid.filter(|_| checkpoint) {
-            let path = self
-                .paths
-                .forked_pid(run(&agent, &framework, &id, container));
-            self.write_record(path, pid.to_string().as_bytes());
-        }
-    }
-
-    /// Gives a subscribed executor the tasks that wait for it.
-    pub(super) fn deliver_queued(&mut self, framework: &str, id: &str) {
-        let Some(executor) = self.executor_mut(framework, id) else {
-            return;
-        };
-        let Some(pid) = executor.pid.clone() else {
-            return;
-        };
-        let mut events = Vec::new();
-        for task in executor.tasks.values_mut() {
-            if let Phase::Queued(info) = &mut task.phase {
-                let info = std::mem::take(&mut **info);
-                task.phase = Phase::Launched;
-                events.push(Event {
-                    r#type: Some(event::Type::Launch as i32),
-                    launch: Some(event::Launch { task: info }),
-                    ..Event::default()
-                });
-            }
-        }
-        for event in events {
-            self.send_event(&pid, event);
-        }
-    }
 }
 
 /// The Task of a TaskInfo: Mesos' `protobuf::createTask`.
@@ -356,10 +254,12 @@ pub(super) fn task_of(
     state: TaskState,
     framework_info: &FrameworkInfo,
 ) -> Task {
-    let user = info
+    let executor = info.executor.as_ref();
+    let command = info
         .command
         .as_ref()
-        .and_then(|command| command.user.clone());
+        .or_else(|| executor.and_then(|executor| executor.command.as_ref()));
+    let user = command.and_then(|command| command.user.clone());
     Task {
         name: info.name.clone(),
         task_id: info.task_id.clone(),
@@ -382,23 +282,29 @@ pub(super) fn task_of(
     }
 }
 
-/// The user as whom an executor runs.
-fn user_of(framework: &FrameworkInfo, task: &TaskInfo) -> String {
-    let user = task
-        .command
-        .as_ref()
-        .and_then(|command| command.user.clone());
-    user.unwrap_or_else(|| framework.user.clone())
+/// The id of the executor that a task is for: a command task's is its own.
+fn executor_id_of(task: &TaskInfo) -> &str {
+    match &task.executor {
+        Some(executor) => &executor.executor_id.value,
+        None => &task.task_id.value,
+    }
 }
 
 /// What of a task this agent cannot run, by the name of the field. The master refuses such tasks
 /// first; an agent does not rely on that.
 fn unsupported(task: &TaskInfo) -> Option<String> {
-    if task.executor.is_some() {
-        return Some("task.executor: this agent runs tasks with a command only".to_owned());
-    }
-    if task.command.is_none() {
-        return Some("task.command: missing, and so is task.executor".to_owned());
+    match (&task.command, &task.executor) {
+        (Some(_), Some(_)) => {
+            return Some("task.executor: there is task.command, too".to_owned());
+        }
+        (None, None) => return Some("task.command: missing, and so is task.executor".to_owned()),
+        (None, Some(executor)) if executor.command.is_none() => {
+            return Some("task.executor.command: missing".to_owned());
+        }
+        (None, Some(executor)) if !Paths::is_segment(&executor.executor_id.value) => {
+            return Some("task.executor.executor_id: not a valid id".to_owned());
+        }
+        (Some(_), None) | (None, Some(_)) => {}
     }
     match unsupported_task_fields(task) {
         fields if fields.is_empty() => None,

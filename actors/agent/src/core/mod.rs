@@ -7,23 +7,29 @@
 //!   any ──(Shutdown, unregistration)──► TERMINATING ──(last framework gone)──► exit
 //! ```
 //!
-//! One file for each thing that happens: `registration`, `launch`, `kill`, `update`,
-//! `executor_calls`, `termination`, `shutdown`, `recovery`. `framework` and `executor` hold what
-//! is known; `effect` has the inputs and effects.
+//! One file for each thing that happens: `registration`, `launch`, `start`, `delivery`, `kill`,
+//! `update`, `messages`, `executor_calls`, `termination`, `shutdown`, `recovery`, `sandboxes`.
+//! `framework` and `executor` hold what is known; `effect` has the inputs and effects.
 //!
 //! Not here: how inputs arrive and effects are carried out (`process`).
 
 pub mod call;
 mod command_executor;
+mod delivery;
 mod effect;
+mod environment;
 pub mod executor;
 mod executor_calls;
 pub mod framework;
 mod kill;
 mod launch;
+mod limitation;
+mod messages;
 mod recovery;
 mod registration;
+mod sandboxes;
 mod shutdown;
+mod start;
 mod termination;
 mod update;
 
@@ -39,12 +45,14 @@ use tepui_protocol::mesos::v1::{
     AgentId, AgentInfo, ContainerId, ExecutorId, FrameworkId, TaskId, TaskState, TaskStatus,
     executor as executor_api, task_status,
 };
-use tepui_runtime::Pid;
+use tepui_runtime::{Pid, Time};
 
 pub use self::effect::{Effect, FromMaster, Input, Note, Outbound, Sandbox, Timer, Turn};
 use self::executor::{Executor, ExecutorState};
 use self::framework::Framework;
+pub use self::registration::CAPABILITIES;
 use self::registration::Registration;
+use self::sandboxes::Schedule;
 use crate::checkpoint::{Paths, Run, Write, record};
 use crate::options::AgentOptions;
 use crate::updates::{Action, UpdateManager};
@@ -65,13 +73,22 @@ pub enum AgentState {
     Terminating,
 }
 
-/// An update that waits until its container's limits were lowered.
+/// What waits until a container has other limits.
 #[derive(Debug, Clone)]
 struct Waiting {
     framework: String,
     executor: String,
     container: String,
-    update: StatusUpdate,
+    purpose: Purpose,
+}
+
+/// Why a container's limits are changed.
+#[derive(Debug, Clone)]
+enum Purpose {
+    /// A task has ended; its terminal update is told afterwards.
+    Tell(Box<StatusUpdate>),
+    /// These tasks are given to the executor afterwards.
+    Deliver(Vec<String>),
 }
 
 /// The core of an agent.
@@ -90,7 +107,10 @@ pub struct Core {
     completed: VecDeque<Framework>,
     updates: UpdateManager,
     waiting: BTreeMap<u64, Waiting>,
+    schedule: Schedule,
     next_number: u64,
+    /// The instant of the input that is taken.
+    now: Time,
     effects: Vec<Effect>,
     changed: BTreeSet<(String, String)>,
 }
@@ -118,7 +138,9 @@ impl Core {
             completed: VecDeque::new(),
             updates: UpdateManager::new(),
             waiting: BTreeMap::new(),
+            schedule: Schedule::default(),
             next_number: 0,
+            now: turn.now,
             effects: Vec::new(),
             changed: BTreeSet::new(),
             options,
@@ -127,6 +149,7 @@ impl Core {
 
     /// Takes one input, and gives what it asks for, in order.
     pub fn handle(&mut self, input: Input, turn: &mut Turn<'_>) -> Vec<Effect> {
+        self.now = turn.now;
         match input {
             Input::Recovered(state) => self.recovered(*state),
             Input::ContainersRecovered(alive) => self.containers_recovered(alive, turn),
@@ -134,7 +157,9 @@ impl Core {
             Input::Executor(from, call) => self.executor_call(from, call, turn),
             Input::Exited(pid) => self.exited(&pid),
             Input::Launched(container, launched) => self.launched(&container, launched, turn),
-            Input::ContainerUpdated(number, error) => self.container_updated(number, error),
+            Input::ContainerUpdated(number, updated) => self.container_updated(number, updated),
+            Input::DiskUsage(usage) => self.disk_measured(usage),
+            Input::DiskFull => self.disk_full(),
             Input::Terminated(terminated) => self.container_terminated(terminated, turn),
             Input::Timer(timer) => self.timer(timer, turn),
             Input::Unregister(why) => self.unregister(&why),
@@ -167,6 +192,7 @@ impl Core {
             FromMaster::Shutdown(message) => self.shutdown(message.message),
             FromMaster::UpdateFramework(message) => self.update_framework(*message),
             FromMaster::Acknowledgement(message) => self.acknowledgement(message),
+            FromMaster::Message(message) => self.framework_message(message),
         }
     }
 
@@ -185,6 +211,8 @@ impl Core {
             Timer::ExecutorRegistration(container) => self.registration_timeout(&container),
             Timer::ExecutorShutdown(container) => self.shutdown_timeout(&container),
             Timer::ExecutorReregistration => self.reregistration_timeout(turn),
+            Timer::DiskWatch => self.watch_disk(),
+            Timer::Collect(at) => self.collect_due(at),
             Timer::UpdateRetry(key, attempt) => {
                 let actions = self.updates.retry(&key, attempt);
                 self.carry(actions);
@@ -331,6 +359,7 @@ impl Core {
                 Action::Append { path, record } => {
                     Effect::Disk(Write::Append { path, body: record })
                 }
+                Action::Behind { path } => Effect::Disk(Write::Behind { path }),
                 Action::Forward(update) => {
                     Effect::Send(self.options.master.clone(), self.status_message(update))
                 }

@@ -12,7 +12,7 @@ use tepui_protocol::mesos::v1::TaskState;
 use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::tepui::containerizer::{Recover, recover};
 
-use super::command_executor::duration_text;
+use super::environment::duration_text;
 use super::executor::{AgentTask, Executor, ExecutorState, PendingTermination, Phase};
 use super::framework::{Framework, lost_as};
 use super::{AgentState, Core, Effect, Note, Timer, Turn, container_id, run};
@@ -53,6 +53,7 @@ impl Core {
             containers,
             observer: Some(self.myself.to_string()),
         }));
+        self.watch_sandboxes(state.folders);
     }
 
     fn recover_framework(
@@ -72,7 +73,7 @@ impl Core {
             let completed = recovered.completed;
             let executor = self.recover_executor(&id, recovered);
             if completed {
-                framework.complete(executor);
+                framework.complete(executor, self.options.max_completed_executors_per_framework);
                 continue;
             }
             if executor.forked_pid.is_some() && !rebooted {
@@ -112,6 +113,7 @@ impl Core {
         );
         executor.forked_pid = recovered.forked_pid;
         executor.recovered = true;
+        executor.sent = true;
         for task in recovered.tasks {
             self.recover_task(framework, &mut executor, task, recovered.completed);
         }

@@ -16,6 +16,7 @@ use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::mesos::v1::{AgentInfo, FrameworkInfo, Resource, Task, TaskState, Uuid};
 use tepui_runtime::{Pid, Time};
 
+use super::executor::ExecutorState;
 use super::framework::lost_as;
 use super::{AgentState, Core, Effect, Note, Outbound, Timer, Turn};
 use crate::checkpoint::Write;
@@ -31,7 +32,7 @@ pub(super) const RETRY_MAX: Duration = Duration::from_secs(60);
 pub(super) const DEFAULT_PING_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// What an agent of Mesos 1.12 can do.
-const CAPABILITIES: &[capability::Type] = &[
+pub const CAPABILITIES: &[capability::Type] = &[
     capability::Type::MultiRole,
     capability::Type::HierarchicalRole,
     capability::Type::ReservationRefinement,
@@ -304,6 +305,7 @@ impl Core {
                 .collect(),
             executor_infos: executors()
                 .filter(|executor| !executor.generated)
+                .filter(|executor| executor.state != ExecutorState::Terminated)
                 .map(|executor| executor.info.clone())
                 .collect(),
             tasks: self

@@ -1,9 +1,8 @@
 //! Ends an executor, a framework or the whole agent because someone asked for it.
 
-use std::time::Duration;
-
 use tepui_protocol::mesos::internal::{ShutdownExecutor, UnregisterAgent};
 
+use super::environment::shutdown_grace;
 use super::executor::ExecutorState;
 use super::executor_calls::shutdown_event;
 use super::{AgentState, Core, Effect, Note, Outbound, Timer};
@@ -72,15 +71,7 @@ impl Core {
         };
         let container = executor.container.clone();
         let pid = executor.pid.clone();
-        let grace = executor
-            .info
-            .shutdown_grace_period
-            .as_ref()
-            .and_then(|grace| u64::try_from(grace.nanoseconds).ok())
-            .map_or(
-                self.options.executor_shutdown_grace_period,
-                Duration::from_nanos,
-            );
+        let grace = shutdown_grace(executor, &self.options);
         self.executor_state(framework, id, ExecutorState::Terminating, why);
         match pid {
             Some(pid) => {

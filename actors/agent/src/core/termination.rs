@@ -2,16 +2,21 @@
 
 use tepui_protocol::mesos::internal::ExitedExecutor;
 use tepui_protocol::mesos::v1::task_status::Reason;
-use tepui_protocol::mesos::v1::{TaskResourceLimitation, TaskState};
+use tepui_protocol::mesos::v1::TaskState;
 use tepui_protocol::tepui::containerizer::Terminated;
 
-use super::command_executor::duration_text;
+use super::environment::duration_text;
 use super::executor::{ExecutorState, PendingTermination};
 use super::framework::Framework;
+use super::limitation::limitation;
 use super::{
     AgentState, Core, Effect, MAX_COMPLETED_FRAMEWORKS, Note, Outbound, Turn, executor_id,
     framework_id, run,
 };
+use crate::checkpoint::Folder;
+
+/// The exit status of an executor where nobody knows one (Mesos' -1).
+pub(super) const NO_STATUS: i32 = -1;
 
 impl Core {
     pub(super) fn container_terminated(&mut self, terminated: Terminated, turn: &mut Turn<'_>) {
@@ -21,6 +26,7 @@ impl Core {
                 terminated.container_id.value
             )));
         }
+        self.explain_waiting(&terminated);
         if let Some((framework, id)) = self.run_of(&terminated.container_id.value) {
             self.executor_terminated(&framework, &id, Some(&terminated), turn);
         }
@@ -46,26 +52,16 @@ impl Core {
         let generated = executor.generated;
         let end = ending(executor.pending_termination.as_ref(), terminated);
         self.executor_state(framework, id, ExecutorState::Terminated, &end.message);
-        let limited = terminated
-            .map(|terminated| terminated.limited_resources.clone())
-            .filter(|resources| !resources.is_empty());
+        let limited = terminated.and_then(|ended| limitation(&ended.limited_resources));
         for task in live {
             let mut status = self.status(&task, end.state, end.reason, &end.message, turn);
             status.executor_id = Some(executor_id(id));
-            status.limitation = limited
-                .clone()
-                .map(|resources| TaskResourceLimitation { resources });
+            status.limitation.clone_from(&limited);
             self.agent_update(framework, id, status);
         }
         if !generated {
-            self.tell_master(Outbound::ExitedExecutor(ExitedExecutor {
-                agent_id: self.info.id.clone().unwrap_or_default(),
-                framework_id: framework_id(framework),
-                executor_id: executor_id(id),
-                status: terminated
-                    .and_then(|terminated| terminated.status)
-                    .unwrap_or(-1),
-            }));
+            let status = terminated.and_then(|terminated| terminated.status);
+            self.exited_executor(framework, id, status.unwrap_or(NO_STATUS));
         }
         let terminating = self
             .frameworks
@@ -78,6 +74,16 @@ impl Core {
             self.remove_executor(framework, id);
             self.forget_if_idle(framework);
         }
+    }
+
+    /// The master is told that an executor is no more, and with what wait status it ended.
+    pub(super) fn exited_executor(&mut self, framework: &str, id: &str, status: i32) {
+        self.tell_master(Outbound::ExitedExecutor(ExitedExecutor {
+            agent_id: self.info.id.clone().unwrap_or_default(),
+            framework_id: framework_id(framework),
+            executor_id: executor_id(id),
+            status,
+        }));
     }
 
     /// The executor in this container has not subscribed in time.
@@ -139,12 +145,18 @@ impl Core {
         }
         let container = executor.container.clone();
         let checkpoint = known.checkpoint();
-        known.complete(executor);
+        known.complete(executor, self.options.max_completed_executors_per_framework);
         if checkpoint {
             self.write_record(
                 self.paths.sentinel(run(&agent, framework, id, &container)),
                 b"",
             );
+        }
+        for folder in [
+            Folder::run(&agent, framework, id, &container),
+            Folder::executor(&agent, framework, id),
+        ] {
+            self.ended(folder);
         }
     }
 
@@ -157,7 +169,9 @@ impl Core {
         {
             return;
         }
+        let agent = self.agent_id().to_owned();
         if let Some(known) = self.frameworks.remove(framework) {
+            self.ended(Folder::framework(&agent, framework));
             if self.completed.len() == MAX_COMPLETED_FRAMEWORKS {
                 self.completed.pop_front();
             }

@@ -20,12 +20,14 @@ use tepui_protocol::mesos::v1::executor::{Event, event};
 use tepui_protocol::mesos::v1::network_info::IpAddress;
 use tepui_protocol::mesos::v1::task_status::{Reason, Source};
 use tepui_protocol::mesos::v1::{AgentId, NetworkInfo, Task, TaskState, TaskStatus};
-use tepui_protocol::tepui::containerizer::Update;
+use tepui_protocol::tepui::containerizer::{Terminated, Updated};
 use tepui_runtime::Pid;
 
 use super::executor::{ExecutorState, PendingTermination, Phase};
 use super::framework::{MAX_STRAYS, lost_as};
-use super::{Core, Effect, Note, Outbound, Turn, Waiting, run};
+use super::limitation::Exceeded;
+use super::{Core, Effect, Note, Outbound, Purpose, Turn, Waiting, run};
+use crate::checkpoint::Write;
 use crate::updates::{Accepted, Acknowledged, StreamKey, is_terminal, uuid_of};
 
 /// Statuses that are kept with a task for people to look at.
@@ -44,15 +46,19 @@ impl Core {
         let key = StreamKey::new(framework, &status.task_id.value);
         let uuid = status.uuid.clone().unwrap_or_default();
         if self.updates.knows(&key, &uuid) {
-            // Said again after a restart, or since our acknowledgement was lost.
+            // Said again after a restart, or since our acknowledgement was lost. It may still be
+            // on its way to the disk.
+            if let Some(path) = self.updates_file(framework, id, &key.task) {
+                self.effect(Effect::Disk(Write::Behind { path }));
+            }
             self.acknowledge_executor(framework, id, &status);
             return;
         }
-        if self
-            .waiting
-            .values()
-            .any(|waiting| waiting.update.uuid.as_ref() == Some(&uuid))
-        {
+        let waits = |waiting: &Waiting| match &waiting.purpose {
+            Purpose::Tell(update) => update.uuid.as_ref() == Some(&uuid),
+            Purpose::Deliver(_) => false,
+        };
+        if self.waiting.values().any(waits) {
             // It is stored, and acknowledged then, once the container's limits are lowered.
             return;
         }
@@ -76,11 +82,21 @@ impl Core {
         self.complete_container_status(framework, id, &mut status);
         self.note(Note::ValidUpdate);
         let terminal = is_terminal(status.state());
-        self.note_task(framework, &status);
+        self.book_status(framework, &status);
         let update = self.update_of(framework, Some(id), status);
-        if !(terminal && self.lower_limits(framework, id, &update)) {
-            self.store(framework, Some(id), update);
+        // Before a terminal update is told, what the task had is taken from its container: the
+        // master gives it away at once. The answer also tells of limits that were exceeded.
+        let waits = terminal
+            && self.update_container(framework, id, Purpose::Tell(Box::new(update.clone())));
+        if !waits {
+            self.tell(framework, id, update);
         }
+    }
+
+    /// The task's status is told to people and to the master.
+    fn tell(&mut self, framework: &str, id: &str, update: StatusUpdate) {
+        self.note_status(framework, &update.status);
+        self.store(framework, Some(id), update);
     }
 
     /// An update that the agent itself makes for a task of an executor.
@@ -94,15 +110,15 @@ impl Core {
         }
         self.complete_container_status(framework, id, &mut status);
         self.note(Note::ValidUpdate);
-        self.note_task(framework, &status);
+        self.book_status(framework, &status);
         let update = self.update_of(framework, Some(id), status);
-        self.store(framework, Some(id), update);
+        self.tell(framework, id, update);
     }
 
     /// An update for a task that no executor here has.
     pub(super) fn direct_update(&mut self, framework: &str, status: TaskStatus) {
         self.note(Note::ValidUpdate);
-        self.note_task(framework, &status);
+        self.note_status(framework, &status);
         let task = status.task_id.value.clone();
         let update = self.update_of(framework, None, status);
         self.store(framework, None, update);
@@ -176,8 +192,8 @@ impl Core {
         }
     }
 
-    /// The task as the agent knows it gets the new state, and people are told.
-    fn note_task(&mut self, framework: &str, status: &TaskStatus) {
+    /// The task as the agent knows it gets the new state.
+    fn book_status(&mut self, framework: &str, status: &TaskStatus) {
         let state = status.state();
         let id = &status.task_id.value;
         let executor = self
@@ -207,6 +223,10 @@ impl Core {
             let executor = executor.id().to_owned();
             self.changed.insert((framework.to_owned(), executor));
         }
+    }
+
+    /// People are told.
+    fn note_status(&mut self, framework: &str, status: &TaskStatus) {
         let reason = status
             .reason
             .and_then(|reason| Reason::try_from(reason).ok());
@@ -217,8 +237,8 @@ impl Core {
         };
         self.note(Note::Task {
             framework: framework.to_owned(),
-            task: id.clone(),
-            state,
+            task: status.task_id.value.clone(),
+            state: status.state(),
             why,
         });
     }
@@ -235,41 +255,14 @@ impl Core {
         }
     }
 
-    /// Before a terminal update is told, what the task had is taken from its container: the
-    /// master gives it away at once. Gives whether the update waits for that.
-    fn lower_limits(&mut self, framework: &str, id: &str, update: &StatusUpdate) -> bool {
-        let Some(executor) = self.executor(framework, id) else {
-            return false;
-        };
-        if executor.state != ExecutorState::Running {
-            return false;
-        }
-        let container = executor.container.clone();
-        let message = Update {
-            container_id: super::container_id(&container),
-            resources: executor.resources(),
-            limits: std::collections::BTreeMap::new(),
-        };
-        let number = self.number();
-        self.effect(Effect::UpdateContainer(number, message));
-        let waiting = Waiting {
-            framework: framework.to_owned(),
-            executor: id.to_owned(),
-            container,
-            update: update.clone(),
-        };
-        self.waiting.insert(number, waiting);
-        true
-    }
-
-    /// The containerizer answered: the update that waited goes its way, and a container that
-    /// keeps what is not its own any more is destroyed.
-    pub(super) fn container_updated(&mut self, number: u64, error: Option<String>) {
+    /// The containerizer answered: what waited goes its way. A container that keeps what is not
+    /// its own any more, or does not get what is, is destroyed.
+    pub(super) fn container_updated(&mut self, number: u64, updated: Updated) {
         let Some(Waiting {
             framework,
             executor: id,
             container,
-            update,
+            purpose,
         }) = self.waiting.remove(&number)
         else {
             return;
@@ -277,7 +270,8 @@ impl Core {
         let running = self.executor(&framework, &id).is_some_and(|executor| {
             executor.container == container && executor.state == ExecutorState::Running
         });
-        if let Some(error) = error.filter(|_| running) {
+        let failed = updated.error.as_ref().filter(|_| running);
+        if let Some(error) = failed {
             let info = self
                 .frameworks
                 .get(&framework)
@@ -289,7 +283,35 @@ impl Core {
             };
             self.destroy(&framework, &id, pending);
         }
-        self.store(&framework, Some(&id), update);
+        match purpose {
+            Purpose::Tell(mut update) => {
+                if let Some(exceeded) = Exceeded::of_update(&updated) {
+                    exceeded.explain(&mut update.status);
+                    self.book_status(&framework, &update.status);
+                }
+                self.tell(&framework, &id, *update);
+            }
+            Purpose::Deliver(tasks) if running && updated.error.is_none() => {
+                self.deliver(&framework, &id, &tasks);
+            }
+            // They end with the container.
+            Purpose::Deliver(_) => {}
+        }
+    }
+
+    /// A container has ended for a limit that it exceeded, which explains the failures that its
+    /// executor told and that still wait.
+    pub(super) fn explain_waiting(&mut self, terminated: &Terminated) {
+        let Some(exceeded) = Exceeded::of_end(terminated) else {
+            return;
+        };
+        let container = &terminated.container_id.value;
+        let of_it = |waiting: &&mut Waiting| waiting.container == *container;
+        for waiting in self.waiting.values_mut().filter(of_it) {
+            if let Purpose::Tell(update) = &mut waiting.purpose {
+                exceeded.explain(&mut update.status);
+            }
+        }
     }
 
     /// Stores an update and sends it if it is its task's turn; the executor hears of it then.

@@ -43,8 +43,9 @@ impl AgentProcess {
                 ctx.send(&self.containerizer, Destroy { container_id });
             }
             Effect::Exit(how) => self.end(how, ctx),
+            Effect::MeasureDisk => self.measure(ctx),
             // Done in the blocking job that this effect would have been behind.
-            Effect::Disk(_) | Effect::Sandbox(_) => {}
+            Effect::Disk(_) | Effect::Sandbox(_) | Effect::Collect(_) => {}
         }
     }
 
@@ -90,11 +91,11 @@ impl AgentProcess {
             update,
             UPDATE_DEADLINE,
             move |agent, answer: Result<Updated, AskError>, ctx| {
-                let error = match answer {
-                    Ok(updated) => updated.error,
-                    Err(error) => Some(error.to_string()),
-                };
-                agent.feed(Input::ContainerUpdated(number, error), ctx);
+                let updated = answer.unwrap_or_else(|error| Updated {
+                    error: Some(error.to_string()),
+                    ..Updated::default()
+                });
+                agent.feed(Input::ContainerUpdated(number, updated), ctx);
             },
         );
     }
@@ -153,7 +154,16 @@ fn log(pid: &Pid, note: &Note) {
         Note::LaunchFailed { container, error } => {
             tracing::warn!(container, error, "container not launched");
         }
+        Note::FrameworkMessage(Err(what)) => tracing::warn!(what, "not delivered"),
+        Note::Collected { removed, failed } => {
+            for why in failed {
+                tracing::warn!("{why}");
+            }
+            if *removed > 0 {
+                tracing::info!(removed, "folders of what ended are removed");
+            }
+        }
         Note::Info(what) => tracing::info!("{what}"),
-        Note::ValidUpdate => {}
+        Note::ValidUpdate | Note::FrameworkMessage(Ok(())) => {}
     }
 }

@@ -1,7 +1,7 @@
 //! The messages that an agent takes; each becomes an input of the core.
 
 use tepui_protocol::mesos::internal::{
-    AgentRegistered, AgentReregistered, KillTask, PingAgent, RunTask, RunTaskGroup, Shutdown,
+    AgentRegistered, AgentReregistered, FrameworkToExecutor, KillTask, PingAgent, RunTask, RunTaskGroup, Shutdown,
     ShutdownExecutor, ShutdownFramework, StatusUpdateAcknowledgement, UpdateFramework,
 };
 use tepui_protocol::mesos::v1::executor::Call;
@@ -26,6 +26,7 @@ impl Process for AgentProcess {
             .message::<Shutdown>()
             .message::<UpdateFramework>()
             .message::<StatusUpdateAcknowledgement>()
+            .message::<FrameworkToExecutor>()
             .message::<Call>()
             .inward::<Terminated>();
     }
@@ -77,6 +78,7 @@ from_master! {
     Shutdown => FromMaster::Shutdown,
     UpdateFramework => |message| FromMaster::UpdateFramework(Box::new(message)),
     StatusUpdateAcknowledgement => FromMaster::Acknowledgement,
+    FrameworkToExecutor => FromMaster::Message,
 }
 
 impl Handle<Call> for AgentProcess {

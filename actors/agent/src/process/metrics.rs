@@ -37,7 +37,7 @@ impl AgentMetrics {
         gauge("slave/registered", |s| {
             if s.is_registered() { 1.0 } else { 0.0 }
         });
-        gauge("slave/frameworks_active", |s| whole(s.frameworks.len()));
+        gauge("slave/frameworks_active", |s| whole(s.frameworks.size()));
         gauge("slave/tasks_staging", |s| tasks(s, TaskState::TaskStaging));
         gauge("slave/tasks_starting", |s| {
             tasks(s, TaskState::TaskStarting)
@@ -107,6 +107,8 @@ impl AgentMetrics {
             | Note::Executor { .. }
             | Note::Task { .. }
             | Note::Refused { .. }
+            | Note::FrameworkMessage(_)
+            | Note::Collected { .. }
             | Note::Info(_) => {}
         }
     }
@@ -160,7 +162,7 @@ fn tasks(snapshot: &Snapshot, state: TaskState) -> f64 {
         .executors
         .values()
         .flat_map(|executor| &executor.tasks);
-    whole(all.filter(|task| task.state() == state).count())
+    whole(all.filter(|task| task.task.state() == state).count())
 }
 
 fn executors(snapshot: &Snapshot, state: ExecutorState) -> f64 {

@@ -65,6 +65,11 @@ pub enum Action {
         /// A framed record.
         record: Bytes,
     },
+    /// Wait until what was appended to the file is synced, before any action that follows.
+    Behind {
+        /// The stream's file.
+        path: PathBuf,
+    },
     /// Send the update to the master.
     Forward(StatusUpdate),
     /// Call [`UpdateManager::retry`] with these values after the pause.
@@ -189,7 +194,7 @@ impl UpdateManager {
         self.paused = false;
         let mut actions = Vec::new();
         for (key, stream) in &mut self.streams {
-            send_head(key, stream, &mut actions);
+            resend_head(key, stream, &mut actions);
         }
         actions
     }
@@ -200,7 +205,7 @@ impl UpdateManager {
         if !self.paused {
             for (key, stream) in &mut self.streams {
                 if key.framework == framework {
-                    send_head(key, stream, &mut actions);
+                    resend_head(key, stream, &mut actions);
                 }
             }
         }
@@ -247,6 +252,16 @@ fn append(stream: &Stream, record: &StatusUpdateRecord) -> Option<Action> {
         path,
         record: record::frame(&record.encode_to_vec()),
     })
+}
+
+/// Sends a head that may still be on its way to the disk.
+fn resend_head(key: &StreamKey, stream: &mut Stream, actions: &mut Vec<Action>) {
+    if stream.pending() > 0
+        && let Some(path) = stream.checkpoint.clone()
+    {
+        actions.push(Action::Behind { path });
+    }
+    send_head(key, stream, actions);
 }
 
 fn send_head(key: &StreamKey, stream: &mut Stream, actions: &mut Vec<Action>) {

@@ -34,6 +34,7 @@ fn short(actions: &[Action]) -> Vec<String> {
         .iter()
         .map(|action| match action {
             Action::Append { .. } => "append".to_owned(),
+            Action::Behind { .. } => "behind".to_owned(),
             Action::Forward(update) => {
                 format!("{} latest {:?}", uuid_of(update)[0], update.latest_state())
             }
@@ -125,13 +126,13 @@ fn while_paused_updates_are_stored_and_on_resume_the_heads_are_sent() {
     assert_eq!(short(&actions), ["append"]);
     assert_eq!(
         short(&manager.resume()),
-        ["1 latest TaskRunning", "retry 1 10s"]
+        ["behind", "1 latest TaskRunning", "retry 1 10s"]
     );
     manager.pause();
     assert_eq!(manager.retry(&key, 1), vec![]);
     assert_eq!(
         short(&manager.resume()),
-        ["1 latest TaskRunning", "retry 2 10s"]
+        ["behind", "1 latest TaskRunning", "retry 2 10s"]
     );
     assert_eq!(
         manager.retry(&key, 1),
@@ -254,6 +255,10 @@ impl World {
                         .entry(path.display().to_string())
                         .or_default()
                         .extend(record);
+                }
+                Action::Behind { path } => {
+                    let name = path.display().to_string();
+                    assert!(self.files.contains_key(&name), "behind what was appended");
                 }
                 Action::Retry { key, attempt, .. } => {
                     self.attempts.insert(key.task.parse().unwrap(), attempt);

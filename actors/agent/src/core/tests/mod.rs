@@ -1,8 +1,12 @@
 //! The core by example: inputs in, effects out as short text, compared exactly.
 
 mod calls;
+mod custom;
+mod environment;
+mod limitation;
 mod recovery;
 mod registration;
+mod sandboxes;
 mod tasks;
 
 use std::path::PathBuf;
@@ -16,8 +20,10 @@ use tepui_protocol::mesos::v1::executor::{Call, call};
 use tepui_protocol::mesos::v1::framework_info::{Capability, capability};
 use tepui_protocol::mesos::v1::task_status::Source;
 use tepui_protocol::mesos::v1::value::{self, Scalar};
-use tepui_protocol::mesos::v1::{CommandInfo, FrameworkInfo, Resource, TaskInfo, TaskStatus};
-use tepui_protocol::tepui::containerizer::{Launch, Launched, Terminated};
+use tepui_protocol::mesos::v1::{
+    CommandInfo, ExecutorInfo, FrameworkInfo, Resource, TaskInfo, TaskStatus,
+};
+use tepui_protocol::tepui::containerizer::{Launch, Launched, Terminated, Updated};
 use tepui_runtime::Time;
 
 use super::*;
@@ -94,6 +100,23 @@ fn task(id: &str) -> TaskInfo {
     }
 }
 
+/// A task for the framework's own executor `executor`.
+fn custom_task(id: &str, executor: &str) -> TaskInfo {
+    TaskInfo {
+        command: None,
+        executor: Some(ExecutorInfo {
+            executor_id: executor_id(executor),
+            command: Some(CommandInfo {
+                value: Some("./executor".to_owned()),
+                ..CommandInfo::default()
+            }),
+            resources: vec![scalar("cpus", 0.5), scalar("mem", 128.0)],
+            ..ExecutorInfo::default()
+        }),
+        ..task(id)
+    }
+}
+
 impl Rig {
     /// An agent that was just started on an empty work_dir.
     fn new() -> Rig {
@@ -121,7 +144,11 @@ impl Rig {
 
     /// An agent that is registered as S0.
     fn registered() -> Rig {
-        let mut rig = Rig::new();
+        Rig::registered_with(options())
+    }
+
+    fn registered_with(options: AgentOptions) -> Rig {
+        let mut rig = Rig::with(options);
         rig.input(Input::Recovered(Box::default()));
         rig.input(Input::ContainersRecovered(Ok(vec![])));
         rig.timer(Timer::Register(1));
@@ -200,9 +227,13 @@ impl Rig {
     }
 
     fn executor(&mut self, kind: call::Type, call: Call) -> Vec<Effect> {
+        self.executor_says("t", kind, call)
+    }
+
+    fn executor_says(&mut self, executor: &str, kind: call::Type, call: Call) -> Vec<Effect> {
         let call = Call {
             framework_id: framework_id("F"),
-            executor_id: executor_id("t"),
+            executor_id: executor_id(executor),
             r#type: Some(kind as i32),
             ..call
         };
@@ -210,27 +241,49 @@ impl Rig {
     }
 
     fn subscribe(&mut self) -> Vec<Effect> {
-        let subscribe = Some(call::Subscribe::default());
-        self.executor(
-            call::Type::Subscribe,
-            Call {
-                subscribe,
-                ..Call::default()
-            },
-        )
+        self.subscribe_as("t")
+    }
+
+    fn subscribe_as(&mut self, executor: &str) -> Vec<Effect> {
+        let call = Call {
+            subscribe: Some(call::Subscribe::default()),
+            ..Call::default()
+        };
+        self.executor_says(executor, call::Type::Subscribe, call)
     }
 
     fn update(&mut self, state: TaskState, uuid: u8) -> Vec<Effect> {
-        let update = Some(call::Update {
-            status: status("t", state, uuid),
-        });
-        self.executor(
-            call::Type::Update,
-            Call {
-                update,
-                ..Call::default()
-            },
-        )
+        self.update_of("t", "t", state, uuid)
+    }
+
+    fn update_of(
+        &mut self,
+        executor: &str,
+        task: &str,
+        state: TaskState,
+        uuid: u8,
+    ) -> Vec<Effect> {
+        let call = Call {
+            update: Some(call::Update {
+                status: status(task, state, uuid),
+            }),
+            ..Call::default()
+        };
+        self.executor_says(executor, call::Type::Update, call)
+    }
+
+    /// The containerizer has changed the limits as it was asked to.
+    fn updated(&mut self, number: u64) -> Vec<Effect> {
+        self.input(Input::ContainerUpdated(number, Updated::default()))
+    }
+
+    /// A registered agent on which the framework's own executor `e` runs task `a`.
+    fn custom(info: FrameworkInfo) -> (Rig, String) {
+        let mut rig = Rig::registered();
+        let container = rig.run(info, custom_task("a", "e")).container_id.value;
+        rig.launched(&container);
+        rig.subscribe_as("e");
+        (rig, container)
     }
 
     fn acknowledge(&mut self, task: &str, uuid: Bytes) -> Vec<Effect> {
@@ -287,7 +340,7 @@ fn short(effects: &[Effect]) -> Vec<String> {
 
 fn line(effect: &Effect) -> Option<String> {
     Some(match effect {
-        Effect::Note(_) => return None,
+        Effect::Note(_) | Effect::Disk(Write::Touch { .. }) => return None,
         Effect::Disk(write) => disk_line(write),
         Effect::Sandbox(sandbox) => format!("sandbox {}", tail(&sandbox.directory)),
         Effect::Link(to) => format!("link {}", to.id()),
@@ -300,6 +353,7 @@ fn line(effect: &Effect) -> Option<String> {
             )
         }
         Effect::Destroy(_) => "destroy".to_owned(),
+        Effect::MeasureDisk | Effect::Collect(_) => return None,
         Effect::Timer(after, timer) => match timer {
             Timer::Register(number) => format!("timer register {number}"),
             Timer::PingSilence => format!("timer ping {}s", after.as_secs()),
@@ -307,6 +361,8 @@ fn line(effect: &Effect) -> Option<String> {
             Timer::ExecutorShutdown(_) => format!("timer shutdown {}s", after.as_secs()),
             Timer::ExecutorReregistration => format!("timer back {}s", after.as_secs()),
             Timer::UpdateRetry(_, attempt) => format!("timer retry {attempt} {}s", after.as_secs()),
+            // What is removed when, has tests of its own.
+            Timer::DiskWatch | Timer::Collect(_) => return None,
         },
         Effect::Exit(how) => format!("exit {how:?}"),
         Effect::Send(to, message) => format!("to {}: {}", to.id(), message_line(message)),
@@ -315,6 +371,8 @@ fn line(effect: &Effect) -> Option<String> {
 
 fn disk_line(write: &Write) -> String {
     match write {
+        Write::Behind { path } => format!("behind {}", tail(path)),
+        Write::Touch { path } => format!("touch {}", tail(path)),
         Write::Folder { path } => format!("folder {}", tail(path)),
         Write::File { path, .. } => format!("file {}", tail(path)),
         Write::Append { path, .. } => format!("append {}", tail(path)),
@@ -346,8 +404,13 @@ fn message_line(message: &Outbound) -> String {
         Outbound::Unregister(_) => "unregister".to_owned(),
         Outbound::Update(_) => "update agent".to_owned(),
         Outbound::Status(message) => status_line(message),
-        Outbound::ExitedExecutor(_) => "exited executor".to_owned(),
-        Outbound::Message(_) => "message".to_owned(),
+        Outbound::ExitedExecutor(message) => {
+            let id = &message.executor_id.value;
+            format!("exited executor {id} {}", message.status)
+        }
+        Outbound::Message(message) => {
+            format!("message {}", String::from_utf8_lossy(&message.data))
+        }
         Outbound::Pong(_) => "pong".to_owned(),
         Outbound::Event(event) => {
             let task = event

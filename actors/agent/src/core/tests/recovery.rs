@@ -64,6 +64,7 @@ fn left(info: FrameworkInfo, updates: &[TaskState], acked: usize) -> RecoveredSt
         info: Some(agent),
         boot_id: None,
         frameworks: vec![framework],
+        folders: Vec::new(),
     }
 }
 
@@ -113,6 +114,7 @@ fn an_executor_that_comes_back_goes_on_and_unacknowledged_updates_are_sent_again
         short(&effects),
         [
             "to master: update agent",
+            "behind w/task.updates",
             "to master: t TASK_RUNNING",
             "timer retry 1 10s"
         ]
@@ -133,7 +135,7 @@ fn an_executor_that_does_not_come_back_is_destroyed() {
         assert_eq!(short(&effects)[0], "destroy");
         assert_eq!(short(&rig.terminated("c")), ["append w/task.updates"]);
         assert_eq!(
-            short(&reregister(&mut rig))[1],
+            short(&reregister(&mut rig))[2],
             format!(
                 "to master: t {state} REASON_EXECUTOR_REREGISTRATION_TIMEOUT 'Executor did not \
                  reregister within 2secs'"
@@ -161,7 +163,7 @@ fn a_container_that_is_gone_ends_its_task() {
         ]
     );
     assert_eq!(
-        short(&reregister(&mut rig))[1],
+        short(&reregister(&mut rig))[2],
         "to master: t TASK_FAILED REASON_EXECUTOR_TERMINATED 'Executor terminated'"
     );
 }
@@ -200,7 +202,7 @@ fn a_task_that_never_reached_its_executor_is_dropped() {
     );
     rig.timer(Timer::ExecutorReregistration);
     assert_eq!(
-        short(&reregister(&mut rig))[1],
+        short(&reregister(&mut rig))[2],
         "to master: t TASK_DROPPED REASON_AGENT_RESTARTED 'Task launched during agent restart'"
     );
 }

@@ -3,7 +3,7 @@
 use tepui_protocol::mesos::internal::{RunTaskGroup, ShutdownFramework, UpdateFramework};
 use tepui_protocol::mesos::v1::environment::{Variable, variable};
 use tepui_protocol::mesos::v1::task_status::Reason;
-use tepui_protocol::mesos::v1::{Environment, ExecutorInfo, TaskGroupInfo};
+use tepui_protocol::mesos::v1::{Environment, TaskGroupInfo, executor_info};
 
 use super::*;
 
@@ -45,7 +45,7 @@ fn a_task_goes_from_its_launch_to_its_acknowledged_end() {
     // The limits of the container are lowered first: the executor's own cpus and mem remain.
     let effects = rig.update(TaskState::TaskFinished, 2);
     assert_eq!(short(&effects), ["update container 1: 2 resources"]);
-    let effects = rig.input(Input::ContainerUpdated(1, None));
+    let effects = rig.updated(1);
     assert_eq!(
         short(&effects),
         ["to x: ACKNOWLEDGED"],
@@ -113,7 +113,6 @@ fn the_launch_carries_the_executor_that_mesos_would_make() {
     assert_eq!(
         environment,
         [
-            "LIBPROCESS_IP=10.0.0.2".to_owned(),
             "LIBPROCESS_PORT=0".to_owned(),
             "MESOS_AGENT_ENDPOINT=10.0.0.2:5051".to_owned(),
             "MESOS_CHECKPOINT=1".to_owned(),
@@ -302,7 +301,13 @@ fn a_launch_that_fails_fails_the_task() {
 fn a_container_whose_limits_cannot_be_lowered_is_destroyed() {
     let (mut rig, _) = Rig::running(framework(false));
     rig.update(TaskState::TaskFinished, 1);
-    let effects = rig.input(Input::ContainerUpdated(1, Some("EIO".to_owned())));
+    let effects = rig.input(Input::ContainerUpdated(
+        1,
+        Updated {
+            error: Some("EIO".to_owned()),
+            ..Updated::default()
+        },
+    ));
     assert_eq!(
         short(&effects),
         [
@@ -319,7 +324,7 @@ fn a_terminal_update_said_again_is_not_acknowledged_before_it_is_stored() {
     let (mut rig, _) = Rig::running(framework(false));
     rig.update(TaskState::TaskFinished, 1);
     assert_eq!(short(&rig.update(TaskState::TaskFinished, 1)), [""; 0]);
-    let effects = rig.input(Input::ContainerUpdated(1, None));
+    let effects = rig.updated(1);
     assert_eq!(
         short(&effects),
         [
@@ -339,7 +344,7 @@ fn the_first_terminal_update_wins() {
         ["to x: ACKNOWLEDGED"]
     );
     rig.terminated(&container);
-    let effects = rig.input(Input::ContainerUpdated(1, None));
+    let effects = rig.updated(1);
     assert_eq!(
         short(&effects),
         ["to master: t TASK_KILLED", "timer retry 1 10s"]
@@ -357,37 +362,57 @@ fn an_update_said_twice_is_stored_once_and_acknowledged_twice() {
     rig.update(TaskState::TaskRunning, 1);
     assert_eq!(
         short(&rig.update(TaskState::TaskRunning, 1)),
-        ["to x: ACKNOWLEDGED"]
+        ["behind t/task.updates", "to x: ACKNOWLEDGED"],
+        "not before it is on the disk"
     );
     rig.acknowledge("t", Bytes::from(vec![1; 16]));
     assert_eq!(
         short(&rig.update(TaskState::TaskRunning, 1)),
-        ["to x: ACKNOWLEDGED"]
+        ["behind t/task.updates", "to x: ACKNOWLEDGED"]
     );
 }
 
 #[test]
 fn what_this_agent_cannot_run_is_refused_by_the_name_of_the_field() {
     let mut rig = Rig::registered();
-    let custom = TaskInfo {
-        command: None,
-        executor: Some(ExecutorInfo {
-            executor_id: executor_id("e"),
-            ..ExecutorInfo::default()
-        }),
-        ..task("t")
+    let own = |change: fn(&mut TaskInfo)| {
+        let mut task = custom_task("t", "e");
+        change(&mut task);
+        task
     };
-    let effects = rig.run_task(framework(false), custom);
-    let status = sent_status(&effects).update.status;
-    assert_eq!(
-        (status.state(), status.reason()),
-        (TaskState::TaskError, Reason::TaskInvalid)
-    );
-    assert!(
-        status.message().starts_with("task.executor:"),
-        "{}",
-        status.message()
-    );
+    for (task, problem) in [
+        (
+            own(|task| task.command = Some(CommandInfo::default())),
+            "task.executor: there is task.command, too",
+        ),
+        (
+            own(|task| task.executor = None),
+            "task.command: missing, and so is task.executor",
+        ),
+        (
+            own(|task| task.executor.as_mut().unwrap().command = None),
+            "task.executor.command: missing",
+        ),
+        (
+            own(|task| task.executor.as_mut().unwrap().executor_id = executor_id("../e")),
+            "task.executor.executor_id: not a valid id",
+        ),
+        (
+            own(|task| {
+                let executor = task.executor.as_mut().unwrap();
+                executor.r#type = Some(executor_info::Type::Default as i32);
+            }),
+            "this agent cannot honour task.executor.type",
+        ),
+    ] {
+        let effects = rig.run_task(framework(false), task);
+        let status = sent_status(&effects).update.status;
+        assert_eq!(
+            (status.state(), status.reason(), status.message()),
+            (TaskState::TaskError, Reason::TaskInvalid, problem)
+        );
+        rig.acknowledge("t", status.uuid.unwrap());
+    }
 
     let mut secret = task("s");
     let variable = Variable {

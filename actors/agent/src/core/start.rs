@@ -1,0 +1,180 @@
+//! The start of an executor: its sandbox is made, it and its first task are checkpointed where
+//! the framework asks for it, and the containerizer is asked to launch.
+//!
+//! Not here: what becomes of the task once the executor subscribes (`delivery`).
+
+use tepui_protocol::mesos::v1::task_status::Reason;
+use tepui_protocol::mesos::v1::{ExecutorInfo, TaskInfo, TaskState};
+use tepui_protocol::tepui::containerizer::{Launch, Launched};
+
+use super::effect::Sandbox;
+use super::environment::environment;
+use super::executor::{AgentTask, Executor, ExecutorState, PendingTermination, Phase};
+use super::framework::Framework;
+use super::launch::task_of;
+use super::{Core, Effect, Note, Timer, Turn, command_executor, run};
+use crate::checkpoint::Write;
+
+impl Core {
+    /// Everything up to the launch of the container, for a task that was looked at.
+    pub(super) fn start_executor(&mut self, framework: &str, task: TaskInfo, turn: &mut Turn<'_>) {
+        let Some(known) = self.frameworks.get(framework) else {
+            return;
+        };
+        let framework_info = known.info.clone();
+        let container = turn.uuid().to_string();
+        let info = self.executor_info(&framework_info, &task);
+        let id = info.executor_id.value.clone();
+        let agent = self.agent_id().to_owned();
+        let run = run(&agent, framework, &id, &container);
+        let directory = self.paths.sandbox(run);
+        let own_user = info.command.as_ref().and_then(|it| it.user.clone());
+        let user = self
+            .options
+            .switch_user
+            .then(|| own_user.unwrap_or_else(|| framework_info.user.clone()));
+
+        let generated = task.executor.is_none();
+        let mut executor =
+            Executor::new(info.clone(), generated, container.clone(), directory.clone());
+        let task_id = task.task_id.value.clone();
+        let queued = AgentTask {
+            task: task_of(&task, framework, TaskState::TaskStaging, &framework_info),
+            phase: Phase::Queued(Box::new(task)),
+        };
+        executor.tasks.insert(task_id.clone(), queued.clone());
+
+        self.keep(framework, &id);
+        self.effect(Effect::Sandbox(Sandbox {
+            container: container.clone(),
+            directory: directory.clone(),
+            latest: self.paths.latest_sandbox(run),
+            owner: user.clone(),
+        }));
+        if framework_info.checkpoint() {
+            self.write_message(self.paths.executor_info(run), &info);
+            if generated {
+                self.write_record(self.paths.generated_for_command_task(run), b"");
+            }
+            self.write_message(self.paths.task_info(run, &task_id), &queued.task);
+            let link = self.paths.meta_latest_run(run);
+            self.effect(Effect::Disk(Write::Link {
+                target: self.paths.meta_run(run),
+                link,
+            }));
+        }
+
+        let mut command = info.command.clone().unwrap_or_default();
+        let myself = &self.myself;
+        let environment = environment(&self.options, myself, &framework_info, &executor, run);
+        command.environment = Some(environment);
+        let launch = Launch {
+            container_id: super::container_id(&container),
+            command,
+            container: info.container.clone(),
+            resources: executor.resources(),
+            limits: executor.limits(),
+            directory: directory.display().to_string(),
+            user,
+            builtin_executor: Some(generated),
+            framework_id: super::framework_id(framework),
+            executor_id: super::executor_id(&id),
+            observer: Some(self.myself.to_string()),
+        };
+        if let Some(known) = self.frameworks.get_mut(framework) {
+            known.executors.insert(id.clone(), executor);
+        }
+        let registering = ExecutorState::Registering;
+        self.executor_state(framework, &id, registering, "container is launched");
+        self.note_queued(framework, &task_id);
+        self.effect(Effect::Launch(Box::new(launch)));
+        let timer = Timer::ExecutorRegistration(container);
+        self.timer_after(self.options.executor_registration_timeout, timer);
+    }
+
+    /// The framework's own, or the one that the agent makes for a command.
+    fn executor_info(
+        &self,
+        framework: &tepui_protocol::mesos::v1::FrameworkInfo,
+        task: &TaskInfo,
+    ) -> ExecutorInfo {
+        match &task.executor {
+            Some(own) => ExecutorInfo {
+                framework_id: own.framework_id.clone().or_else(|| framework.id.clone()),
+                ..own.clone()
+            },
+            None => {
+                let binary = self.options.executor_binary.display().to_string();
+                command_executor::executor_info(framework, task, &binary)
+            }
+        }
+    }
+
+    pub(super) fn note_queued(&mut self, framework: &str, task: &str) {
+        self.note(Note::Task {
+            framework: framework.to_owned(),
+            task: task.to_owned(),
+            state: TaskState::TaskStaging,
+            why: "queued for its executor".to_owned(),
+        });
+    }
+
+    /// The containerizer answered.
+    pub(super) fn launched(
+        &mut self,
+        container: &str,
+        launched: Result<Launched, String>,
+        turn: &mut Turn<'_>,
+    ) {
+        let Some((framework, id)) = self.run_of(container) else {
+            // Its executor was given up while the launch went on.
+            self.effect(Effect::Destroy(container.to_owned()));
+            return;
+        };
+        let (pid, error) = match launched {
+            Ok(Launched {
+                error: None, pid, ..
+            }) => (pid, None),
+            Ok(Launched {
+                error: Some(error), ..
+            }) => (None, Some(error)),
+            Err(error) => {
+                // Nobody knows what of it is there.
+                self.effect(Effect::Destroy(container.to_owned()));
+                (None, Some(error))
+            }
+        };
+        if let Some(error) = error {
+            self.note(Note::LaunchFailed {
+                container: container.to_owned(),
+                error: error.clone(),
+            });
+            self.set_pending_termination(
+                &framework,
+                &id,
+                PendingTermination {
+                    state: TaskState::TaskFailed,
+                    reason: Reason::ContainerLaunchFailed,
+                    message: format!("Failed to launch container: {error}"),
+                },
+            );
+            self.executor_terminated(&framework, &id, None, turn);
+            return;
+        }
+        let agent = self.agent_id().to_owned();
+        let checkpoint = self
+            .frameworks
+            .get(&framework)
+            .is_some_and(Framework::checkpoint);
+        let Some(executor) = self.executor_mut(&framework, &id) else {
+            return;
+        };
+        executor.forked_pid = pid;
+        if let Some(pid) = pid.filter(|_| checkpoint) {
+            let path = self
+                .paths
+                .forked_pid(run(&agent, &framework, &id, container));
+            self.write_record(path, pid.to_string().as_bytes());
+        }
+    }
+}
