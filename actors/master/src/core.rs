@@ -14,6 +14,7 @@
 //! | `offers` | allocations become offers; declined, rescinded, expired ones |
 //! | `accept` | ACCEPT: offers and operations |
 //! | `status` | status updates and acknowledgements |
+//! | `executors` | executors end, are shut down, exchange messages with frameworks |
 //! | `tasks` | the books: which tasks there are and what they use |
 //! | `kill`, `reconcile` | the calls of these names |
 //! | `validation` | what is refused, by name |
@@ -33,6 +34,7 @@ mod amounts;
 mod calls;
 mod counters;
 mod effect;
+mod executors;
 mod frameworks;
 mod input;
 mod kill;
@@ -49,6 +51,7 @@ mod tests;
 pub mod validation;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tepui_protocol::mesos::v1::scheduler::Event;
 use tepui_protocol::mesos::v1::{MasterInfo, TaskState};
@@ -99,7 +102,9 @@ impl MasterCore {
     /// A master that has not read its registry yet.
     #[must_use]
     pub fn new(options: MasterOptions, master_info: MasterInfo, now: Time) -> MasterCore {
-        let state = Snapshot::new(master_info, now, options.max_completed_frameworks);
+        let mut state = Snapshot::new(master_info, now, options.max_completed_frameworks);
+        state.weights = Arc::new(options.allocator.decisions.weights.clone());
+        state.whitelist = options.roles.clone().map(Arc::new);
         let book = Book {
             next_framework: 0,
             next_agent: 0,
@@ -148,6 +153,12 @@ impl MasterCore {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.state.clone()
+    }
+
+    /// Whether the registry was read: before that the master answers nobody.
+    #[must_use]
+    pub fn is_recovered(&self) -> bool {
+        self.state.recovered
     }
 
     /// Whether the state changed since this was last asked.

@@ -29,6 +29,9 @@ pub struct MasterOptions {
     pub max_agents: usize,
     /// How many frameworks there may be at once; ours, for the same reason.
     pub max_frameworks: usize,
+    /// How many tasks of a framework there may be that it has not acknowledged the end of; ours,
+    /// for the same reason: one that acknowledges nothing would fill the memory.
+    pub max_tasks_per_framework: usize,
     /// How many removed frameworks are kept.
     pub max_completed_frameworks: usize,
     /// How many ended tasks of each framework are kept.
@@ -75,6 +78,7 @@ impl Default for MasterOptions {
             // Twice the largest clusters that Mesos was run with.
             max_agents: 100_000,
             max_frameworks: 10_000,
+            max_tasks_per_framework: 200_000,
             max_completed_frameworks: 50,
             max_completed_tasks_per_framework: 1000,
             max_unreachable_tasks_per_framework: 1000,

@@ -125,6 +125,9 @@ fn master_info(node: &Node, options: &MasterOptions) -> MasterInfo {
             port: i32::from(port),
         }),
         domain: options.domain.clone(),
+        // What whoever reads it may rely on: agents may come back with a changed AgentInfo. Those
+        // that Mesos 1.12 names beside it, AGENT_DRAINING and QUOTA_V2, stand for calls that this
+        // master does not take.
         capabilities: vec![capability(master_info::capability::Type::AgentUpdate)],
     }
 }
@@ -275,6 +278,10 @@ impl MasterProcess {
                     Err(problem) => Err(problem.to_string()),
                 };
                 master.serve(Input::Recovered(answer), ctx);
+                if master.core.is_recovered() {
+                    // Not before: until now it answered nobody.
+                    tracing::info!(pid = %ctx.pid(), id = master.info.id, "the master is up");
+                }
             },
         );
     }
@@ -293,6 +300,8 @@ fn send_agent(to: &Pid, message: ToAgent, ctx: &Context<'_, MasterProcess>) {
         ToAgent::Run(message) => ctx.send(to, message),
         ToAgent::Kill(message) => ctx.send(to, message),
         ToAgent::Acknowledge(message) => ctx.send(to, message),
+        ToAgent::Message(message) => ctx.send(to, message),
+        ToAgent::ShutdownExecutor(message) => ctx.send(to, message),
         ToAgent::ShutdownFramework(message) => ctx.send(to, message),
         ToAgent::UpdateFramework(message) => ctx.send(to, message),
         ToAgent::Shutdown(message) => ctx.send(to, message),

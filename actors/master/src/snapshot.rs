@@ -8,6 +8,7 @@ mod agent;
 mod bounded;
 mod framework;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
@@ -48,7 +49,7 @@ pub struct Offer {
 
 /// How many tasks there are in each state: Mesos' `master/tasks_*` gauges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TaskCounts(std::collections::BTreeMap<i32, usize>);
+pub struct TaskCounts(BTreeMap<i32, usize>);
 
 impl TaskCounts {
     /// How many tasks are in `state`.
@@ -78,6 +79,8 @@ pub struct Snapshot {
     pub master_info: Arc<MasterInfo>,
     /// When this master started.
     pub started_at: Time,
+    /// Since when this master leads; it leads alone.
+    pub elected_at: Option<Time>,
     /// Whether the registry was read: before that the master answers nobody.
     pub recovered: bool,
     /// Frameworks by id: connected, disconnected and recovered ones.
@@ -96,6 +99,10 @@ pub struct Snapshot {
     pub offers: Map<String, Offer>,
     /// Tasks by state, those kept as unreachable included.
     pub task_counts: TaskCounts,
+    /// Weights by role, where one is set; all others weigh 1.
+    pub weights: Arc<BTreeMap<String, f64>>,
+    /// The only roles that may be subscribed to, beside `*`; any, if there is none.
+    pub whitelist: Option<Arc<BTreeSet<String>>>,
 }
 
 impl Snapshot {
@@ -105,6 +112,7 @@ impl Snapshot {
         Snapshot {
             master_info: Arc::new(master_info),
             started_at,
+            elected_at: Some(started_at),
             recovered: false,
             frameworks: Map::new_sync(),
             completed_frameworks: Bounded::new(max_completed_frameworks),
@@ -114,6 +122,8 @@ impl Snapshot {
             gone_agents: RedBlackTreeMapSync::new_sync(),
             offers: Map::new_sync(),
             task_counts: TaskCounts::default(),
+            weights: Arc::default(),
+            whitelist: None,
         }
     }
 

@@ -149,7 +149,10 @@ impl MasterCore {
                     };
                     self.refuse_tasks(id, tasks_of(operation), &refused);
                 }
-                _ => self.drop_operation(id, operation, problem),
+                _ => {
+                    let problem = format!("Operation attempted with invalid offers: {problem}");
+                    self.drop_operation(id, operation, &problem);
+                }
             }
         }
     }
@@ -166,13 +169,19 @@ impl MasterCore {
             role,
             mut resources,
         } = taken;
+        let offered = resources.clone();
         for operation in operations {
             let kind = operation.r#type();
             self.count_operation(id, kind);
             if operation.id.is_some() && is_launch(kind) {
-                let problem = format!("Operation.id: not allowed for {}", kind.as_str_name());
+                let kind = kind.as_str_name();
+                let problem = format!("The `id` field cannot be set on {kind} operations");
                 self.refuse_launch(id, &operation, &problem);
             } else if supported_operation(kind) {
+                if let Err(problem) = validation::of_launch(&operation) {
+                    self.refuse_launch(id, &operation, &problem);
+                    continue;
+                }
                 for task in operation.launch.unwrap_or_default().task_infos {
                     self.launch(id, &agent_id, &role, &mut resources, task);
                 }
@@ -185,8 +194,12 @@ impl MasterCore {
                 }
             }
         }
-        // What the operations left over counts as declined.
-        self.recover(id, &agent_id, &resources, Some(filters.unwrap_or_default()));
+        // What the operations left over counts as declined, for the time the filters say. Whoever
+        // used some of it and asks for no time at all has refused nothing: the rest is given out
+        // at once, in the order of shares, to that framework too.
+        let filters = filters.unwrap_or_default();
+        let refused = resources == offered || filters.refuse_seconds() != 0.0;
+        self.recover(id, &agent_id, &resources, refused.then_some(filters));
     }
 
     /// Validates one task against what is left of the offers, and sends it to the agent.
@@ -198,8 +211,7 @@ impl MasterCore {
         left: &mut Resources,
         mut task: TaskInfo,
     ) {
-        amounts::adjust(&mut task.resources, role);
-        infer_health_check_type(task.health_check.as_mut());
+        settle(&mut task, id, role);
         let Some(framework) = self.state.framework(id) else {
             return;
         };
@@ -211,33 +223,39 @@ impl MasterCore {
             agent,
             left,
         };
-        match validation::task(&task, &launch) {
+        let taken = match validation::task(&task, &launch) {
+            Ok(taken) => taken,
             Err(problem) => {
                 let refused = Refused {
                     state: TaskState::TaskError,
                     reason: Reason::TaskInvalid,
                     message: problem,
                 };
-                self.refuse_tasks(id, std::slice::from_ref(&task), &refused);
+                return self.refuse_tasks(id, std::slice::from_ref(&task), &refused);
             }
-            Ok(used) => {
-                *left -= &used;
-                let message = RunTask {
-                    framework_id: None,
-                    framework: (*framework.info).clone(),
-                    task: task.clone(),
-                    resource_version_uuids: resource_versions(agent.resource_version.as_deref()),
-                    pid: None,
-                    launch_executor: Some(true),
-                };
-                self.info(format!(
-                    "task {} of framework {id} launched on agent {agent_id} with {used}",
-                    task.task_id.value
-                ));
-                self.add_task(task_of(&task, &framework_id(id)));
-                self.tell_agent(agent_id, ToAgent::Run(message));
+        };
+        let total = taken.total();
+        *left -= &total;
+        let message = RunTask {
+            framework_id: None,
+            framework: (*framework.info).clone(),
+            task: task.clone(),
+            resource_version_uuids: resource_versions(agent.resource_version.as_deref()),
+            pid: None,
+            launch_executor: Some(task.executor.is_none() || taken.executor.is_some()),
+        };
+        self.info(format!(
+            "task {} of framework {id} launched on agent {agent_id} with {total}",
+            task.task_id.value
+        ));
+        self.add_task(task_of(&task, &framework_id(id)));
+        if let Some(executor) = task.executor.filter(|_| taken.executor.is_some()) {
+            if let Some(scanty) = validation::scanty(&executor) {
+                self.warn(format!("framework {id}: {scanty}"));
             }
+            self.add_executor(id, agent_id, executor);
         }
+        self.tell_agent(agent_id, ToAgent::Run(message));
     }
 
     fn refuse_launch(&mut self, id: &str, operation: &Operation, problem: &str) {
@@ -309,6 +327,19 @@ fn resource_versions(version: Option<&[u8]>) -> Vec<ResourceVersionUuid> {
         })
         .into_iter()
         .collect()
+}
+
+/// Fills in what a framework may leave out of a task: whose its executor is, in which role its
+/// resources are allocated, and the type of its health check.
+fn settle(task: &mut TaskInfo, framework: &str, role: &str) {
+    amounts::adjust(&mut task.resources, role);
+    if let Some(executor) = &mut task.executor {
+        amounts::adjust(&mut executor.resources, role);
+        executor
+            .framework_id
+            .get_or_insert_with(|| framework_id(framework));
+    }
+    infer_health_check_type(task.health_check.as_mut());
 }
 
 /// Mesos infers the type of a health check that names none: COMMAND with `command`, HTTP with

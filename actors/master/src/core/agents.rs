@@ -120,6 +120,7 @@ impl MasterCore {
         let Some(agent) = self.state.agent(id) else {
             return;
         };
+        let hostname = agent.info.hostname.clone();
         let volatile = |framework_id: &str| {
             self.state
                 .framework(framework_id)
@@ -141,7 +142,7 @@ impl MasterCore {
             let made = Made {
                 state: TaskState::TaskLost,
                 reason: Reason::AgentDisconnected,
-                message: "Agent disconnected, and the framework does not checkpoint".to_owned(),
+                message: format!("Agent {hostname} disconnected"),
                 unreachable_since: None,
             };
             self.end_task(&framework_id, &task_id, &made, Destiny::Completed);

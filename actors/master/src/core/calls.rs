@@ -18,6 +18,8 @@ pub fn supported(call: Type) -> bool {
         | Type::Decline
         | Type::Revive
         | Type::Kill
+        | Type::Shutdown
+        | Type::Message
         | Type::Acknowledge
         | Type::Reconcile
         | Type::Request
@@ -25,10 +27,8 @@ pub fn supported(call: Type) -> bool {
         Type::Unknown
         | Type::AcceptInverseOffers
         | Type::DeclineInverseOffers
-        | Type::Shutdown
         | Type::AcknowledgeOperationStatus
         | Type::ReconcileOperations
-        | Type::Message
         | Type::UpdateFramework => false,
     }
 }
@@ -108,6 +108,8 @@ impl MasterCore {
             Type::Revive => self.revive(&id, call.revive.unwrap_or_default().roles),
             Type::Suppress => self.suppress(&id, call.suppress.unwrap_or_default().roles),
             Type::Kill => self.kill(&id, call.kill.unwrap_or_default()),
+            Type::Shutdown => self.shut_down_executor(&id, call.shutdown.unwrap_or_default()),
+            Type::Message => self.message(&id, call.message.unwrap_or_default()),
             Type::Acknowledge => self.acknowledge(&id, call.acknowledge.unwrap_or_default()),
             Type::Reconcile => self.reconcile(&id, &call.reconcile.unwrap_or_default().tasks),
             // REQUEST asks the allocator, and the hierarchical one takes no requests.

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use tepui_protocol::mesos::internal::{
-    AgentRegistered, AgentReregistered, KillTask, PingAgent, RunTask, Shutdown, ShutdownFramework,
-    StatusUpdateAcknowledgement, UpdateFramework,
+    AgentRegistered, AgentReregistered, FrameworkToExecutor, KillTask, PingAgent, RunTask,
+    Shutdown, ShutdownExecutor, ShutdownFramework, StatusUpdateAcknowledgement, UpdateFramework,
 };
 use tepui_protocol::mesos::v1::scheduler::Event;
 use tepui_protocol::tepui::allocator as to_allocator;
@@ -74,6 +74,8 @@ pub enum ToAgent {
     Run(RunTask),
     Kill(KillTask),
     Acknowledge(StatusUpdateAcknowledgement),
+    Message(FrameworkToExecutor),
+    ShutdownExecutor(ShutdownExecutor),
     ShutdownFramework(ShutdownFramework),
     UpdateFramework(UpdateFramework),
     Shutdown(Shutdown),

@@ -16,7 +16,6 @@
 //! Not here: SUBSCRIBE itself (`subscribe`).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tepui_protocol::mesos::internal::ShutdownFramework;
 use tepui_protocol::mesos::v1::task_status::Reason;
@@ -28,11 +27,6 @@ use super::tasks::Destiny;
 use super::{MasterCore, Timer, ToAgent, ToAllocator};
 use crate::snapshot::{Bounded, Connection, Framework, Map, Set};
 use tepui_protocol::resources::Resources;
-
-/// The time a framework has to come back. Validated at SUBSCRIBE, so that it is a duration.
-pub(super) fn failover_timeout(info: &FrameworkInfo) -> Duration {
-    Duration::try_from_secs_f64(info.failover_timeout()).unwrap_or(Duration::ZERO)
-}
 
 pub(super) fn framework_id(id: &str) -> FrameworkId {
     FrameworkId {
@@ -95,7 +89,7 @@ impl MasterCore {
         let Some(pid) = framework.pid().cloned() else {
             return;
         };
-        let timeout = failover_timeout(&framework.info);
+        let timeout = framework.failover_timeout();
         self.deactivate(id, true);
         self.book.framework_of.remove(&pid);
         if let Some(framework) = self.framework_mut(id) {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tepui_protocol::mesos::internal::Registry;
-use tepui_protocol::mesos::v1::AgentId;
+use tepui_protocol::mesos::v1::{AgentId, WeightInfo};
 use tepui_protocol::tepui::allocator::UpdateWeights;
 use tepui_protocol::tepui::registrar::{Operation, operation};
 
@@ -53,11 +53,17 @@ impl MasterCore {
                 .insert_mut(agent.id.value, agent.timestamp.nanoseconds);
         }
         if !registry.weights.is_empty() {
-            let weights = registry
+            let weights: Vec<WeightInfo> = registry
                 .weights
                 .into_iter()
                 .map(|weight| weight.info)
                 .collect();
+            let known = Arc::make_mut(&mut self.state.weights);
+            known.extend(
+                weights
+                    .iter()
+                    .map(|weight| (weight.role().to_owned(), weight.weight)),
+            );
             self.tell_allocator(ToAllocator::UpdateWeights(UpdateWeights { weights }));
         }
         self.state.recovered = true;

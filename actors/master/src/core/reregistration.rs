@@ -73,7 +73,7 @@ impl MasterCore {
             && (agent.pid.address().ip != from.address().ip
                 || agent.info.hostname != message.agent.hostname)
         {
-            let why = "Agent attempted to re-register with different IP / hostname";
+            let why = "Agent attempted to reregister with different IP / hostname";
             return self.shut_down_agent(from, why);
         }
         self.reregister(Reregistration {
@@ -415,7 +415,7 @@ impl MasterCore {
     /// Tells a framework that a task which it may have given up is there.
     fn tell_of_task(&mut self, framework: &str, task: &Task) {
         let mut status = self.master_status(&task.task_id, task.state());
-        status.message = Some("Agent re-registered with the task".to_owned());
+        status.message = Some("Unreachable agent re-registered".to_owned());
         status.reason = Some(Reason::AgentReregistered as i32);
         status.agent_id = Some(task.agent_id.clone());
         status.executor_id.clone_from(&task.executor_id);

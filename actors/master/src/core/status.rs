@@ -4,8 +4,7 @@
 //! again until then. What the master itself says carries none and is said once.
 
 use tepui_protocol::mesos::internal::{
-    ExecutorToFramework, ExitedExecutor, StatusUpdate, StatusUpdateAcknowledgement,
-    StatusUpdateMessage,
+    StatusUpdate, StatusUpdateAcknowledgement, StatusUpdateMessage,
 };
 use tepui_protocol::mesos::v1::scheduler::call::Acknowledge;
 use tepui_protocol::mesos::v1::scheduler::{Event, event};
@@ -144,11 +143,7 @@ impl MasterCore {
             task_id,
             uuid,
         } = acknowledge;
-        let problem = match self.state.agent(&agent_id.value) {
-            None => Some("its agent is not registered"),
-            Some(agent) if !agent.connected => Some("its agent is disconnected"),
-            Some(_) => None,
-        };
+        let problem = self.absent(&agent_id.value);
         let task = self
             .state
             .framework(id)
@@ -183,56 +178,6 @@ impl MasterCore {
         self.tell_agent(&agent, ToAgent::Acknowledge(message));
     }
 
-    /// An executor ended. Its tasks' updates come separately.
-    pub(super) fn exited_executor(&mut self, message: &ExitedExecutor) {
-        self.count("master/messages_exited_executor");
-        let agent_id = &message.agent_id.value;
-        let id = &message.framework_id.value;
-        let executor_id = &message.executor_id.value;
-        if self.state.agent(agent_id).is_none() {
-            return self.warn(format!(
-                "ignoring exit of executor {executor_id} of framework {id}: \
-                 agent {agent_id} is not registered"
-            ));
-        }
-        self.info(format!(
-            "executor {executor_id} of framework {id} on agent {agent_id} exited with status {}",
-            message.status
-        ));
-        self.remove_executor(id, agent_id, executor_id);
-        let failure = event::Failure {
-            agent_id: Some(message.agent_id.clone()),
-            executor_id: Some(message.executor_id.clone()),
-            status: Some(message.status),
-        };
-        self.event(id, failed(failure));
-    }
-
-    /// Data of an executor for its framework: passed on if both are there, else dropped.
-    pub(super) fn executor_message(&mut self, message: ExecutorToFramework) {
-        self.count("master/messages_executor_to_framework");
-        let id = message.framework_id.value.clone();
-        let registered = self.state.agents.contains_key(&message.agent_id.value);
-        let event = Event {
-            r#type: Some(event::Type::Message as i32),
-            message: Some(event::Message {
-                agent_id: message.agent_id,
-                executor_id: message.executor_id,
-                data: message.data,
-            }),
-            ..Event::default()
-        };
-        if registered && self.event(&id, event) {
-            self.count("master/valid_executor_to_framework_messages");
-        } else {
-            self.count("master/invalid_executor_to_framework_messages");
-            self.warn(format!(
-                "dropping message of an executor to framework {id}: \
-                 its agent is not registered, or the framework not connected"
-            ));
-        }
-    }
-
     /// Tells every connected framework that an agent is lost.
     pub(super) fn lost_agent(&mut self, agent_id: &AgentId) {
         let ids: Vec<String> = self.state.frameworks.keys().cloned().collect();
@@ -247,7 +192,7 @@ impl MasterCore {
     }
 }
 
-fn failed(failure: event::Failure) -> Event {
+pub(super) fn failed(failure: event::Failure) -> Event {
     Event {
         r#type: Some(event::Type::Failure as i32),
         failure: Some(failure),

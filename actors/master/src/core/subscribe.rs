@@ -15,7 +15,7 @@ use tepui_runtime::Pid;
 
 use super::frameworks::framework_id;
 use super::{Effect, MasterCore, Timer, ToAgent, ToAllocator, validation};
-use crate::snapshot::{Connection, framework_roles};
+use crate::snapshot::{Connection, Framework, framework_roles};
 
 /// Mesos' `DEFAULT_HEARTBEAT_INTERVAL`. The adapter of a stream sends the heartbeats.
 const HEARTBEAT_INTERVAL_SECONDS: f64 = 15.0;
@@ -106,6 +106,7 @@ impl MasterCore {
         self.info(format!("framework {id} '{name}' at {from} subscribed"));
         // The framework hears that it is subscribed before it hears of offers.
         self.add_framework(framework);
+        self.say_what_disconnecting_means(id);
         self.gauge_subscribed(id);
         self.subscribed(id);
     }
@@ -139,11 +140,7 @@ impl MasterCore {
             return;
         };
         if framework.info.principal != info.principal {
-            return self.refuse(
-                from,
-                &info,
-                &validation::principal_changed(framework, &info),
-            );
+            return self.refuse(from, &info, validation::PRINCIPAL_CHANGED);
         }
         info.user.clone_from(&framework.info.user);
         info.checkpoint = framework.info.checkpoint;
@@ -163,6 +160,7 @@ impl MasterCore {
         self.effects
             .push(Effect::Cancel(Timer::FrameworkFailover(id.to_owned())));
         self.replace_info(id, info, suppressed);
+        self.say_what_disconnecting_means(id);
         self.reconnect(from, id);
         self.info(format!("framework {id} at {from} subscribed again"));
         self.subscribed(id);
@@ -225,6 +223,14 @@ impl MasterCore {
                 framework_info: Some((*info).clone()),
             };
             self.tell_agent(&agent_id, ToAgent::UpdateFramework(message));
+        }
+    }
+
+    /// Says in the log what it means to ask for no time to come back: many do so without knowing.
+    fn say_what_disconnecting_means(&mut self, id: &str) {
+        let note = self.state.framework(id).and_then(Framework::failover_note);
+        if let Some(note) = note {
+            self.warn(format!("framework {id}: {note}"));
         }
     }
 

@@ -5,6 +5,7 @@ mod accept;
 mod agents;
 mod bench;
 mod books;
+mod executors;
 mod frameworks;
 mod offers;
 mod reconcile;

@@ -3,17 +3,24 @@
 //! Everything here looks and answers; nothing changes. Not here: whether offers are still valid
 //! (`accept`), and what an agent can isolate (`containerizer`).
 
+mod checks;
+mod command;
+mod executor;
 pub mod fields;
 mod framework;
 mod message;
+mod resources;
 mod task;
 
 use tepui_protocol::mesos::v1::scheduler::Call;
 use tepui_protocol::mesos::v1::scheduler::call::Type;
 
-pub use self::framework::{framework, principal_changed};
+pub use self::executor::scanty;
+pub(in crate::core) use self::framework::PRINCIPAL_CHANGED;
+pub use self::framework::framework;
 pub use self::message::registration;
-pub use self::task::{Launch, task};
+pub use self::resources::of_launch;
+pub use self::task::{Launch, Taken, task};
 
 /// Mesos' `validation::scheduler::call::validate`: whether a call has the parts of its type.
 ///
@@ -66,10 +73,12 @@ pub fn call(call: &Call) -> Result<(), String> {
         return Err(format!("Expecting '{part}' to be present"));
     }
     match &call.acknowledge {
-        Some(acknowledge) if acknowledge.uuid.len() != 16 => Err(format!(
-            "Not a valid UUID: {} bytes instead of 16",
-            acknowledge.uuid.len()
-        )),
+        Some(acknowledge) if !is_uuid(&acknowledge.uuid) => Err("Not a valid UUID".into()),
         _ => Ok(()),
     }
+}
+
+/// Mesos' `UUID::fromBytes`: 16 bytes, of one of the versions 1 to 5.
+fn is_uuid(bytes: &[u8]) -> bool {
+    bytes.len() == 16 && (1..=5).contains(&(bytes[6] >> 4))
 }

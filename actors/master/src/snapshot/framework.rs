@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::{ExecutorInfo, FrameworkInfo, Task};
@@ -71,6 +72,23 @@ impl Framework {
     #[must_use]
     pub fn connected(&self) -> bool {
         self.pid().is_some()
+    }
+
+    /// How long it may be away before it is removed. SUBSCRIBE made sure that it is a duration;
+    /// less than nothing is nothing.
+    #[must_use]
+    pub fn failover_timeout(&self) -> Duration {
+        Duration::try_from_secs_f64(self.info.failover_timeout()).unwrap_or(Duration::ZERO)
+    }
+
+    /// For people: what it means that the framework asks for no time to come back. None if it
+    /// asks for some.
+    #[must_use]
+    pub fn failover_note(&self) -> Option<&'static str> {
+        self.failover_timeout().is_zero().then_some(
+            "failover_timeout is 0: as soon as the framework disconnects it is removed, its tasks \
+             and executors are killed, and its id cannot subscribe again",
+        )
     }
 
     /// The principal it subscribed with.

@@ -124,7 +124,10 @@ fn a_call_with_a_bad_offer_fails_as_a_whole_and_good_offers_return_unfiltered() 
         );
         let dropped = events[1].update_operation_status.as_ref().unwrap();
         assert_eq!(dropped.status.state(), OperationState::OperationError);
-        assert_eq!(dropped.status.message(), "Offer m-O99 is no longer valid");
+        assert_eq!(
+            dropped.status.message(),
+            "Operation attempted with invalid offers: Offer m-O99 is no longer valid"
+        );
         assert!(bench.take_agent_messages("s").is_empty());
     }
 }
@@ -213,7 +216,7 @@ fn a_task_too_many_is_an_error_and_the_others_run() {
     assert!(
         statuses[0]
             .message()
-            .starts_with("Task uses more resources ")
+            .starts_with("Total resources cpus(allocated: *):2 required by task and its executor")
     );
     assert_eq!(bench.take_agent_messages("s").len(), 2);
     assert_eq!(bench.take_recovered(), [("mem:1024".to_owned(), Some(5.0))]);
@@ -233,6 +236,34 @@ fn a_launch_of_nothing_is_a_decline() {
     bench.accept("a", &id, &[&offers[0]], vec![launch(vec![])], Some(7.0));
     assert_eq!(bench.take_recovered(), [("cpus:4".to_owned(), Some(7.0))]);
     assert_eq!(bench.count("master/messages_decline_offers"), 1);
+}
+
+/// What was used is no refusal, unless a time was asked for; what was not used at all always is,
+/// or who launches nothing would be offered the same again at once, without end.
+#[test]
+fn only_who_used_an_offer_can_have_the_rest_again_at_once() {
+    let task = |id: &str, agent: &str, text: &str| vec![command_task(id, agent, text)];
+    let mut bench = Bench::new();
+    let id = bench.framework("a");
+    let agent = bench.agent("s", "cpus:4");
+    for (number, (text, seconds, expected)) in [
+        ("cpus:1", Some(0.0), ("cpus:3", None)),
+        ("cpus:1", None, ("cpus:2", Some(5.0))),
+        ("cpus:1", Some(2.0), ("cpus:1", Some(2.0))),
+        ("cpus:9", Some(0.0), ("cpus:1", Some(0.0))),
+        ("cpus:9", Some(-1.0), ("cpus:1", Some(-1.0))),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let left = format!("cpus:{}", 4 - number.min(3));
+        let offer = bench.offer(&id, &agent, &left).remove(0);
+        bench.take_recovered();
+        let operations = vec![launch(task(&format!("t{number}"), &agent, text))];
+        bench.accept("a", &id, &[&offer], operations, seconds);
+        let (amount, refused) = expected;
+        assert_eq!(bench.take_recovered(), [(amount.to_owned(), refused)]);
+    }
 }
 
 #[test]
@@ -331,6 +362,6 @@ fn a_launch_with_an_id_is_an_error() {
     assert_eq!(statuses[0].reason(), Reason::TaskInvalid);
     assert_eq!(
         statuses[0].message(),
-        "Operation.id: not allowed for LAUNCH"
+        "The `id` field cannot be set on LAUNCH operations"
     );
 }

@@ -102,6 +102,13 @@ pub(super) fn command_task(id: &str, agent: &str, text: &str) -> TaskInfo {
     }
 }
 
+/// The uuid of an update, made of a number; of version 4, as only a UUID is acknowledged.
+pub(super) fn uuid(number: u8) -> Vec<u8> {
+    let mut bytes = vec![number; 16];
+    bytes[6] = 0x40;
+    bytes
+}
+
 pub(super) fn launch(tasks: Vec<TaskInfo>) -> offer::Operation {
     offer::Operation {
         r#type: Some(offer::operation::Type::Launch as i32),
@@ -362,6 +369,12 @@ impl Bench {
         self.call(from, call);
     }
 
+    /// Accepts one offer by launching `task` on it.
+    pub(super) fn launch(&mut self, from: &str, framework: &str, offer: &str, task: TaskInfo) {
+        let operations = vec![launch(vec![task])];
+        self.accept(from, framework, &[offer], operations, None);
+    }
+
     /// Launches a task of one cpu and 64 MB on an agent of the framework at `from`.
     pub(super) fn run(&mut self, from: &str, framework: &str, agent: &str, task: &str) {
         let offers = self.offer(framework, agent, "cpus:1;mem:64");
@@ -387,7 +400,7 @@ impl Bench {
         let status = TaskStatus {
             task_id: TaskId { value: task.into() },
             state: state as i32,
-            uuid: Some(vec![uuid; 16].into()),
+            uuid: Some(self::uuid(uuid).into()),
             ..TaskStatus::default()
         };
         let update = StatusUpdate {
@@ -399,7 +412,7 @@ impl Bench {
             }),
             status,
             timestamp: 7.0,
-            uuid: Some(vec![uuid; 16].into()),
+            uuid: Some(self::uuid(uuid).into()),
             latest_state: Some(latest as i32),
             executor_id: None,
         };
@@ -421,7 +434,7 @@ impl Bench {
                 value: agent.into(),
             },
             task_id: TaskId { value: task.into() },
-            uuid: vec![uuid; 16].into(),
+            uuid: self::uuid(uuid).into(),
         });
         self.call(from, call);
     }

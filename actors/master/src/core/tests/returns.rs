@@ -48,6 +48,8 @@ fn told(bench: &mut Bench) -> Vec<&'static str> {
             ToAgent::Acknowledge(_) => "acknowledge",
             ToAgent::ShutdownFramework(_) => "shutdown framework",
             ToAgent::UpdateFramework(_) => "update framework",
+            ToAgent::Message(_) => "message",
+            ToAgent::ShutdownExecutor(_) => "shutdown executor",
             ToAgent::Shutdown(_) => "shutdown",
         })
         .collect()

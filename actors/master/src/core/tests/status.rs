@@ -4,7 +4,7 @@ use tepui_protocol::mesos::v1::scheduler::call;
 use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::mesos::v1::{AgentId, TaskId, TaskState};
 
-use super::bench::Bench;
+use super::bench::{Bench, uuid};
 use crate::core::ToAgent;
 
 use TaskState::{TaskFinished, TaskKilling, TaskRunning, TaskStarting};
@@ -40,7 +40,7 @@ fn an_update_reaches_the_framework_with_its_uuid() {
     let statuses = bench.take_statuses("a");
     assert_eq!(statuses.len(), 1);
     assert_eq!(statuses[0].state(), TaskRunning);
-    assert_eq!(statuses[0].uuid(), &[1; 16][..]);
+    assert_eq!(statuses[0].uuid(), &uuid(1)[..]);
     assert_eq!(statuses[0].agent_id.as_ref().unwrap().value, agent);
     assert_eq!(statuses[0].timestamp(), 7.0);
     assert_eq!(bench.state_of(&id, "t"), Some(TaskRunning));
@@ -56,7 +56,7 @@ fn an_acknowledgement_reaches_the_agent() {
     let [ToAgent::Acknowledge(message)] = &messages[..] else {
         panic!("{messages:?}")
     };
-    assert_eq!(message.uuid, vec![1; 16]);
+    assert_eq!(message.uuid, uuid(1));
     assert_eq!(
         (&message.framework_id.value, &message.agent_id.value),
         (&id, &agent)

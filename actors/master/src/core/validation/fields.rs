@@ -23,8 +23,7 @@ pub const TASK_INFO: &[(&str, Treatment)] = &[
     ("task_id", Honoured),
     ("agent_id", Honoured),
     ("resources", Honoured),
-    // Only tasks with a command of their own run; their executor is the agent's.
-    ("executor", Refused),
+    ("executor", Honoured),
     ("command", Honoured),
     ("container", Honoured),
     ("health_check", Refused),
@@ -38,29 +37,27 @@ pub const TASK_INFO: &[(&str, Treatment)] = &[
     ("limits", Honoured),
 ];
 
-/// The fields of `mesos.v1.ExecutorInfo`. A task that brings an executor is refused as a whole,
-/// so that none of them can be lost on the way.
+/// The fields of `mesos.v1.ExecutorInfo`.
 pub const EXECUTOR_INFO: &[(&str, Treatment)] = &[
-    ("type", Refused),
-    ("executor_id", Refused),
-    ("framework_id", Refused),
-    ("command", Refused),
-    ("container", Refused),
-    ("resources", Refused),
-    ("name", Refused),
-    ("source", Refused),
-    ("data", Refused),
-    ("discovery", Refused),
-    ("shutdown_grace_period", Refused),
-    ("labels", Refused),
+    // CUSTOM; what else is refused in Mesos' words.
+    ("type", Honoured),
+    ("executor_id", Honoured),
+    ("framework_id", Honoured),
+    ("command", Honoured),
+    ("container", Honoured),
+    ("resources", Honoured),
+    ("name", Honoured),
+    ("source", Honoured),
+    // Reaches the executor with SUBSCRIBED.
+    ("data", Honoured),
+    ("discovery", Honoured),
+    ("shutdown_grace_period", Honoured),
+    ("labels", Honoured),
 ];
 
 /// The fields of a task that are set and refused, by their paths.
 #[must_use]
 pub fn refused(task: &TaskInfo) -> Vec<String> {
-    if task.executor.is_some() {
-        return vec!["executor".to_owned()];
-    }
     tepui_containerizer::unsupported_task_fields(task)
 }
 
@@ -79,7 +76,7 @@ mod tests {
             "task_id": {"value": "t"},
             "agent_id": {"value": "s"},
             "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}],
-            "executor": {"executor_id": {"value": "e"}},
+            "executor": {"executor_id": {"value": "e"}, "command": {"value": "true"}},
             "command": {"value": "true"},
             "container": {"type": "MESOS"},
             "health_check": {"type": "TCP", "tcp": {"port": 1}},

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use tepui_protocol::ids;
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::scheduler::OfferConstraints;
 use tepui_protocol::mesos::v1::{FrameworkInfo, OfferFilters};
-use tepui_protocol::{ids, roles};
+use tepui_protocol::roles::{self, RoleError};
 
 use crate::MasterOptions;
-use crate::snapshot::{Framework, framework_can, framework_roles};
+use crate::snapshot::{framework_can, framework_roles};
 
 /// The greatest failover timeout: Mesos' `Duration` holds 2^63 nanoseconds.
 const MAX_TIMEOUT_SECONDS: f64 = 9_223_372_036.854_775;
@@ -26,12 +27,10 @@ pub fn framework(
 ) -> Result<(), String> {
     named_roles(info)?;
     if let Some(id) = id {
-        ids::validate(id).map_err(|problem| format!("Framework ID is invalid: {problem}"))?;
+        ids::validate(id).map_err(|problem| problem.to_string())?;
     }
     failover_timeout(info.failover_timeout())?;
-    for (role, filters) in &info.offer_filters {
-        offer_filters(role, filters)?;
-    }
+    info.offer_filters.values().try_for_each(offer_filters)?;
     if info.user == "root" && !options.root_submissions {
         return Err(
             "User 'root' is not allowed to run frameworks without --root_submissions set"
@@ -69,9 +68,13 @@ fn named_roles(info: &FrameworkInfo) -> Result<(), String> {
             );
         }
         let mut seen = BTreeSet::new();
-        if let Some(role) = info.roles.iter().find(|role| !seen.insert(role.as_str())) {
+        let twice = info.roles.iter().filter(|role| !seen.insert(role.as_str()));
+        let twice: BTreeSet<&str> = twice.map(String::as_str).collect();
+        if !twice.is_empty() {
+            let twice: Vec<&str> = twice.into_iter().collect();
             return Err(format!(
-                "'FrameworkInfo.roles' contains duplicate items: '{role}'"
+                "'FrameworkInfo.roles' contains duplicate items: {{ {} }}",
+                twice.join(", ")
             ));
         }
     } else if !info.roles.is_empty() {
@@ -81,13 +84,38 @@ fn named_roles(info: &FrameworkInfo) -> Result<(), String> {
                 .to_owned(),
         );
     }
-    let field = if info.role.is_some() { "role" } else { "roles" };
+    let field = if info.role.is_some() {
+        "'FrameworkInfo.role' is not a valid role"
+    } else {
+        "'FrameworkInfo.roles' contains invalid role"
+    };
     for role in framework_roles(info) {
-        roles::validate(&role).map_err(|problem| {
-            format!("'FrameworkInfo.{field}' contains invalid role: {problem}")
-        })?;
+        roles::validate(&role).map_err(|problem| format!("{field}: {}", role_words(&problem)))?;
     }
     Ok(())
+}
+
+/// Mesos' words for a text that is no role.
+pub(super) fn role_words(problem: &RoleError) -> String {
+    match problem {
+        RoleError::Empty => "Role names cannot be the empty string".to_owned(),
+        RoleError::StartsWithSlash { role } => format!("Role '{role}' cannot start with a slash"),
+        RoleError::EndsWithSlash { role } => format!("Role '{role}' cannot end with a slash"),
+        RoleError::AdjacentSlashes { role } => {
+            format!("Role '{role}' cannot contain two adjacent slashes")
+        }
+        RoleError::ReservedPart { role, part } => {
+            format!("Role '{role}' cannot include '{part}' as a component")
+        }
+        RoleError::StartsWithDash { part, .. } => {
+            format!("Role component '{part}' is invalid because it starts with a dash")
+        }
+        RoleError::InvalidCharacters { part, .. } => {
+            format!(
+                "Role component '{part}' is invalid because it contains backspace or whitespace"
+            )
+        }
+    }
 }
 
 fn failover_timeout(seconds: f64) -> Result<(), String> {
@@ -95,41 +123,76 @@ fn failover_timeout(seconds: f64) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "The framework failover_timeout ({seconds}) is invalid: it is out of the range of a \
-         duration of 64 bit nanoseconds"
+        "The framework failover_timeout ({}) is invalid",
+        as_cpp(seconds)
     ))
 }
 
-fn offer_filters(role: &str, filters: &OfferFilters) -> Result<(), String> {
+/// A number as C++ streams write it: six significant digits.
+pub(super) fn as_cpp(number: f64) -> String {
+    if !number.is_finite() {
+        return number.to_string().to_lowercase();
+    }
+    let scientific = format!("{number:.5e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    let trimmed = |text: &str| match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    };
+    if (-4..6).contains(&exponent) {
+        let decimals = usize::try_from(5 - exponent).unwrap_or_default();
+        return trimmed(&format!("{number:.decimals$}"));
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{}e{sign}{:02}", trimmed(digits), exponent.abs())
+}
+
+fn offer_filters(filters: &OfferFilters) -> Result<(), String> {
     let Some(minimum) = &filters.min_allocatable_resources else {
         return Ok(());
     };
     for set in &minimum.quantities {
-        let invalid = |problem: String| {
-            Err(format!(
-                "Invalid resource quantity set for role '{role}' in \
-                 OfferFilters.MinAllocatableResources: {problem}"
-            ))
-        };
         if set.quantities.is_empty() {
-            return invalid("it is empty".to_owned());
+            return Err("Resource quantities must contain at least one quantity".to_owned());
         }
         for (name, quantity) in &set.quantities {
-            if !quantity.value.is_finite() || quantity.value < 0.0 {
-                return invalid(format!("'{name}' is {}", quantity.value));
-            }
+            let problem = if quantity.value < 0.0 {
+                "Negative values not supported"
+            } else if !quantity.value.is_finite() {
+                "Infinite values not supported"
+            } else {
+                continue;
+            };
+            return Err(format!("Invalid resource quantity for '{name}': {problem}"));
         }
     }
     Ok(())
 }
 
-/// Why a framework that comes back with another principal is refused.
-#[must_use]
-pub fn principal_changed(framework: &Framework, info: &FrameworkInfo) -> String {
-    let named = |principal: Option<&str>| principal.unwrap_or("<NONE>").to_owned();
-    format!(
-        "Changing framework's principal is not allowed: it was '{}' and would be '{}'",
-        named(framework.principal()),
-        named(info.principal.as_deref())
-    )
+/// Why a framework that comes back with another principal is refused, in Mesos' words.
+pub(in crate::core) const PRINCIPAL_CHANGED: &str =
+    "Changing framework's principal is not allowed.";
+
+#[cfg(test)]
+mod tests {
+    use super::as_cpp;
+
+    #[test]
+    fn numbers_are_written_as_mesos_writes_them() {
+        for (number, text) in [
+            (1e10, "1e+10"),
+            (9.3e9, "9.3e+09"),
+            (123_456_789_012.0, "1.23457e+11"),
+            (-1e300, "-1e+300"),
+            (0.5, "0.5"),
+            (123_456.0, "123456"),
+            (1_234_567.0, "1.23457e+06"),
+            (0.000_012, "1.2e-05"),
+            (f64::NAN, "nan"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(as_cpp(number), text);
+        }
+    }
 }

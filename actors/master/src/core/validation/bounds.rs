@@ -1,0 +1,63 @@
+//! How large may be what the master keeps of others: ours, as Mesos knows no such bounds. They lie
+//! far above what is of use, and keep one sender from filling the memory.
+//! Not here: how many there may be of each (`options`).
+
+use tepui_protocol::Schema;
+use tepui_protocol::mesos::v1::{AgentInfo, ExecutorInfo, FrameworkInfo, Task};
+use tepui_protocol::protobuf;
+
+/// The bytes that a FrameworkInfo may have, as protobuf.
+pub const FRAMEWORK_INFO: usize = 256 * 1024;
+
+/// The bytes that an AgentInfo may have.
+pub const AGENT_INFO: usize = 1024 * 1024;
+
+/// The bytes of what is kept of a task: neither its command nor its `data`.
+pub const TASK: usize = 64 * 1024;
+
+/// The bytes that an ExecutorInfo may have, its `data` included.
+pub const EXECUTOR_INFO: usize = 1024 * 1024;
+
+/// Something that has a bound.
+pub trait Bounded: Schema {
+    /// What people call it.
+    const WHAT: &'static str;
+    /// The most bytes it may have.
+    const MOST: usize;
+}
+
+impl Bounded for FrameworkInfo {
+    const WHAT: &'static str = "FrameworkInfo";
+    const MOST: usize = FRAMEWORK_INFO;
+}
+
+impl Bounded for AgentInfo {
+    const WHAT: &'static str = "AgentInfo";
+    const MOST: usize = AGENT_INFO;
+}
+
+impl Bounded for Task {
+    const WHAT: &'static str = "Task without its command and data";
+    const MOST: usize = TASK;
+}
+
+impl Bounded for ExecutorInfo {
+    const WHAT: &'static str = "ExecutorInfo";
+    const MOST: usize = EXECUTOR_INFO;
+}
+
+/// Whether something is small enough to be kept.
+///
+/// # Errors
+/// How large it is, and how large it may be.
+pub fn within<M: Bounded>(message: &M) -> Result<(), String> {
+    let size = protobuf::encoded_len(message);
+    if size <= M::MOST {
+        return Ok(());
+    }
+    Err(format!(
+        "{} has {size} bytes, and no more than {} may be",
+        M::WHAT,
+        M::MOST
+    ))
+}
