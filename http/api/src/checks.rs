@@ -35,6 +35,12 @@ pub enum Refusal {
     /// `415`: the body is of a type that is not read here.
     #[error("Expecting 'Content-Type' of application/json or application/x-protobuf")]
     UnsupportedMediaType,
+    /// `404`: there is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// `500`: the fault is not the request's.
+    #[error("{0}")]
+    Internal(String),
     /// `501`: a call that is known by name and not offered.
     #[error("{0}")]
     NotImplemented(String),
@@ -49,6 +55,8 @@ impl Refusal {
         match self {
             Self::BadRequest(_) => 400,
             Self::Forbidden(_) => 403,
+            Self::NotFound(_) => 404,
+            Self::Internal(_) => 500,
             Self::Method { .. } => 405,
             Self::NotAcceptable => 406,
             Self::UnsupportedMediaType => 415,

@@ -9,6 +9,7 @@
 
 pub mod checks;
 mod executor;
+mod files;
 mod http_executor;
 mod http_scheduler;
 mod options;

@@ -1,6 +1,8 @@
-//! What an operator may choose about the gateway.
+//! What an operator may choose about the gateway, and what it is to show of the daemon.
 
-/// Bounds of the HTTP APIs.
+use std::{collections::BTreeMap, path::PathBuf};
+
+/// Options of the HTTP APIs of one daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApiOptions {
     /// Streams open at once per API; one more SUBSCRIBE is answered 503.
@@ -8,6 +10,11 @@ pub struct ApiOptions {
     /// Bytes that may wait for one stream's client before the stream is cut as stuck. Must hold
     /// the largest single event, which for a scheduler is one OFFERS of the whole cluster.
     pub stream_buffer_bytes: usize,
+    /// The daemon's flags that have a value, given or by default, as text: what `/flags` and
+    /// `/state` show.
+    pub flags: BTreeMap<String, String>,
+    /// The daemon's log, which `/files` shows as `/master/log` or `/slave/log`.
+    pub log_file: Option<PathBuf>,
 }
 
 impl Default for ApiOptions {
@@ -17,6 +24,8 @@ impl Default for ApiOptions {
         Self {
             max_streams: 10_000,
             stream_buffer_bytes: 64 << 20,
+            flags: BTreeMap::new(),
+            log_file: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use tepui_runtime::{Node, Pid};
 
 use crate::{
     executor::{AgentView, ExecutorApi},
+    files::{self, AgentFiles, MasterFiles},
     options::ApiOptions,
     scheduler::{FindFramework, Framework, MasterView, SchedulerApi},
     sessions::Sessions,
@@ -33,10 +34,22 @@ pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
         find,
         supported: tepui_master::supported,
     };
+    let flags = Arc::new(options.flags.clone());
+    let log = options.log_file.clone();
     scheduler_routes(node, master.pid(), view, options);
-    node.route(master.pid().id(), "/health", views::health());
+    let (id, published) = (master.pid().id(), master.published());
+    node.route(id, "/health", views::health());
+    node.route(id, "/redirect", views::redirect(published));
+    node.route(id, "/flags", views::flags(&flags));
+    node.route(id, "/state", views::state(published, &flags));
+    node.route(id, "/state-summary", views::summary(published, &flags));
+    node.route(id, "/slaves", views::agents(published));
+    node.route(id, "/frameworks", views::frameworks(published));
+    node.route(id, "/tasks", views::tasks(published));
+    node.route(id, "/roles", views::roles(published));
     node.delegate(master.pid().id());
     node_routes(node);
+    files::routes(node, Arc::new(MasterFiles { log }));
 }
 
 /// Serves an agent's HTTP API on its node.
@@ -46,10 +59,20 @@ pub fn agent_routes(node: &Node, agent: &Agent, options: ApiOptions) {
         validate: Arc::new(move |call| snapshot.load().validate_executor_call(call)),
         open: Arc::new(move || recovery.load().open),
     };
+    let flags = Arc::new(options.flags.clone());
+    let log = options.log_file.clone();
     executor_routes(node, &agent.pid, view, options);
-    node.route(agent.pid.id(), "/health", views::health());
+    let id = agent.pid.id();
+    node.route(id, "/health", views::health());
+    node.route(id, "/flags", views::flags(&flags));
+    let snapshot = &agent.snapshot;
+    node.route(id, "/state", views::agent_state(snapshot, &flags));
+    node.route(id, "/containers", views::containers(snapshot));
+    node.route(id, "/monitor/statistics", views::statistics(snapshot));
     node.delegate(agent.pid.id());
     node_routes(node);
+    let snapshot = Arc::clone(snapshot);
+    files::routes(node, Arc::new(AgentFiles { log, snapshot }));
 }
 
 /// Serves the executor API below the process `agent`, which `view` tells of.
@@ -80,4 +103,5 @@ pub fn scheduler_routes(node: &Node, master: &Pid, view: MasterView, options: Ap
 fn node_routes(node: &Node) {
     node.route("version", "/", views::version());
     node.route("metrics", "/snapshot", views::metrics());
+    node.route("metrics", "/prometheus", views::prometheus());
 }

@@ -157,7 +157,7 @@ impl SchedulerApi {
 }
 
 /// Whether a framework's PID is one of our adapters, whose stream may just have ended.
-fn is_adapter(pid: &Pid) -> bool {
+pub(crate) fn is_adapter(pid: &Pid) -> bool {
     pid.id().starts_with("http-scheduler(")
 }
 

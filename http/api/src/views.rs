@@ -1,152 +1,175 @@
-//! Small views that every node shows: `/health`, `/version`, `/metrics/snapshot`. What they say is
-//! the node's own; the cluster's state is shown elsewhere.
+//! What master and agent show of themselves: one file for each view and each thing in it.
+//!
+//! A view is rendered from one immutable snapshot, on a thread where that holds up nobody, and is
+//! written straight from it: no tree of JSON values in between. Names, order and presence of keys
+//! are Mesos'. Not here: how the state changes, and the v1 calls.
 
-use std::{collections::BTreeMap, sync::Arc};
+mod agent_state;
+mod agents;
+mod attributes;
+mod build;
+mod containers;
+mod executor;
+mod flags;
+mod framework;
+mod frameworks;
+mod health;
+mod metrics;
+mod offer;
+mod prometheus;
+mod redirect;
+mod resources;
+mod roles;
+mod state;
+mod summary;
+mod task;
+mod tasks;
+mod version;
 
-use serde::Serialize;
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
 use tepui_runtime::{
     Node,
     http::{Handler, Request, Response},
 };
 
-use crate::{checks::Refusal, units::parse_duration};
+pub(crate) use self::{
+    agent_state::agent_state, agents::agents, containers::containers,
+    containers::statistics, flags::flags, frameworks::frameworks, health::health, metrics::metrics,
+    prometheus::prometheus, redirect::redirect, roles::roles, state::state, summary::summary, tasks::tasks, version::version,
+};
+pub use self::build::{MESOS_VERSION, TEPUI_VERSION};
+use crate::checks::Refusal;
 
-/// The version of Mesos that the APIs are compatible with, which `/version`, MasterInfo and agents
-/// report.
-pub const MESOS_VERSION: &str = "1.12.0";
-
-/// Our own version.
-pub const TEPUI_VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// `/health`: `200` and nothing else, by any method.
-pub(crate) fn health() -> Handler {
-    Arc::new(|_, _| Box::pin(async { Response::ok() }))
-}
-
-/// `/version`.
-pub(crate) fn version() -> Handler {
-    Arc::new(|request, _| Box::pin(async move { json(&request, &Version::of(build_seconds())) }))
-}
-
-/// `/metrics/snapshot`: every metric of the node and its value. `timeout` is read and checked as
-/// Mesos does; every value is at hand, so none is left out for it.
-pub(crate) fn metrics() -> Handler {
-    Arc::new(|request, node| {
+/// Answers with the JSON that `render` gives, which runs where it may take its time.
+pub(crate) fn rendered<F>(render: F) -> Handler
+where
+    F: Fn(&Request, &Node) -> Result<Vec<u8>, Refusal> + Send + Sync + 'static,
+{
+    let render = Arc::new(render);
+    Arc::new(move |request, node| {
+        let render = Arc::clone(&render);
         Box::pin(async move {
-            snapshot(&request, &node).map_or_else(Response::from, |values| json(&request, &values))
+            let function = match jsonp(&request) {
+                Ok(function) => function,
+                Err(refusal) => return refusal.into(),
+            };
+            let of = node.clone();
+            match node.blocking(move || render(&request, &of)).await {
+                Some(Ok(text)) => answer(function, text),
+                Some(Err(refusal)) => refusal.into(),
+                None => Response::text(500, "the view could not be rendered"),
+            }
         })
     })
 }
 
-fn snapshot(request: &Request, node: &Node) -> Result<BTreeMap<String, f64>, Refusal> {
-    if let Some(timeout) = request.query.get("timeout") {
-        parse_duration(timeout).map_err(|problem| {
-            Refusal::BadRequest(format!("Invalid timeout '{timeout}': {problem}.\n"))
-        })?;
-    }
-    Ok(node.metrics().snapshot())
+/// A value as JSON text.
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, Refusal> {
+    serde_json::to_vec(value).map_err(|problem| Refusal::Internal(problem.to_string()))
 }
 
-#[derive(Debug, Serialize, PartialEq)]
-struct Version {
-    build_date: String,
-    build_time: f64,
-    build_user: &'static str,
-    version: &'static str,
-    tepui_version: &'static str,
+/// A value as JSON, or as a call of the function that `jsonp` names.
+pub(crate) fn json<T: Serialize>(request: &Request, value: &T) -> Response {
+    let rendered = jsonp(request).and_then(|function| Ok((function, to_json(value)?)));
+    rendered.map_or_else(Response::from, |(function, text)| answer(function, text))
 }
 
-impl Version {
-    fn of(build_seconds: u32) -> Self {
-        Self {
-            build_date: date(build_seconds),
-            build_time: f64::from(build_seconds),
-            build_user: env!("TEPUI_BUILD_USER"),
-            version: MESOS_VERSION,
-            tepui_version: TEPUI_VERSION,
+fn answer(function: Option<String>, text: Vec<u8>) -> Response {
+    match function {
+        None => Response::bytes(200, "application/json", text),
+        Some(function) => {
+            let mut script = function.into_bytes();
+            script.push(b'(');
+            script.extend_from_slice(&text);
+            script.push(b')');
+            Response::bytes(200, "text/javascript", script)
         }
     }
 }
 
-/// When this crate was built, in seconds since the epoch; the build script says it.
-fn build_seconds() -> u32 {
-    env!("TEPUI_BUILD_TIME").parse().unwrap_or(0)
-}
-
-/// `2026-11-22 06:18:06 UTC`.
-fn date(seconds: u32) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    // Days are counted from 1 March 0000, so that a leap day ends its year.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
-    let year = era * 400 + year_of_era + u32::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
-}
-
-/// A value as JSON, or as a call of the function that `jsonp` names.
-fn json<T: Serialize>(request: &Request, value: &T) -> Response {
+/// The function that `jsonp` names. Mesos takes any text; as it becomes the beginning of a script,
+/// only what can be the name of a function is taken here.
+fn jsonp(request: &Request) -> Result<Option<String>, Refusal> {
     let Some(function) = request.query.get("jsonp") else {
-        return Response::json(value);
+        return Ok(None);
     };
-    match serde_json::to_string(value) {
-        Ok(text) => Response::bytes(200, "text/javascript", format!("{function}({text})")),
-        Err(problem) => Response::text(500, problem.to_string()),
+    let fits = |c: char| c.is_alphanumeric() || "_$.[]".contains(c);
+    if function.is_empty() || function.len() > 255 || !function.chars().all(fits) {
+        return Err(Refusal::BadRequest(format!(
+            "Invalid jsonp '{function}': expected the name of a function.\n"
+        )));
+    }
+    Ok(Some(function.clone()))
+}
+
+/// Writes an array from an iterator that is made when it is wanted.
+pub(crate) struct Each<F>(pub(crate) F);
+
+impl<F, I> Serialize for Each<F>
+where
+    F: Fn() -> I,
+    I: Iterator,
+    I::Item: Serialize,
+{
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq((self.0)())
     }
 }
+
+/// Writes an object from an iterator of its keys and values.
+pub(crate) struct EachKey<F>(pub(crate) F);
+
+impl<F, I, K, V> Serialize for EachKey<F>
+where
+    F: Fn() -> I,
+    I: Iterator<Item = (K, V)>,
+    K: Serialize,
+    V: Serialize,
+{
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map((self.0)())
+    }
+}
+
+/// An array with nothing in it, which Mesos shows under keys of former times.
+pub(crate) const NOTHING: [(); 0] = [];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_date_is_written_as_mesos_does() {
-        let cases = [
-            (0, "1970-01-01 00:00:00 UTC"),
-            (951_782_400, "2000-02-29 00:00:00 UTC"),
-            (951_868_799, "2000-02-29 23:59:59 UTC"),
-            (951_868_800, "2000-03-01 00:00:00 UTC"),
-            (1_704_067_199, "2023-12-31 23:59:59 UTC"),
-            (1_795_328_286, "2026-11-22 06:18:06 UTC"),
-        ];
-        for (seconds, expected) in cases {
-            assert_eq!(date(seconds), expected);
+    fn request(jsonp: Option<&str>) -> Request {
+        let mut request = Request::new("GET", "/");
+        if let Some(jsonp) = jsonp {
+            request.query.insert("jsonp".to_owned(), jsonp.to_owned());
+        }
+        request
+    }
+
+    fn body(response: &Response) -> &[u8] {
+        match &response.body {
+            tepui_runtime::http::Body::Bytes(bytes) => bytes,
+            _ => &[],
         }
     }
 
     #[test]
-    fn the_version_has_mesos_keys_and_ours() {
-        let value = serde_json::to_value(Version::of(0)).unwrap();
-        let keys: Vec<&str> = value
-            .as_object()
-            .unwrap()
-            .keys()
-            .map(String::as_str)
-            .collect();
-        assert_eq!(
-            keys,
-            [
-                "build_date",
-                "build_time",
-                "build_user",
-                "tepui_version",
-                "version"
-            ]
-        );
-        assert_eq!(value["version"], "1.12.0");
-        assert!(
-            build_seconds() > 1_700_000_000,
-            "the build script said when"
-        );
+    fn jsonp_makes_a_script_of_an_answer() {
+        let plain = json(&request(None), &[1, 2]);
+        assert_eq!(plain.header("Content-Type"), Some("application/json"));
+        assert_eq!(body(&plain), b"[1,2]");
+        let script = json(&request(Some("angular.callbacks._0")), &[1, 2]);
+        assert_eq!(script.header("Content-Type"), Some("text/javascript"));
+        assert_eq!(body(&script), b"angular.callbacks._0([1,2])");
+    }
+
+    #[test]
+    fn jsonp_is_no_way_to_write_another_script() {
+        for bad in ["", "alert(1);f", "a b", "<script>", "f\n"] {
+            let response = json(&request(Some(bad)), &[1]);
+            assert_eq!(response.status, 400, "{bad}");
+        }
     }
 }
