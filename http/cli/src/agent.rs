@@ -1,18 +1,21 @@
 //! `tepui agent`: an agent until SIGINT or SIGTERM; its executors go on without it.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
 
 use tepui_agent::{AgentOptions, checkpoint::Paths};
-use tepui_containerizer::linux::{LauncherKind, LinuxOptions};
+use tepui_containerizer::{
+    Isolation,
+    linux::{LauncherKind, LinuxOptions},
+};
 use tepui_protocol::attributes;
-use tepui_runtime::{Address, Pid, RealOptions, World};
+use tepui_runtime::{Pid, RealOptions, World};
 use tracing::{info, warn};
 
 use crate::{
     cluster::{self, AgentPlan},
     command::Command,
     failure::Failure,
-    flags::{AGENT, FlagError, LISTENING, LOGGING, Values},
+    flags::{AGENT, FlagError, Values},
     host::Host,
     listening::{self, Listening},
     master,
@@ -23,17 +26,15 @@ use crate::{
 pub(crate) const COMMAND: Command = Command {
     name: "agent",
     summary: "Run an agent: the one that runs tasks on this machine.",
-    groups: &[
-        ("The agent", AGENT),
-        ("Listening", LISTENING),
-        ("Logging", LOGGING),
-    ],
+    groups: &[AGENT],
+    environment: true,
     run,
 };
 
-fn run(values: &Values) -> Result<(), Failure> {
+fn run(values: &Values) -> Result<ExitCode, Failure> {
     let listening = Listening::of(values, "agent")?;
-    let master = master_pid(values)?;
+    let master = listening::master_pid(values)?;
+    listening.check_reachable_from(master.address())?;
     let work_dir = values
         .path("work_dir")
         .ok_or(FlagError::Required { name: "work_dir" })?;
@@ -49,7 +50,7 @@ fn run(values: &Values) -> Result<(), Failure> {
         &lock_file(&work_dir),
         &who,
     )?);
-    let plan = plan(values, listening.clone(), master, work_dir, 0)?;
+    let plan = plan(values, listening.clone(), master, work_dir, 0, COMMAND.name)?;
     let running = cluster::start_agent(&world, plan)?;
     if !listening.warning.is_empty() {
         warn!("the agent {}", listening.warning);
@@ -83,7 +84,7 @@ fn run(values: &Values) -> Result<(), Failure> {
         },
     }
     world.block_on(running.node.shutdown());
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn lock_file(work_dir: &std::path::Path) -> String {
@@ -94,32 +95,8 @@ fn lock_file(work_dir: &std::path::Path) -> String {
         .into_owned()
 }
 
-/// `host:port` or `master@host:port`.
-fn master_pid(values: &Values) -> Result<Pid, FlagError> {
-    let name = "master";
-    let text = values
-        .text(name)
-        .ok_or(FlagError::Required { name })?
-        .trim();
-    if text.starts_with("zk://") {
-        let feature = "finding the master by ZooKeeper";
-        return Err(FlagError::NotOffered {
-            name,
-            feature,
-            value: text.to_owned(),
-        });
-    }
-    let bad = |problem: String| FlagError::BadValue { name, problem };
-    let address = text.strip_prefix("master@").unwrap_or(text);
-    let (host, port) = address.rsplit_once(':').unwrap_or((address, "5050"));
-    let port: u16 = port
-        .parse()
-        .map_err(|_| bad(format!("'{text}' is not host:port")))?;
-    let address: Address = listening::resolve(host, port).map_err(bad)?;
-    Ok(Pid::new("master", address))
-}
-
-/// What the flags say of an agent; `number` tells several on one machine apart.
+/// What the flags say of an agent; `number` tells several on one machine apart, `command` is the
+/// one whose log is shown.
 ///
 /// # Errors
 ///
@@ -130,6 +107,7 @@ pub(crate) fn plan(
     master: Pid,
     work_dir: PathBuf,
     number: usize,
+    command: &str,
 ) -> Result<AgentPlan, Failure> {
     let bad = |name, problem: String| FlagError::BadValue { name, problem };
     let role = values.text("default_role").unwrap_or("*");
@@ -146,7 +124,20 @@ pub(crate) fn plan(
         let problem = "expected at most 15secs".to_owned();
         return Err(bad("executor_reregistration_timeout", problem).into());
     }
+    let headroom: f64 = values.parsed("gc_disk_headroom").unwrap_or(0.1);
+    if !(0.0..=1.0).contains(&headroom) {
+        return Err(bad("gc_disk_headroom", "expected 0 to 1".to_owned()).into());
+    }
+    environment_of_executors(values)
+        .map_err(|problem| bad("executor_environment_variables", problem))?;
     let containers = containers(values, &work_dir, number)?;
+    let mut known = values.clone();
+    if let Some(isolation) = &containers.isolation {
+        let names: Vec<&str> = isolation.names().collect();
+        known.fall_back("isolation", &names.join(","));
+    }
+    known.fall_back("launcher", launcher_name(containers.launcher));
+    known.fall_back("runtime_dir", &containers.runtime_dir.to_string_lossy());
     Ok(AgentPlan {
         node: listening.node,
         master,
@@ -156,6 +147,7 @@ pub(crate) fn plan(
         attributes,
         domain: master::domain(values)?,
         containers,
+        api: cluster::api_options(&[AGENT], &known, command),
         adjust,
         values: values.clone(),
     })
@@ -169,7 +161,7 @@ fn existing(path: &std::path::Path) -> &std::path::Path {
 }
 
 fn adjust(options: &mut AgentOptions, values: &Values) {
-    let set = |name, option: &mut std::time::Duration| {
+    let set = |name, option: &mut Duration| {
         if let Some(duration) = values.duration(name) {
             *option = duration;
         }
@@ -192,6 +184,36 @@ fn adjust(options: &mut AgentOptions, values: &Values) {
         &mut options.executor_shutdown_grace_period,
     );
     set("recovery_timeout", &mut options.recovery_timeout);
+    set("gc_delay", &mut options.gc_delay);
+    set("disk_watch_interval", &mut options.disk_watch_interval);
+    if let Some(headroom) = values.parsed("gc_disk_headroom") {
+        options.gc_disk_headroom = headroom;
+    }
+    if let Some(count) = values.parsed("max_completed_executors_per_framework") {
+        options.max_completed_executors_per_framework = count;
+    }
+    options.executor_environment_variables = environment_of_executors(values).unwrap_or_default();
+    options.libprocess_ip = values
+        .text("ip")
+        .map(str::to_owned)
+        .or_else(|| options.executor_environment.get("LIBPROCESS_IP").cloned());
+}
+
+/// What executors' environment begins with, where the operator says; the error is a sentence.
+fn environment_of_executors(values: &Values) -> Result<Option<BTreeMap<String, String>>, String> {
+    let Some(json) = values.json("executor_environment_variables") else {
+        return Ok(None);
+    };
+    serde_json::from_value(json)
+        .map(Some)
+        .map_err(|problem| format!("expected an object of texts: {problem}"))
+}
+
+fn launcher_name(launcher: Option<LauncherKind>) -> &'static str {
+    match launcher {
+        Some(LauncherKind::Posix) => "posix",
+        Some(LauncherKind::Linux) | None => "linux",
+    }
 }
 
 fn containers(
@@ -219,7 +241,13 @@ fn containers(
             });
         }
     };
-    isolation(values.text("isolation"), launcher)?;
+    let isolation = match values.text("isolation") {
+        None => Isolation::default_of(launcher),
+        Some(text) => Isolation::parse(text, launcher).map_err(|problem| FlagError::BadValue {
+            name: "isolation",
+            problem,
+        })?,
+    };
     let defaults = LinuxOptions::default();
     let runtime_dir = match values.path("runtime_dir") {
         Some(path) => path,
@@ -233,50 +261,37 @@ fn containers(
         let name = cgroups_root.to_string_lossy().into_owned();
         cgroups_root = PathBuf::from(format!("{name}-{number}"));
     }
+    let time = |name, default| values.duration(name).unwrap_or(default);
+    let home = values.path("frameworks_home");
     Ok(LinuxOptions {
         runtime_dir,
         cgroups_root,
         launcher: Some(launcher),
-        cgroups_destroy_timeout: values
-            .duration("cgroups_destroy_timeout")
-            .unwrap_or(defaults.cgroups_destroy_timeout),
+        isolation: Some(isolation),
+        cgroups_destroy_timeout: time("cgroups_destroy_timeout", defaults.cgroups_destroy_timeout),
         cgroups_enable_cfs: values.boolean("cgroups_enable_cfs"),
+        cgroups_limit_swap: values.boolean("cgroups_limit_swap"),
+        cgroups_cpu_enable_pids_and_tids_count: values
+            .boolean("cgroups_cpu_enable_pids_and_tids_count"),
+        revocable_cpu_low_priority: values
+            .text("revocable_cpu_low_priority")
+            .map_or(defaults.revocable_cpu_low_priority, |_| {
+                values.boolean("revocable_cpu_low_priority")
+            }),
+        pids_max: match values.parsed("cgroups_pids_max") {
+            Some(0) => None,
+            Some(most) => Some(most),
+            None => defaults.pids_max,
+        },
+        fetcher_stall_timeout: time("fetcher_stall_timeout", defaults.fetcher_stall_timeout),
+        frameworks_home: home.filter(|path| !path.as_os_str().is_empty()),
+        default_container_shm_size: values.bytes("default_container_shm_size"),
+        disallow_sharing_agent_ipc_namespace: values
+            .boolean("disallow_sharing_agent_ipc_namespace"),
+        disallow_sharing_agent_pid_namespace: values
+            .boolean("disallow_sharing_agent_pid_namespace"),
         ..defaults
     })
-}
-
-/// What the launchers isolate, by the names of Mesos' isolators. All of a launcher's are always in
-/// force.
-const POSIX: [&str; 3] = ["posix/cpu", "posix/mem", "filesystem/posix"];
-const LINUX: [&str; 6] = [
-    "cgroups/cpu",
-    "cgroups/mem",
-    "cgroups/pids",
-    "namespaces/pid",
-    "namespaces/ipc",
-    "filesystem/linux",
-];
-
-fn isolation(given: Option<&str>, launcher: LauncherKind) -> Result<(), FlagError> {
-    for name in given
-        .unwrap_or_default()
-        .split(',')
-        .map(str::trim)
-        .filter(|it| !it.is_empty())
-    {
-        let linux = launcher == LauncherKind::Linux && LINUX.contains(&name);
-        if !POSIX.contains(&name) && !linux {
-            return Err(FlagError::BadValue {
-                name: "isolation",
-                problem: format!(
-                    "'{name}' is not offered; there are {} and, with the linux launcher, {}",
-                    POSIX.join(", "),
-                    LINUX.join(", ")
-                ),
-            });
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -292,58 +307,6 @@ mod tests {
     }
 
     #[test]
-    fn the_master_is_named_by_address() {
-        let pid = |text: &str| master_pid(&values(&[("master", text)])).map(|pid| pid.to_string());
-        assert_eq!(pid("127.0.0.1:6000").unwrap(), "master@127.0.0.1:6000");
-        assert_eq!(
-            pid("master@127.0.0.1:6000\n").unwrap(),
-            "master@127.0.0.1:6000"
-        );
-        assert_eq!(pid("127.0.0.1").unwrap(), "master@127.0.0.1:5050");
-        assert!(
-            pid("zk://h:1/mesos")
-                .unwrap_err()
-                .to_string()
-                .contains("ZooKeeper")
-        );
-        assert!(
-            pid("127.0.0.1:x")
-                .unwrap_err()
-                .to_string()
-                .contains("not host:port")
-        );
-        let missing = master_pid(&values(&[])).unwrap_err().to_string();
-        assert_eq!(
-            missing,
-            "Flag 'master' is required, but it was not provided"
-        );
-    }
-
-    #[test]
-    fn isolators_are_those_of_the_launcher() {
-        assert_eq!(isolation(None, LauncherKind::Posix), Ok(()));
-        assert_eq!(
-            isolation(Some("posix/cpu,posix/mem"), LauncherKind::Linux),
-            Ok(())
-        );
-        assert_eq!(
-            isolation(Some("cgroups/cpu, namespaces/pid"), LauncherKind::Linux),
-            Ok(())
-        );
-        for (names, launcher) in [
-            ("cgroups/cpu", LauncherKind::Posix),
-            ("docker/runtime", LauncherKind::Linux),
-            ("posix/cpu,network/cni", LauncherKind::Linux),
-        ] {
-            let problem = isolation(Some(names), launcher).unwrap_err().to_string();
-            assert!(
-                problem.starts_with("Failed to load flag 'isolation'"),
-                "{problem}"
-            );
-        }
-    }
-
-    #[test]
     fn bad_values_are_refused_by_flag() {
         let work_dir = PathBuf::from("/tmp/work");
         for (flag, text) in [
@@ -352,7 +315,11 @@ mod tests {
             ("default_role", "a b"),
             ("executor_reregistration_timeout", "16secs"),
             ("launcher", "docker"),
-            ("domain", "{"),
+            ("isolation", "docker/runtime"),
+            ("isolation", "posix/cpu,network/cni"),
+            ("domain", "{}x"),
+            ("gc_disk_headroom", "1.1"),
+            ("executor_environment_variables", "{\"A\":1}"),
         ] {
             let listening = Listening::of(&values(&[("port", "0")]), "agent").unwrap();
             let master = "master@127.0.0.1:5050".parse().unwrap();
@@ -362,6 +329,7 @@ mod tests {
                 master,
                 work_dir.clone(),
                 0,
+                "agent",
             );
             let problem = plan.err().unwrap().to_string();
             assert!(problem.contains(&format!("'{flag}'")), "{problem}");

@@ -13,7 +13,12 @@ use tepui_master::{Master, MasterOptions};
 use tepui_protocol::{mesos::v1::Attribute, mesos::v1::DomainInfo, resources::Resources};
 use tepui_runtime::{Lock, Node, NodeOptions, Pid, Terminate, World};
 
-use crate::{command, failure::Failure};
+use crate::{
+    command,
+    failure::Failure,
+    flags::{self, Group, Values},
+    logging::Logging,
+};
 
 /// A master and the node it runs on.
 pub(crate) struct RunningMaster {
@@ -44,13 +49,14 @@ pub(crate) fn start_master(
     world: &World,
     node: NodeOptions,
     options: MasterOptions,
+    api: ApiOptions,
 ) -> Result<RunningMaster, Failure> {
     let node = Node::start(world, node)?;
     let master = tepui_master::spawn(&node, options).map_err(|problem| Failure::Start {
         what: "the master",
         problem: problem.to_string(),
     })?;
-    tepui_api::master_routes(&node, &master, ApiOptions::default());
+    tepui_api::master_routes(&node, &master, api);
     Ok(RunningMaster { node, master })
 }
 
@@ -64,9 +70,10 @@ pub(crate) struct AgentPlan {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) domain: Option<DomainInfo>,
     pub(crate) containers: LinuxOptions,
+    pub(crate) api: ApiOptions,
     /// What further options the operator chose; the rest is filled in from the above.
-    pub(crate) adjust: fn(&mut AgentOptions, &crate::flags::Values),
-    pub(crate) values: crate::flags::Values,
+    pub(crate) adjust: fn(&mut AgentOptions, &Values),
+    pub(crate) values: Values,
 }
 
 /// An agent and the node it runs on.
@@ -97,8 +104,19 @@ pub(crate) fn start_agent(world: &World, plan: AgentPlan) -> Result<RunningAgent
     (plan.adjust)(&mut options, &plan.values);
     let agent = tepui_agent::spawn(&node, options)
         .map_err(|problem| failed("the agent")(problem.to_string()))?;
-    tepui_api::agent_routes(&node, &agent, ApiOptions::default());
+    tepui_api::agent_routes(&node, &agent, plan.api);
     Ok(RunningAgent { node, agent })
+}
+
+/// What a daemon called `command` shows of itself: its flags and its log.
+pub(crate) fn api_options(groups: &[&[Group]], values: &Values, command: &str) -> ApiOptions {
+    ApiOptions {
+        flags: flags::shown(groups, values),
+        log_file: values
+            .path("external_log_file")
+            .or_else(|| Logging::of(values, command).file),
+        ..ApiOptions::default()
+    }
 }
 
 /// What the kernel calls this boot, where it says.

@@ -1,11 +1,13 @@
 //! What every command that takes Mesos' flags does first and last: read the flags or print the
 //! usage, set up logging, and turn errors into an exit status.
+//!
+//! An error is one line: the usage is long, and would push it off the screen.
 
 use std::{collections::BTreeMap, io, path::Path, process::ExitCode};
 
 use crate::{
     Failure, VERSION,
-    flags::{self, Flag, FlagError, Parsed, Sources, Values},
+    flags::{self, FlagError, Group, Parsed, Sources, Values},
     logging::Logging,
 };
 
@@ -15,10 +17,12 @@ pub(crate) struct Command {
     pub(crate) name: &'static str,
     /// One line on what it does.
     pub(crate) summary: &'static str,
-    /// Its flags, in groups with a title.
-    pub(crate) groups: &'static [(&'static str, &'static [Flag])],
+    /// Its flags, in groups with a title. Of several with one name the first is taken.
+    pub(crate) groups: &'static [&'static [Group]],
+    /// Whether flags may come from the environment.
+    pub(crate) environment: bool,
     /// Runs it until it ends.
-    pub(crate) run: fn(&Values) -> Result<(), Failure>,
+    pub(crate) run: fn(&Values) -> Result<ExitCode, Failure>,
 }
 
 impl Command {
@@ -37,7 +41,7 @@ impl Command {
             Err(problem) => return self.refuse(&problem),
         };
         match self.start(&values) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(status) => status,
             Err(Failure::Flag(problem)) => self.refuse(&problem),
             Err(problem) => {
                 eprintln!("tepui {}: {problem}", self.name);
@@ -46,7 +50,7 @@ impl Command {
         }
     }
 
-    fn start(&self, values: &Values) -> Result<(), Failure> {
+    fn start(&self, values: &Values) -> Result<ExitCode, Failure> {
         Logging::of(values, self.name).start()?;
         for warning in &values.warnings {
             tracing::warn!("{warning}");
@@ -56,22 +60,26 @@ impl Command {
     }
 
     fn load(&self, arguments: &[String]) -> Result<Parsed, FlagError> {
-        let tables: Vec<&[Flag]> = self.groups.iter().map(|(_, flags)| *flags).collect();
-        let environment = environment();
+        let environment = if self.environment {
+            environment()
+        } else {
+            BTreeMap::new()
+        };
         let sources = Sources {
             arguments,
             environment: &environment,
             read: &read,
         };
-        flags::parse(&tables, &sources)
+        flags::parse(self.groups, &sources)
     }
 
     fn usage(&self) -> String {
-        flags::usage(self.name, self.summary, self.groups)
+        flags::usage(self.name, self.summary, self.groups, self.environment)
     }
 
     fn refuse(&self, problem: &FlagError) -> ExitCode {
-        eprintln!("{problem}\n\n{}", self.usage());
+        let name = self.name;
+        eprintln!("tepui {name}: {problem}\nTry 'tepui {name} --help'.");
         ExitCode::FAILURE
     }
 }

@@ -2,26 +2,37 @@
 //! line and the environment.
 //!
 //! Every flag that Mesos has is in a table, also those whose feature is not offered: they are
-//! refused by name with a reason, unless they only ask for what happens anyway. Here are the types;
-//! `parse.rs` reads, `help.rs` prints, the other files are the tables.
+//! refused by name with a reason, unless they only ask for what happens anyway. Here are the types
+//! and the form of a table; `parse.rs` reads, `help.rs` prints, `show.rs` tells others what was
+//! read, `values.rs` knows the kinds. The other files are the tables.
 
 mod agent;
 mod common;
+mod execute;
 mod help;
 mod local;
 mod master;
 mod parse;
+mod show;
 mod values;
 
 pub(crate) use self::{
     agent::AGENT,
     common::{LISTENING, LOGGING},
+    execute::EXECUTE,
     help::usage,
     local::LOCAL,
     master::MASTER,
     parse::{FlagError, Parsed, Sources, parse},
+    show::shown,
     values::Values,
 };
+
+#[cfg(test)]
+mod table_tests;
+
+/// Flags with one purpose, and its title in the help.
+pub(crate) type Group = (&'static str, &'static [Flag]);
 
 /// What a flag's value must look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +53,10 @@ pub(crate) enum Kind {
     Bytes,
     /// An IP address.
     Ip,
+    /// A port number.
+    Port,
+    /// JSON; an absolute path names a file with it, which is deprecated.
+    Json,
 }
 
 impl Kind {
@@ -55,6 +70,8 @@ impl Kind {
             Self::Duration => "DURATION",
             Self::Bytes => "BYTES",
             Self::Ip => "IP",
+            Self::Port => "PORT",
+            Self::Json => "JSON",
         }
     }
 }
@@ -88,50 +105,31 @@ pub(crate) struct Flag {
     pub(crate) help: &'static str,
 }
 
-impl Flag {
-    const fn new(name: &'static str, kind: Kind, help: &'static str) -> Self {
-        Self {
-            name,
-            alias: None,
-            kind,
-            default: None,
-            support: Support::Honoured,
-            help,
-        }
-    }
-
-    const fn refused(name: &'static str, kind: Kind, feature: &'static str) -> Self {
-        let support = Support::Refused {
-            feature,
-            harmless: &[],
-        };
-        Self {
-            name,
-            alias: None,
-            kind,
-            default: None,
-            support,
-            help: "",
-        }
-    }
-
-    const fn default(mut self, value: &'static str) -> Self {
-        self.default = Some(value);
-        self
-    }
-
-    const fn alias(mut self, name: &'static str) -> Self {
-        self.alias = Some(name);
-        self
-    }
-
-    const fn harmless(mut self, values: &'static [&'static str]) -> Self {
-        if let Support::Refused { feature, .. } = self.support {
-            self.support = Support::Refused {
-                feature,
-                harmless: values,
-            };
-        }
-        self
-    }
+/// A table of flags, a row for each:
+///
+/// ```text
+/// name | older_name: Kind = "default" => does "what it is for";
+/// name: Kind => refuses "what is not offered" but takes "a harmless value";
+/// ```
+macro_rules! flags {
+    ($($name:ident $(| $alias:ident)?: $kind:ident $(= $default:literal)? => $state:ident
+        $text:literal $(but takes $($harmless:literal)+)?;)*) => {
+        &[$($crate::flags::Flag {
+            name: stringify!($name),
+            alias: flags!(@optional $(stringify!($alias))?),
+            kind: $crate::flags::Kind::$kind,
+            default: flags!(@optional $($default)?),
+            support: flags!(@support $state $text [$($($harmless),+)?]),
+            help: flags!(@help $state $text),
+        }),*]
+    };
+    (@optional) => { None };
+    (@optional $value:expr) => { Some($value) };
+    (@support does $help:literal []) => { $crate::flags::Support::Honoured };
+    (@support refuses $feature:literal [$($harmless:literal),*]) => {
+        $crate::flags::Support::Refused { feature: $feature, harmless: &[$($harmless),*] }
+    };
+    (@help does $help:literal) => { $help };
+    (@help refuses $feature:literal) => { "" };
 }
+use flags;

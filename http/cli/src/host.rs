@@ -1,4 +1,5 @@
-//! What this machine has: the resources that an agent offers where its operator did not say.
+//! What this machine has: the resources that an agent offers where its operator did not say, and
+//! the user who runs the command.
 //!
 //! Mesos' rules: all cores; memory less 1 GB, or half of it below 2 GB; disk less 5 GB, or half of
 //! it below 10 GB; ports 31000 to 32000. A name given with an amount of zero is not detected.
@@ -57,6 +58,13 @@ impl Host {
         all.add_sharing(&resources::parse(&missing.join(";"), default_role)?);
         Ok(all)
     }
+}
+
+/// The user who runs this command, by name where there is one.
+pub(crate) fn current_user() -> String {
+    let uid = nix::unistd::geteuid();
+    let user = nix::unistd::User::from_uid(uid).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// The names that an operator's text or JSON gives, also with an amount of zero.

@@ -1,7 +1,7 @@
 //! `tepui local`: a master and agents in one OS process, until SIGINT or SIGTERM. Mesos'
 //! `mesos-local`: all flags of master and agent may be given beside its own.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use tepui_runtime::{RealOptions, World};
 use tracing::{info, warn};
@@ -10,7 +10,7 @@ use crate::{
     agent, cluster,
     command::Command,
     failure::Failure,
-    flags::{AGENT, FlagError, LISTENING, LOCAL, LOGGING, MASTER, Values},
+    flags::{AGENT, FlagError, LOCAL, MASTER, Values},
     listening::Listening,
     master,
     signals::Signals,
@@ -20,20 +20,15 @@ use crate::{
 pub(crate) const COMMAND: Command = Command {
     name: "local",
     summary: "Run a master and agents in one process, for trying things out.",
-    groups: &[
-        ("The cluster", LOCAL),
-        ("The master", MASTER),
-        ("Each agent", AGENT),
-        ("Listening", LISTENING),
-        ("Logging", LOGGING),
-    ],
+    groups: &[&[("The cluster in one process", LOCAL)], MASTER, AGENT],
+    environment: true,
     run,
 };
 
 /// More agents in one process than this help nobody.
 const MAX_AGENTS: usize = 1000;
 
-fn run(values: &Values) -> Result<(), Failure> {
+fn run(values: &Values) -> Result<ExitCode, Failure> {
     let listening = Listening::of(values, "master")?;
     let count: usize = values.parsed("num_agents").unwrap_or(1);
     if count > MAX_AGENTS {
@@ -54,11 +49,11 @@ fn run(values: &Values) -> Result<(), Failure> {
     let mut signals = Signals::watch(&world).map_err(Failure::Signals)?;
     let who = cluster::who("local", listening.node.port);
     let _lock = cluster::lock(&world, &work_dir, "lock", &who)?;
-    let running = cluster::start_master(&world, listening.node.clone(), options)?;
+    let api = cluster::api_options(master::COMMAND.groups, values, COMMAND.name);
+    let running = cluster::start_master(&world, listening.node.clone(), options, api)?;
     if !listening.warning.is_empty() {
         warn!("the cluster {}", listening.warning);
     }
-    info!(pid = %running.pid(), "the master is up");
     let mut agents = Vec::new();
     for number in 1..=count {
         let folder = work_dir.join("agents").join((number - 1).to_string());
@@ -72,7 +67,14 @@ fn run(values: &Values) -> Result<(), Failure> {
             folder.join("run").to_string_lossy().into_owned(),
         );
         let master = running.pid().clone();
-        let plan = agent::plan(&values, listening, master, folder.join("work"), number)?;
+        let plan = agent::plan(
+            &values,
+            listening,
+            master,
+            folder.join("work"),
+            number,
+            COMMAND.name,
+        )?;
         let agent = cluster::start_agent(&world, plan)?;
         info!(pid = %agent.agent.pid, "agent {number} of {count} is up");
         agents.push(agent);
@@ -83,5 +85,5 @@ fn run(values: &Values) -> Result<(), Failure> {
         world.block_on(agent.node.shutdown());
     }
     running.stop(&world);
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

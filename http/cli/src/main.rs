@@ -1,12 +1,13 @@
 //! The `tepui` command: one binary for everything.
 //!
-//! The first argument says what this OS process is. `contain` and `executor` are roles that an
-//! agent starts, and they run before anything else is set up; the others are commands for people.
+//! The first argument says what this OS process is. `contain`, `executor` and `fetch` are roles that
+//! an agent starts, and they run before anything else is set up; the others are commands for people.
 //! Nothing of the cluster is decided here: the commands put the parts together.
 
 mod agent;
 mod cluster;
 mod command;
+mod execute;
 mod failure;
 mod flags;
 mod host;
@@ -38,6 +39,7 @@ Commands:
   local    run a master and agents in one process
   master   run a master
   agent    run an agent
+  execute  run one task on a cluster
   help     print this, or the help of a command
 
 `tepui COMMAND --help` says more. `tepui --version` prints the version.
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     match first.to_str() {
         Some("contain") => return tepui_containerizer::main_contain(&rest),
         Some("executor") => return tepui_containerizer::main_executor(&rest),
+        Some("fetch") => return tepui_containerizer::main_fetch(&rest),
         _ => {}
     }
     let text = |argument: OsString| argument.to_string_lossy().into_owned();
@@ -63,6 +66,7 @@ fn dispatch(command: &str, arguments: &[String]) -> ExitCode {
         ("local", _) => local::COMMAND.main(arguments),
         ("master", _) => master::COMMAND.main(arguments),
         ("agent", _) => agent::COMMAND.main(arguments),
+        ("execute", _) => execute::COMMAND.main(arguments),
         ("--version" | "version", _) => {
             println!("{VERSION}");
             ExitCode::SUCCESS

@@ -1,6 +1,6 @@
 //! `tepui master`: a master until SIGINT or SIGTERM.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, process::ExitCode};
 
 use tepui_allocator::{AllocatorOptions, parse_min_allocatable_resources, parse_weights};
 use tepui_master::{MasterOptions, RegistryKind};
@@ -12,7 +12,7 @@ use crate::{
     cluster,
     command::Command,
     failure::Failure,
-    flags::{FlagError, LISTENING, LOGGING, MASTER, Values},
+    flags::{FlagError, MASTER, Values},
     listening::Listening,
     signals::Signals,
 };
@@ -21,15 +21,12 @@ use crate::{
 pub(crate) const COMMAND: Command = Command {
     name: "master",
     summary: "Run a master: the one that knows a cluster's agents and offers what they have.",
-    groups: &[
-        ("The master", MASTER),
-        ("Listening", LISTENING),
-        ("Logging", LOGGING),
-    ],
+    groups: &[MASTER],
+    environment: true,
     run,
 };
 
-fn run(values: &Values) -> Result<(), Failure> {
+fn run(values: &Values) -> Result<ExitCode, Failure> {
     let mut listening = Listening::of(values, "master")?;
     let mut options = options(values)?;
     options.hostname = Some(std::mem::take(&mut listening.hostname));
@@ -46,15 +43,16 @@ fn run(values: &Values) -> Result<(), Failure> {
             )
         })
         .transpose()?;
-    let master = cluster::start_master(&world, listening.node, options)?;
+    info!(cluster = values.text("cluster"), "starting the master");
+    let api = cluster::api_options(COMMAND.groups, values, COMMAND.name);
+    let master = cluster::start_master(&world, listening.node, options, api)?;
     if !listening.warning.is_empty() {
         warn!("the master {}", listening.warning);
     }
-    info!(pid = %master.pid(), cluster = values.text("cluster"), "the master is up");
     let signal = world.block_on(signals.next());
     info!(%signal, "the master ends");
     master.stop(&world);
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What the flags say of a master.
@@ -212,7 +210,7 @@ mod tests {
             environment: &std::collections::BTreeMap::new(),
             read: &|_| Err(std::io::Error::from(std::io::ErrorKind::NotFound)),
         };
-        match parse(&[MASTER, LISTENING, LOGGING], &sources).map_err(|it| it.to_string())? {
+        match parse(&[MASTER], &sources).map_err(|it| it.to_string())? {
             Parsed::Values(values) => options(&values).map_err(|problem| problem.to_string()),
             other => panic!("{other:?}"),
         }

@@ -15,6 +15,7 @@ use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 use clap::Parser as _;
 use futures_util::future::{Either, select};
 use tempfile::TempDir;
+use tepui_api::ApiOptions;
 use tepui_framework::Framework;
 use tepui_master::MasterOptions;
 use tepui_protocol::{
@@ -27,6 +28,7 @@ use tepui_protocol::{
 use tepui_runtime::{Id, Node, NodeOptions, ProcessRef, RealOptions, World};
 use tokio::sync::oneshot;
 
+pub(crate) use self::core::{is_terminal, take};
 use self::{
     args::Args,
     core::{Job, Run},
@@ -38,6 +40,7 @@ use crate::{
     cluster::{self, RunningAgent, RunningMaster},
     failure::Failure,
     flags::Values,
+    host,
     listening::Listening,
     logging::Logging,
     signals::Signals,
@@ -156,7 +159,7 @@ impl Cluster {
             name: "master".to_owned(),
             ..NodeOptions::default()
         };
-        let master = cluster::start_master(world, node, options)?;
+        let master = cluster::start_master(world, node, options, ApiOptions::default())?;
         Ok(Self {
             master,
             agents: Vec::new(),
@@ -188,7 +191,14 @@ impl Cluster {
             };
             let values = agent_values(&folder);
             let master = self.master.pid().clone();
-            let plan = agent::plan(&values, listening, master, folder.join("work"), number)?;
+            let plan = agent::plan(
+                &values,
+                listening,
+                master,
+                folder.join("work"),
+                number,
+                "run",
+            )?;
             check_fits(&plan.resources, needs)?;
             self.agents.push(cluster::start_agent(world, plan)?);
         }
@@ -311,7 +321,7 @@ fn drive(
 }
 
 fn framework_info(args: &Args) -> FrameworkInfo {
-    let user = args.user.clone().unwrap_or_else(current_user);
+    let user = args.user.clone().unwrap_or_else(host::current_user);
     let multi_role = Capability {
         r#type: Some(capability::Type::MultiRole.into()),
     };
@@ -325,12 +335,6 @@ fn framework_info(args: &Args) -> FrameworkInfo {
         capabilities: vec![multi_role, partition_aware],
         ..FrameworkInfo::default()
     }
-}
-
-fn current_user() -> String {
-    let uid = nix::unistd::geteuid();
-    let user = nix::unistd::User::from_uid(uid).ok().flatten();
-    user.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 /// An agent that ends by itself ends the run.

@@ -1,496 +1,217 @@
-//! The flags of the agent: every one that Mesos has.
+//! The flags of the agent: every one that Mesos has, and `cgroups_pids_max`, which is ours.
 
-use super::{Flag, Kind};
+use super::{Group, LISTENING, LOGGING, flags};
 
-/// The flags of `tepui agent`, besides those of `common.rs`.
-pub(crate) const AGENT: &[Flag] = &[
-    Flag::new(
-        "master",
-        Kind::Text,
-        "The master: host:port, or a file:// that says it",
+/// The flags of `tepui agent` by their purpose.
+pub(crate) const AGENT: &[Group] = &[
+    (
+        "The agent",
+        flags! {
+            master: Text => does "The master: host:port, or a file:// that says it";
+            port: Port = "5051" => does "The port to listen on";
+            work_dir: Path => does "Where the agent keeps its state and the sandboxes";
+            runtime_dir: Path => does "What need not outlive a reboot; without it /var/run/mesos for root, else below work_dir";
+            registration_backoff_factor: Duration = "1secs" => does "The first wait before registering; doubles with each try";
+            master_detector: Text => refuses "modules";
+            zk_session_timeout: Duration = "10secs" => refuses "leader election by ZooKeeper";
+            agent_features: Json => refuses "choosing capabilities";
+        },
     ),
-    Flag::new("port", Kind::Integer, "The port to listen on").default("5051"),
-    Flag::new(
-        "work_dir",
-        Kind::Path,
-        "Where the agent keeps its state and the sandboxes",
+    ("Listening", LISTENING),
+    (
+        "What it offers",
+        flags! {
+            resources: Text => does "Resources as text or JSON; cpus, mem, disk and ports that it does not name are detected";
+            attributes: Text => does "What the agent says of itself: rack:2;zone:[1-3];os:debian";
+            default_role: Text = "*" => does "The role of resources that name none";
+            domain: Json => does "The fault domain: {\"fault_domain\":{\"region\":{\"name\":\"r\"},\"zone\":{\"name\":\"z\"}}}";
+            reconfiguration_policy: Text = "equal" => refuses "changing the agent while it keeps its id";
+            nvidia_gpu_devices: Text => refuses "GPUs";
+            resource_estimator: Text => refuses "oversubscription";
+            oversubscribed_resources_interval: Duration = "15secs" => refuses "oversubscription";
+            qos_controller: Text => refuses "oversubscription";
+            qos_correction_interval_min: Duration = "0ns" => refuses "oversubscription";
+            resource_provider_config_dir: Path => refuses "CSI and storage providers";
+            csi_plugin_config_dir: Path => refuses "CSI and storage providers";
+            disk_profile_adaptor: Text => refuses "modules";
+        },
     ),
-    Flag::new("runtime_dir", Kind::Path, "What needs not outlive a reboot"),
-    Flag::new(
-        "resources",
-        Kind::Text,
-        "What the agent offers, as text or JSON; what is not named is detected",
+    (
+        "Isolation",
+        flags! {
+            launcher: Text => does "linux or posix; without it linux for root, else posix";
+            isolation: Text => does "How tasks are kept apart, joined by commas; without it all that the launcher can";
+            cgroups_root: Text = "mesos" => does "The cgroup below which containers get theirs";
+            cgroups_enable_cfs: Boolean = "false" => does "Limit the CPU time of tasks to their share, also when CPUs are idle";
+            cgroups_pids_max: Integer = "4096" => does "Most processes and threads of one container; 0 is no limit";
+            cgroups_destroy_timeout: Duration = "1mins" => does "How long the cgroups of a container may take to be emptied";
+            cgroups_hierarchy: Path = "/sys/fs/cgroup" => refuses "another place than where the cgroups are mounted";
+            cgroups_limit_swap: Boolean = "false" => does "Limit memory and swap together; where the kernel cannot, the agent does not start";
+            cgroups_cpu_enable_pids_and_tids_count: Boolean = "false" => does "Count the processes and threads of containers in their statistics";
+            cgroups_net_cls_primary_handle: Text => refuses "cgroups/net_cls";
+            cgroups_net_cls_secondary_handles: Text => refuses "cgroups/net_cls";
+            revocable_cpu_low_priority: Boolean = "true" => does "Let tasks on revocable cpus run only when others leave time";
+            agent_subsystems | slave_subsystems: Text => refuses "cgroups of the agent itself";
+            allowed_devices: Json => refuses "cgroups/devices";
+            bounding_capabilities: Json => refuses "linux/capabilities";
+            effective_capabilities | allowed_capabilities: Json => refuses "linux/capabilities";
+            seccomp_config_dir: Path => refuses "linux/seccomp";
+            seccomp_profile_name: Text => refuses "linux/seccomp";
+            disallow_sharing_agent_ipc_namespace: Boolean = "false" => does "Refuse tasks that want the agent's own IPC namespace";
+            disallow_sharing_agent_pid_namespace: Boolean = "false" => does "Refuse tasks that want the agent's own PID namespace";
+            default_container_shm_size: Bytes => does "The size of a private /dev/shm where the task does not say";
+            perf_duration: Duration = "10secs" => refuses "cgroups/perf_event";
+            perf_events: Text => refuses "cgroups/perf_event";
+            perf_interval: Duration = "1mins" => refuses "cgroups/perf_event";
+            systemd_enable_support: Boolean = "false" => refuses "systemd's slices" but takes "true";
+            systemd_runtime_directory: Path = "/run/systemd/system" => refuses "systemd's slices";
+            xfs_kill_containers: Boolean = "false" => refuses "disk/xfs";
+            xfs_project_range: Text = "[5000-10000]" => refuses "disk/xfs";
+            xfs_quota_headroom: Bytes = "10MB" => refuses "disk/xfs";
+            enforce_container_disk_quota: Boolean = "false" => refuses "disk quotas";
+            container_disk_watch_interval: Duration = "15secs" => refuses "disk quotas";
+            host_path_volume_force_creation: Text => refuses "volumes";
+            volume_gid_range: Text => refuses "volumes";
+        },
     ),
-    Flag::new(
-        "attributes",
-        Kind::Text,
-        "What the agent says of itself: rack:2;zone:[1-3];os:debian",
+    (
+        "Executors and tasks",
+        flags! {
+            executor_registration_timeout: Duration = "1mins" => does "How long an executor may take to subscribe";
+            executor_shutdown_grace_period: Duration = "5secs" => does "How long an executor may take to shut down";
+            executor_environment_variables: Json => does "What executors' environment begins with, instead of the agent's own: {\"PATH\":\"/bin\"}";
+            switch_user: Boolean = "true" => does "Run tasks as the framework's user";
+            http_command_executor: Boolean = "true" => refuses "the executor on libprocess messages" but takes "false";
+            http_executor_domain_sockets: Boolean = "false" => refuses "domain sockets for executors";
+            domain_socket_location: Path => refuses "domain sockets for executors";
+            http_heartbeat_interval: Duration = "30secs" => refuses "attaching to containers";
+            containerizers: Text = "mesos" => refuses "another containerizer";
+            container_logger: Text => refuses "modules";
+            default_container_info: Json => refuses "a default ContainerInfo";
+            launcher_dir: Path => refuses "other helper programs";
+        },
     ),
-    Flag::new(
-        "default_role",
-        Kind::Text,
-        "The role of resources that name none",
-    )
-    .default("*"),
-    Flag::new(
-        "launcher",
-        Kind::Text,
-        "linux or posix; without it linux for root, else posix",
+    (
+        "After a restart",
+        flags! {
+            executor_reregistration_timeout: Duration = "2secs" => does "How long an executor may take to come back, at most 15secs";
+            executor_reregistration_retry_interval: Duration => refuses "reconnecting to PID executors";
+            recovery_timeout: Duration = "15mins" => does "How long executors wait for the agent to come back";
+            recover: Text = "reconnect" => refuses "ending old executors at the start";
+            strict: Boolean = "true" => refuses "going on after an error in recovery";
+        },
     ),
-    Flag::new(
-        "isolation",
-        Kind::Text,
-        "How tasks are kept apart, joined by commas",
+    (
+        "Fetching",
+        flags! {
+            frameworks_home: Path = "" => does "Where relative URIs of executors and tasks begin";
+            fetcher_cache_dir: Path = "/tmp/mesos/fetch" => refuses "the fetcher's cache";
+            fetcher_cache_size: Bytes = "2GB" => refuses "the fetcher's cache";
+            fetcher_stall_timeout: Duration = "1mins" => does "Give up a download from which nothing came for so long";
+            hadoop_home: Path => refuses "HDFS";
+        },
     ),
-    Flag::refused(
-        "cgroups_hierarchy",
-        Kind::Path,
-        "another place than where the cgroups are mounted",
-    )
-    .default("/sys/fs/cgroup"),
-    Flag::new(
-        "cgroups_root",
-        Kind::Text,
-        "The cgroup below which containers get theirs",
-    )
-    .default("mesos"),
-    Flag::new(
-        "cgroups_enable_cfs",
-        Kind::Boolean,
-        "Limit the CPU time of tasks to their share, also when CPUs are idle",
-    )
-    .default("false"),
-    Flag::new(
-        "executor_registration_timeout",
-        Kind::Duration,
-        "How long an executor may take to subscribe",
-    )
-    .default("1mins"),
-    Flag::new(
-        "executor_reregistration_timeout",
-        Kind::Duration,
-        "How long an executor may take to come back after a restart",
-    )
-    .default("2secs"),
-    Flag::new(
-        "executor_shutdown_grace_period",
-        Kind::Duration,
-        "How long an executor may take to shut down",
-    )
-    .default("5secs"),
-    Flag::new(
-        "registration_backoff_factor",
-        Kind::Duration,
-        "The first wait before registering; doubles with each try",
-    )
-    .default("1secs"),
-    Flag::refused("recover", Kind::Text, "ending old executors at the start").default("reconnect"),
-    Flag::new(
-        "recovery_timeout",
-        Kind::Duration,
-        "How long executors wait for the agent to come back",
-    )
-    .default("15mins"),
-    Flag::refused(
-        "strict",
-        Kind::Boolean,
-        "going on after an error in recovery",
-    )
-    .default("true"),
-    Flag::new(
-        "switch_user",
-        Kind::Boolean,
-        "Run tasks as the framework's user",
-    )
-    .default("true"),
-    Flag::refused(
-        "reconfiguration_policy",
-        Kind::Text,
-        "changing the agent while it keeps its id",
-    )
-    .default("equal"),
-    Flag::refused("acls", Kind::Text, "authorization"),
-    Flag::refused("agent_features", Kind::Text, "choosing capabilities"),
-    Flag::refused(
-        "agent_subsystems",
-        Kind::Text,
-        "cgroups of the agent itself",
-    )
-    .alias("slave_subsystems"),
-    Flag::refused("allowed_devices", Kind::Text, "cgroups/devices"),
-    Flag::refused(
-        "appc_simple_discovery_uri_prefix",
-        Kind::Text,
-        "image stores",
-    )
-    .default("http://"),
-    Flag::refused("appc_store_dir", Kind::Path, "image stores").default("/tmp/mesos/store/appc"),
-    Flag::refused(
-        "authenticate_http_executors",
-        Kind::Boolean,
-        "authentication",
-    )
-    .default("false"),
-    Flag::refused(
-        "authenticate_http_readonly",
-        Kind::Boolean,
-        "authentication",
-    )
-    .default("false"),
-    Flag::refused(
-        "authenticate_http_readwrite",
-        Kind::Boolean,
-        "authentication",
-    )
-    .default("false"),
-    Flag::refused("authenticatee", Kind::Text, "authentication").default("crammd5"),
-    Flag::refused(
-        "authentication_backoff_factor",
-        Kind::Duration,
-        "authentication",
-    )
-    .default("1secs"),
-    Flag::refused(
-        "authentication_timeout_min",
-        Kind::Duration,
-        "authentication",
-    )
-    .default("5secs")
-    .alias("authentication_timeout"),
-    Flag::refused(
-        "authentication_timeout_max",
-        Kind::Duration,
-        "authentication",
-    )
-    .default("1mins"),
-    Flag::refused("authorizer", Kind::Text, "authorization").default("local"),
-    Flag::refused("bounding_capabilities", Kind::Text, "linux/capabilities"),
-    Flag::refused("effective_capabilities", Kind::Text, "linux/capabilities")
-        .alias("allowed_capabilities"),
-    Flag::refused(
-        "cgroups_cpu_enable_pids_and_tids_count",
-        Kind::Boolean,
-        "counting processes and threads",
-    )
-    .default("false"),
-    Flag::new(
-        "cgroups_destroy_timeout",
-        Kind::Duration,
-        "How long the cgroups of a container may take to be emptied",
-    )
-    .default("1mins"),
-    Flag::refused("cgroups_limit_swap", Kind::Boolean, "limiting swap").default("false"),
-    Flag::refused(
-        "cgroups_net_cls_primary_handle",
-        Kind::Text,
-        "cgroups/net_cls",
+    (
+        "What is kept",
+        flags! {
+            gc_delay: Duration = "1weeks" => does "How long sandboxes of what ended are kept at most";
+            gc_disk_headroom: Number = "0.1" => does "The part of the disk that shall stay free: the fuller it is, the sooner sandboxes go";
+            gc_non_executor_container_sandboxes: Boolean = "false" => refuses "nested containers";
+            disk_watch_interval: Duration = "1mins" => does "How often the use of the disk is looked at";
+            max_completed_executors_per_framework: Integer = "150" => does "Ended executors that are kept of a framework";
+            memory_profiling: Boolean = "false" => refuses "memory profiling";
+        },
     ),
-    Flag::refused(
-        "cgroups_net_cls_secondary_handles",
-        Kind::Text,
-        "cgroups/net_cls",
+    (
+        "Images",
+        flags! {
+            image_providers: Text => refuses "image stores";
+            image_provisioner_backend: Text = "auto" => refuses "image stores";
+            image_gc_config: Json => refuses "image stores";
+            appc_simple_discovery_uri_prefix: Text = "http://" => refuses "image stores";
+            appc_store_dir: Path = "/tmp/mesos/store/appc" => refuses "image stores";
+            sandbox_directory: Path = "/mnt/mesos/sandbox" => refuses "another root file system for tasks";
+            docker: Path = "docker" => refuses "Docker";
+            docker_config: Json => refuses "Docker";
+            docker_ignore_runtime: Boolean = "false" => refuses "Docker";
+            docker_kill_orphans: Boolean = "true" => refuses "Docker";
+            docker_mesos_image: Text => refuses "Docker";
+            docker_registry: Text = "https://registry-1.docker.io" => refuses "Docker";
+            docker_remove_delay: Duration = "6hrs" => refuses "Docker";
+            docker_socket: Path = "/var/run/docker.sock" => refuses "Docker";
+            docker_stop_timeout: Duration = "0ns" => refuses "Docker";
+            docker_store_dir: Path = "/tmp/mesos/store/docker" => refuses "Docker";
+            docker_volume_checkpoint_dir: Path = "/var/run/mesos/isolators/docker/volume" => refuses "Docker";
+            docker_volume_chown: Boolean = "false" => refuses "Docker";
+        },
     ),
-    Flag::refused(
-        "check_agent_port_range_only",
-        Kind::Boolean,
-        "network/ports",
-    )
-    .default("false"),
-    Flag::refused("container_disk_watch_interval", Kind::Duration, "disk/du").default("15secs"),
-    Flag::refused("container_logger", Kind::Text, "modules"),
-    Flag::refused(
-        "container_ports_isolated_range",
-        Kind::Text,
-        "network/ports",
+    (
+        "Networks",
+        flags! {
+            ip6: Text => refuses "IPv6 addresses of containers";
+            ip6_discovery_command: Text => refuses "IPv6 addresses of containers";
+            default_container_dns: Json => refuses "CNI networks";
+            network_cni_config_dir: Path => refuses "CNI networks";
+            network_cni_plugins_dir: Text => refuses "CNI networks";
+            network_cni_root_dir_persist: Boolean = "false" => refuses "CNI networks";
+            network_cni_metrics: Boolean = "true" => refuses "CNI networks";
+            check_agent_port_range_only: Boolean = "false" => refuses "network/ports";
+            container_ports_isolated_range: Text => refuses "network/ports";
+            container_ports_watch_interval: Duration = "30secs" => refuses "network/ports";
+            enforce_container_ports: Boolean = "false" => refuses "network/ports";
+            egress_rate_limit_per_container: Text => refuses "network/port_mapping";
+            egress_rate_per_cpu: Text => refuses "network/port_mapping";
+            minimum_egress_rate_limit: Text => refuses "network/port_mapping";
+            maximum_egress_rate_limit: Text => refuses "network/port_mapping";
+            egress_ceil_limit: Text => refuses "network/port_mapping";
+            egress_burst: Text => refuses "network/port_mapping";
+            egress_unique_flow_per_container: Boolean = "false" => refuses "network/port_mapping";
+            egress_flow_classifier_parent: Text = "root" => refuses "network/port_mapping";
+            ingress_rate_limit_per_container: Text => refuses "network/port_mapping";
+            ingress_rate_per_cpu: Text => refuses "network/port_mapping";
+            minimum_ingress_rate_limit: Text => refuses "network/port_mapping";
+            maximum_ingress_rate_limit: Text => refuses "network/port_mapping";
+            ingress_ceil_limit: Text => refuses "network/port_mapping";
+            ingress_burst: Text => refuses "network/port_mapping";
+            ingress_isolate_existing_containers: Boolean = "true" => refuses "network/port_mapping";
+            ephemeral_ports_per_container: Integer = "1024" => refuses "network/port_mapping";
+            eth0_name: Text => refuses "network/port_mapping";
+            lo_name: Text => refuses "network/port_mapping";
+            network_link_speed: Text => refuses "network/port_mapping";
+            network_enable_socket_statistics_summary: Boolean = "false" => refuses "network/port_mapping";
+            network_enable_socket_statistics_details: Boolean = "false" => refuses "network/port_mapping";
+            network_enable_snmp_statistics: Boolean = "false" => refuses "network/port_mapping";
+            network_enable_rate_statistics: Boolean = "false" => refuses "network/port_mapping";
+            network_rate_statistics_window: Text => refuses "network/port_mapping";
+            network_rate_statistics_interval: Text => refuses "network/port_mapping";
+        },
     ),
-    Flag::refused(
-        "container_ports_watch_interval",
-        Kind::Duration,
-        "network/ports",
-    )
-    .default("30secs"),
-    Flag::refused("containerizers", Kind::Text, "another containerizer").default("mesos"),
-    Flag::refused("credential", Kind::Path, "authentication"),
-    Flag::refused(
-        "csi_plugin_config_dir",
-        Kind::Path,
-        "CSI and storage providers",
+    (
+        "Who may do what",
+        flags! {
+            acls: Json => refuses "authorization";
+            authorizer: Text = "local" => refuses "authorization";
+            authenticate_http_executors: Boolean = "false" => refuses "authentication";
+            authenticate_http_readonly: Boolean = "false" => refuses "authentication";
+            authenticate_http_readwrite: Boolean = "false" => refuses "authentication";
+            authenticatee: Text = "crammd5" => refuses "authentication";
+            authentication_backoff_factor: Duration = "1secs" => refuses "authentication";
+            authentication_timeout_min | authentication_timeout: Duration = "5secs" => refuses "authentication";
+            authentication_timeout_max: Duration = "1mins" => refuses "authentication";
+            credential: Path => refuses "authentication";
+            http_authenticators: Text = "basic" => refuses "authentication";
+            http_credentials: Json => refuses "authentication";
+            jwt_secret_key | executor_secret_key: Path => refuses "authentication";
+            secret_resolver: Text => refuses "modules";
+        },
     ),
-    Flag::refused("default_container_dns", Kind::Text, "CNI networks"),
-    Flag::refused(
-        "default_container_info",
-        Kind::Text,
-        "a default ContainerInfo",
+    (
+        "Modules",
+        flags! {
+            modules: Json => refuses "modules";
+            modules_dir: Path => refuses "modules";
+            hooks: Text => refuses "modules";
+        },
     ),
-    Flag::refused(
-        "default_container_shm_size",
-        Kind::Bytes,
-        "the size of /dev/shm",
-    ),
-    Flag::refused(
-        "disallow_sharing_agent_ipc_namespace",
-        Kind::Boolean,
-        "sharing namespaces with the agent",
-    )
-    .default("false")
-    .harmless(&["true"]),
-    Flag::refused(
-        "disallow_sharing_agent_pid_namespace",
-        Kind::Boolean,
-        "sharing namespaces with the agent",
-    )
-    .default("false")
-    .harmless(&["true"]),
-    Flag::refused("disk_profile_adaptor", Kind::Text, "modules"),
-    Flag::refused(
-        "disk_watch_interval",
-        Kind::Duration,
-        "collecting old sandboxes",
-    )
-    .default("1mins"),
-    Flag::refused("docker", Kind::Path, "Docker").default("docker"),
-    Flag::refused("docker_config", Kind::Text, "Docker"),
-    Flag::refused("docker_ignore_runtime", Kind::Boolean, "Docker").default("false"),
-    Flag::refused("docker_kill_orphans", Kind::Boolean, "Docker").default("true"),
-    Flag::refused("docker_mesos_image", Kind::Text, "Docker"),
-    Flag::refused("docker_registry", Kind::Text, "Docker").default("https://registry-1.docker.io"),
-    Flag::refused("docker_remove_delay", Kind::Duration, "Docker").default("6hrs"),
-    Flag::refused("docker_socket", Kind::Path, "Docker").default("/var/run/docker.sock"),
-    Flag::refused("docker_stop_timeout", Kind::Duration, "Docker").default("0ns"),
-    Flag::refused("docker_store_dir", Kind::Path, "Docker").default("/tmp/mesos/store/docker"),
-    Flag::refused("docker_volume_checkpoint_dir", Kind::Path, "Docker")
-        .default("/var/run/mesos/isolators/docker/volume"),
-    Flag::refused("docker_volume_chown", Kind::Boolean, "Docker").default("false"),
-    Flag::new("domain", Kind::Text, "The fault domain, as JSON"),
-    Flag::refused(
-        "domain_socket_location",
-        Kind::Path,
-        "domain sockets for executors",
-    ),
-    Flag::refused(
-        "http_executor_domain_sockets",
-        Kind::Boolean,
-        "domain sockets for executors",
-    )
-    .default("false"),
-    Flag::refused("enforce_container_disk_quota", Kind::Boolean, "disk quotas").default("false"),
-    Flag::refused("enforce_container_ports", Kind::Boolean, "network/ports").default("false"),
-    Flag::refused(
-        "executor_environment_variables",
-        Kind::Text,
-        "replacing the executors' environment",
-    ),
-    Flag::refused(
-        "executor_reregistration_retry_interval",
-        Kind::Duration,
-        "reconnecting to PID executors",
-    ),
-    Flag::refused("fetcher_cache_dir", Kind::Path, "the fetcher").default("/tmp/mesos/fetch"),
-    Flag::refused("fetcher_cache_size", Kind::Bytes, "the fetcher").default("2GB"),
-    Flag::refused("fetcher_stall_timeout", Kind::Duration, "the fetcher").default("1mins"),
-    Flag::refused("frameworks_home", Kind::Path, "the fetcher").default(""),
-    Flag::refused("hadoop_home", Kind::Path, "the fetcher"),
-    Flag::refused("firewall_rules", Kind::Text, "firewall rules"),
-    Flag::refused("gc_delay", Kind::Duration, "collecting old sandboxes").default("1weeks"),
-    Flag::refused("gc_disk_headroom", Kind::Number, "collecting old sandboxes").default("0.1"),
-    Flag::refused(
-        "gc_non_executor_container_sandboxes",
-        Kind::Boolean,
-        "collecting old sandboxes",
-    )
-    .default("false"),
-    Flag::refused("hooks", Kind::Text, "hooks"),
-    Flag::refused("host_path_volume_force_creation", Kind::Text, "volumes"),
-    Flag::refused("http_authenticators", Kind::Text, "authentication").default("basic"),
-    Flag::refused(
-        "http_command_executor",
-        Kind::Boolean,
-        "the executor on libprocess messages",
-    )
-    .default("true"),
-    Flag::refused("http_credentials", Kind::Text, "authentication"),
-    Flag::refused(
-        "http_heartbeat_interval",
-        Kind::Duration,
-        "attaching to containers",
-    )
-    .default("30secs"),
-    Flag::refused("image_gc_config", Kind::Text, "image stores"),
-    Flag::refused("image_providers", Kind::Text, "image stores"),
-    Flag::refused("image_provisioner_backend", Kind::Text, "image stores").default("auto"),
-    Flag::refused("ip6", Kind::Text, "IPv6 addresses of containers"),
-    Flag::refused(
-        "ip6_discovery_command",
-        Kind::Text,
-        "IPv6 addresses of containers",
-    ),
-    Flag::refused("jwt_secret_key", Kind::Path, "authentication").alias("executor_secret_key"),
-    Flag::refused("launcher_dir", Kind::Path, "other helper programs"),
-    Flag::refused("master_detector", Kind::Text, "modules"),
-    Flag::refused(
-        "max_completed_executors_per_framework",
-        Kind::Integer,
-        "keeping ended executors",
-    )
-    .default("150"),
-    Flag::refused("memory_profiling", Kind::Boolean, "memory profiling").default("false"),
-    Flag::refused("modules", Kind::Text, "modules"),
-    Flag::refused("modules_dir", Kind::Path, "modules"),
-    Flag::refused("network_cni_config_dir", Kind::Path, "CNI networks"),
-    Flag::refused("network_cni_plugins_dir", Kind::Text, "CNI networks"),
-    Flag::refused(
-        "network_cni_root_dir_persist",
-        Kind::Boolean,
-        "CNI networks",
-    )
-    .default("false"),
-    Flag::refused("network_cni_metrics", Kind::Boolean, "CNI networks").default("true"),
-    Flag::refused("nvidia_gpu_devices", Kind::Text, "GPUs"),
-    Flag::refused(
-        "oversubscribed_resources_interval",
-        Kind::Duration,
-        "oversubscription",
-    )
-    .default("15secs"),
-    Flag::refused("perf_duration", Kind::Duration, "cgroups/perf_event").default("10secs"),
-    Flag::refused("perf_events", Kind::Text, "cgroups/perf_event"),
-    Flag::refused("perf_interval", Kind::Duration, "cgroups/perf_event").default("1mins"),
-    Flag::refused("qos_controller", Kind::Text, "oversubscription"),
-    Flag::refused(
-        "qos_correction_interval_min",
-        Kind::Duration,
-        "oversubscription",
-    )
-    .default("0ns"),
-    Flag::refused("resource_estimator", Kind::Text, "oversubscription"),
-    Flag::refused(
-        "resource_provider_config_dir",
-        Kind::Path,
-        "CSI and storage providers",
-    ),
-    Flag::refused(
-        "revocable_cpu_low_priority",
-        Kind::Boolean,
-        "oversubscription",
-    )
-    .default("true"),
-    Flag::refused(
-        "sandbox_directory",
-        Kind::Path,
-        "another root file system for tasks",
-    )
-    .default("/mnt/mesos/sandbox"),
-    Flag::refused("seccomp_config_dir", Kind::Path, "linux/seccomp"),
-    Flag::refused("seccomp_profile_name", Kind::Text, "linux/seccomp"),
-    Flag::refused("secret_resolver", Kind::Text, "modules"),
-    Flag::refused("systemd_enable_support", Kind::Boolean, "systemd's slices").default("false"),
-    Flag::refused("systemd_runtime_directory", Kind::Path, "systemd's slices")
-        .default("/run/systemd/system"),
-    Flag::refused("volume_gid_range", Kind::Text, "volumes"),
-    Flag::refused("xfs_kill_containers", Kind::Boolean, "disk/xfs").default("false"),
-    Flag::refused("xfs_project_range", Kind::Text, "disk/xfs").default("[5000-10000]"),
-    Flag::refused("xfs_quota_headroom", Kind::Bytes, "disk/xfs").default("10MB"),
-    Flag::refused(
-        "zk_session_timeout",
-        Kind::Duration,
-        "leader election by ZooKeeper",
-    )
-    .default("10secs"),
-    Flag::refused(
-        "egress_rate_limit_per_container",
-        Kind::Text,
-        "network/port_mapping",
-    ),
-    Flag::refused("egress_rate_per_cpu", Kind::Text, "network/port_mapping"),
-    Flag::refused(
-        "minimum_egress_rate_limit",
-        Kind::Text,
-        "network/port_mapping",
-    ),
-    Flag::refused(
-        "maximum_egress_rate_limit",
-        Kind::Text,
-        "network/port_mapping",
-    ),
-    Flag::refused("egress_ceil_limit", Kind::Text, "network/port_mapping"),
-    Flag::refused("egress_burst", Kind::Text, "network/port_mapping"),
-    Flag::refused(
-        "egress_flow_classifier_parent",
-        Kind::Text,
-        "network/port_mapping",
-    )
-    .harmless(&["root"]),
-    Flag::refused(
-        "ingress_rate_limit_per_container",
-        Kind::Text,
-        "network/port_mapping",
-    ),
-    Flag::refused("ingress_rate_per_cpu", Kind::Text, "network/port_mapping"),
-    Flag::refused(
-        "minimum_ingress_rate_limit",
-        Kind::Text,
-        "network/port_mapping",
-    ),
-    Flag::refused(
-        "maximum_ingress_rate_limit",
-        Kind::Text,
-        "network/port_mapping",
-    ),
-    Flag::refused("ingress_ceil_limit", Kind::Text, "network/port_mapping"),
-    Flag::refused("ingress_burst", Kind::Text, "network/port_mapping"),
-    Flag::refused("eth0_name", Kind::Text, "network/port_mapping"),
-    Flag::refused("lo_name", Kind::Text, "network/port_mapping"),
-    Flag::refused("network_link_speed", Kind::Text, "network/port_mapping"),
-    Flag::refused(
-        "network_rate_statistics_window",
-        Kind::Text,
-        "network/port_mapping",
-    ),
-    Flag::refused(
-        "network_rate_statistics_interval",
-        Kind::Text,
-        "network/port_mapping",
-    ),
-    Flag::refused(
-        "egress_unique_flow_per_container",
-        Kind::Boolean,
-        "network/port_mapping",
-    )
-    .default("false"),
-    Flag::refused(
-        "network_enable_socket_statistics_summary",
-        Kind::Boolean,
-        "network/port_mapping",
-    )
-    .default("false"),
-    Flag::refused(
-        "network_enable_socket_statistics_details",
-        Kind::Boolean,
-        "network/port_mapping",
-    )
-    .default("false"),
-    Flag::refused(
-        "network_enable_snmp_statistics",
-        Kind::Boolean,
-        "network/port_mapping",
-    )
-    .default("false"),
-    Flag::refused(
-        "network_enable_rate_statistics",
-        Kind::Boolean,
-        "network/port_mapping",
-    )
-    .default("false"),
-    Flag::refused(
-        "ingress_isolate_existing_containers",
-        Kind::Boolean,
-        "network/port_mapping",
-    )
-    .default("true"),
-    Flag::refused(
-        "ephemeral_ports_per_container",
-        Kind::Integer,
-        "network/port_mapping",
-    )
-    .default("1024"),
+    ("Logging", LOGGING),
 ];

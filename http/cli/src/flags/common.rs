@@ -1,57 +1,24 @@
 //! Flags that several commands share: logging, and where to listen.
 
-use super::{Flag, Kind};
+use super::{Flag, flags};
 
 /// Mesos' logging flags. `help` and `version` are known to the reader of flags itself.
-pub(crate) const LOGGING: &[Flag] = &[
-    Flag::new(
-        "logging_level",
-        Kind::Text,
-        "Log at this level and above: INFO, WARNING or ERROR; \
-        or a filter such as info,tepui_master=debug",
-    )
-    .default("INFO"),
-    Flag::new("quiet", Kind::Boolean, "Log nothing to stderr").default("false"),
-    Flag::new("log_dir", Kind::Path, "Log into a file in this folder also"),
-    Flag::refused(
-        "external_log_file",
-        Kind::Path,
-        "showing another program's log",
-    ),
-    Flag::refused(
-        "initialize_driver_logging",
-        Kind::Boolean,
-        "the drivers' logging",
-    )
-    .default("true")
-    .harmless(&["false"]),
-    Flag::refused("logbufsecs", Kind::Integer, "buffering of logs").default("0"),
-];
+pub(crate) const LOGGING: &[Flag] = flags! {
+    logging_level: Text = "INFO" => does "Log from this level on: INFO, WARNING or ERROR; or a filter such as info,tepui_master=debug";
+    quiet: Boolean = "false" => does "Log nothing to stderr";
+    log_dir: Path => does "Log into a file in this folder also";
+    logbufsecs: Integer = "0" => does "How many seconds a line may be held back; each is written at once";
+    external_log_file: Path => does "Show this file, which another program writes, as the log";
+    initialize_driver_logging: Boolean = "true" => refuses "the drivers' own logging" but takes "false";
+};
 
 /// Where a node listens and what it calls itself.
-pub(crate) const LISTENING: &[Flag] = &[
-    Flag::new(
-        "ip",
-        Kind::Ip,
-        "Listen on this address; without it on loopback only",
-    ),
-    Flag::new("advertise_ip", Kind::Ip, "The address that others are told"),
-    Flag::new(
-        "advertise_port",
-        Kind::Integer,
-        "The port that others are told",
-    ),
-    Flag::new("hostname", Kind::Text, "The name that others are told"),
-    Flag::new(
-        "hostname_lookup",
-        Kind::Boolean,
-        "Without --hostname use the machine's name, not the \
-        address",
-    )
-    .default("true"),
-    Flag::refused(
-        "ip_discovery_command",
-        Kind::Text,
-        "a command that finds the address",
-    ),
-];
+pub(crate) const LISTENING: &[Flag] = flags! {
+    ip: Ip => does "Listen on this address; without it on loopback only";
+    ip_discovery_command: Text => does "A command that prints the address to listen on";
+    advertise_ip: Ip => does "The address that others are told";
+    advertise_port: Port => does "The port that others are told";
+    hostname: Text => does "The name that others are told";
+    hostname_lookup: Boolean = "true" => does "Without --hostname use the name of the address, not the address";
+    firewall_rules: Json => does "Endpoints that are not served: {\"disabled_endpoints\":{\"paths\":[\"/master/state\"]}}";
+};

@@ -1,20 +1,30 @@
-//! The text of `--help` and of a flag error.
+//! The text of `--help`.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::{Flag, Kind, Support, parse::merge};
+use super::{Flag, Group, Kind, Support, parse::merge};
+
+/// The longest line, where words allow.
+const WIDTH: usize = 100;
+/// Where the text of a flag begins.
+const INDENT: usize = 8;
 
 /// The usage of a command: its flags in groups, then those that are known and not offered.
-pub(crate) fn usage(command: &str, summary: &str, groups: &[(&str, &[Flag])]) -> String {
+pub(crate) fn usage(
+    command: &str,
+    summary: &str,
+    groups: &[&[Group]],
+    environment: bool,
+) -> String {
     let mut text = format!("{summary}\n\nUsage: tepui {command} [--flag=value ...]\n");
-    let tables: Vec<&[Flag]> = groups.iter().map(|(_, flags)| *flags).collect();
-    let all = merge(&tables);
-    for (title, flags) in groups {
+    let all = merge(groups);
+    for (title, flags) in groups.iter().flat_map(|part| part.iter()) {
         let taken = |flag: &&Flag| all.iter().any(|kept| std::ptr::eq(*kept, *flag));
-        let honoured = flags
+        let rows: Vec<&Flag> = flags
             .iter()
-            .filter(|flag| flag.support == Support::Honoured);
-        let rows: Vec<&Flag> = honoured.filter(taken).collect();
+            .filter(|flag| flag.support == Support::Honoured)
+            .filter(taken)
+            .collect();
         if rows.is_empty() {
             continue;
         }
@@ -23,22 +33,17 @@ pub(crate) fn usage(command: &str, summary: &str, groups: &[(&str, &[Flag])]) ->
             row(&mut text, flag);
         }
     }
-    let refused: Vec<&str> = all
-        .iter()
-        .filter(|flag| flag.support != Support::Honoured)
-        .map(|flag| flag.name)
-        .collect();
-    if !refused.is_empty() {
-        let _ = writeln!(
-            text,
-            "\nKnown from Mesos and refused, since the feature is not offered:"
-        );
-        wrap(&mut text, &refused);
-    }
+    refused(&mut text, &all);
     text.push_str(
-        "\nEach flag may also be set as TEPUI_<NAME> or MESOS_<NAME> in the environment.\n\
-         A value of the form file:///path stands for that file's content.\n",
+        "\nA boolean flag is set by --name and cleared by --no-name. A value of the form\n\
+         file:///path stands for that file's content.\n",
     );
+    if environment {
+        text.push_str(
+            "Each flag may also be set as TEPUI_<NAME> or MESOS_<NAME> in the environment; the\n\
+             command line wins.\n",
+        );
+    }
     text
 }
 
@@ -49,19 +54,45 @@ fn row(text: &mut String, flag: &Flag) {
     };
     let default = flag
         .default
-        .map(|value| format!(" (default: {value})"))
+        .map(|value| format!(" [{value}]"))
         .unwrap_or_default();
-    let _ = writeln!(text, "  {form:<42} {}{default}", flag.help);
+    let _ = writeln!(text, "  {form}{default}");
+    wrap(text, flag.help.split(' '), " ");
 }
 
-fn wrap(text: &mut String, names: &[&str]) {
+/// Those that are refused, by the feature that is not offered.
+fn refused(text: &mut String, all: &[&Flag]) {
+    let mut features: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for flag in all {
+        if let Support::Refused { feature, .. } = flag.support {
+            features.entry(feature).or_default().push(flag.name);
+        }
+    }
+    if features.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "\nKnown from Mesos and refused, unless they ask for what happens anyway:"
+    );
+    for (feature, names) in features {
+        let _ = writeln!(text, "  {feature} (not offered)");
+        wrap(text, names.into_iter(), " ");
+    }
+}
+
+/// Words in lines, behind an indent.
+fn wrap<'a>(text: &mut String, words: impl Iterator<Item = &'a str>, between: &str) {
     let mut line = String::new();
-    for name in names {
-        if line.len() + name.len() > 92 {
-            let _ = writeln!(text, " {line}");
+    for word in words {
+        if !line.is_empty() && INDENT + line.len() + word.len() + between.len() > WIDTH {
+            let _ = writeln!(text, "{:INDENT$}{line}", "");
             line.clear();
         }
-        let _ = write!(line, " {name}");
+        if !line.is_empty() {
+            line.push_str(between);
+        }
+        line.push_str(word);
     }
-    let _ = writeln!(text, " {line}");
+    let _ = writeln!(text, "{:INDENT$}{line}", "");
 }

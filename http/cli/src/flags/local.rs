@@ -1,22 +1,10 @@
 //! The flags of `tepui local`: how many agents and where; all others go to master and agents.
 
-use super::{Flag, Kind};
+use super::{Flag, flags};
 
 /// The flags of `tepui local` itself.
-pub(crate) const LOCAL: &[Flag] = &[
-    Flag::new("num_agents", Kind::Integer, "How many agents")
-        .default("1")
-        .alias("num_slaves"),
-    Flag::new(
-        "port",
-        Kind::Integer,
-        "The master's port; each agent gets a free one",
-    )
-    .default("5050"),
-    Flag::new(
-        "work_dir",
-        Kind::Path,
-        "Where master and agents keep their state",
-    )
-    .default("/tmp/mesos/work"),
-];
+pub(crate) const LOCAL: &[Flag] = flags! {
+    num_agents | num_slaves: Integer = "1" => does "How many agents";
+    port: Port = "5050" => does "The master's port; each agent gets a free one";
+    work_dir: Path = "/tmp/mesos/work" => does "Where master and agents keep their state";
+};

@@ -1,264 +1,108 @@
-//! The flags of the master: every one that Mesos has, and `allocation_log`.
+//! The flags of the master: every one that Mesos has, and `allocation_log`, which is ours.
 
-use super::{Flag, Kind};
+use super::{Group, LISTENING, LOGGING, flags};
 
-/// The flags of `tepui master`, besides those of `common.rs`.
-pub(crate) const MASTER: &[Flag] = &[
-    Flag::new("port", Kind::Integer, "The port to listen on").default("5050"),
-    Flag::new(
-        "work_dir",
-        Kind::Path,
-        "Where the master keeps its state; not needed with --registry=in_memory",
+/// The flags of `tepui master` by their purpose.
+pub(crate) const MASTER: &[Group] = &[
+    (
+        "The cluster",
+        flags! {
+            port: Port = "5050" => does "The port to listen on";
+            work_dir: Path => does "Where the master keeps its state; not needed with --registry=in_memory";
+            cluster: Text => does "The cluster's name, for people";
+            domain: Json => does "The fault domain: {\"fault_domain\":{\"region\":{\"name\":\"r\"},\"zone\":{\"name\":\"z\"}}}";
+            require_agent_domain: Boolean = "false" => does "Keep agents without a fault domain out";
+            root_submissions: Boolean = "true" => does "Let frameworks run tasks as root";
+            whitelist: Path => refuses "the whitelist of agents";
+            zk: Text => refuses "leader election by ZooKeeper";
+            zk_session_timeout: Duration = "10secs" => refuses "leader election by ZooKeeper";
+        },
     ),
-    Flag::new(
-        "registry",
-        Kind::Text,
-        "Where the registry is kept: in_memory",
-    )
-    .default("in_memory"),
-    Flag::new("cluster", Kind::Text, "The cluster's name, for people"),
-    Flag::new(
-        "allocation_interval",
-        Kind::Duration,
-        "How often what is free is offered again; also the shortest refusal",
-    )
-    .default("1secs"),
-    Flag::new(
-        "min_allocatable_resources",
-        Kind::Text,
-        "The smallest offer: items joined by ;, alternatives by |",
-    )
-    .default("cpus:0.01|mem:32"),
-    Flag::new(
-        "offer_timeout",
-        Kind::Duration,
-        "Take an offer back that is not answered for so long",
+    ("Listening", LISTENING),
+    (
+        "Offers",
+        flags! {
+            allocation_interval: Duration = "1secs" => does "How often what is free is offered again; also the shortest refusal";
+            min_allocatable_resources: Text = "cpus:0.01|mem:32" => does "The smallest offer: items joined by ;, alternatives by |";
+            offer_timeout: Duration => does "Take an offer back that is not answered for so long";
+            filter_gpu_resources: Boolean = "true" => does "Offer agents with GPUs only to frameworks that know of them";
+            roles: Text => does "The roles that frameworks may have, joined by commas; without it any";
+            weights: Text => does "Weights of roles: role=2,other=1.5";
+            fair_sharing_excluded_resource_names: Text => does "Names that do not count for fair shares, joined by commas";
+            allocation_log: Path => does "Write each of the allocator's decisions with its reason into this file, as JSON lines";
+            allocator: Text = "hierarchical" => refuses "an allocator module";
+            framework_sorter: Text = "drf" => refuses "another sorter";
+            role_sorter | user_sorter: Text = "drf" => refuses "another sorter";
+            allocator_agent_recovery_factor: Number = "0.80" => refuses "holding offers back after a failover";
+            allocator_recovery_timeout: Duration = "10mins" => refuses "holding offers back after a failover";
+            offer_constraints_re2_max_mem: Bytes = "4096B" => refuses "constraints on offers";
+            offer_constraints_re2_max_program_size: Integer = "100" => refuses "constraints on offers";
+            max_executors_per_agent | max_executors_per_slave: Integer => refuses "network/port_mapping";
+        },
     ),
-    Flag::new(
-        "agent_ping_timeout",
-        Kind::Duration,
-        "How long an agent may take to answer a ping",
-    )
-    .default("15secs")
-    .alias("slave_ping_timeout"),
-    Flag::new(
-        "max_agent_ping_timeouts",
-        Kind::Integer,
-        "Pings in a row that an agent may miss before it is unreachable",
-    )
-    .default("5")
-    .alias("max_slave_ping_timeouts"),
-    Flag::new(
-        "agent_reregister_timeout",
-        Kind::Duration,
-        "How long a lost agent may take to come back",
-    )
-    .default("10mins")
-    .alias("slave_reregister_timeout"),
-    Flag::new(
-        "roles",
-        Kind::Text,
-        "The roles that frameworks may have, joined by commas; without it any",
+    (
+        "Agents that go away",
+        flags! {
+            agent_ping_timeout | slave_ping_timeout: Duration = "15secs" => does "How long an agent may take to answer a ping";
+            max_agent_ping_timeouts | max_slave_ping_timeouts: Integer = "5" => does "Pings in a row that an agent may miss before it is unreachable";
+            agent_reregister_timeout | slave_reregister_timeout: Duration = "10mins" => does "How long a lost agent may take to come back";
+            agent_removal_rate_limit | slave_removal_rate_limit: Text => refuses "limiting the rate of removals";
+            recovery_agent_removal_limit | recovery_slave_removal_limit: Text = "100%" => does "Rather stop than remove a larger share of the agents after a failover";
+        },
     ),
-    Flag::new("weights", Kind::Text, "Weights of roles: role=2,other=1.5"),
-    Flag::new(
-        "max_completed_frameworks",
-        Kind::Integer,
-        "Removed frameworks that are kept in memory",
-    )
-    .default("50"),
-    Flag::new(
-        "max_completed_tasks_per_framework",
-        Kind::Integer,
-        "Ended tasks that are kept of a framework",
-    )
-    .default("1000"),
-    Flag::new(
-        "max_unreachable_tasks_per_framework",
-        Kind::Integer,
-        "Tasks on unreachable agents that are kept of a framework",
-    )
-    .default("1000"),
-    Flag::new(
-        "root_submissions",
-        Kind::Boolean,
-        "Let frameworks run tasks as root",
-    )
-    .default("true"),
-    Flag::new(
-        "allocation_log",
-        Kind::Path,
-        "Write each of the allocator's decisions with its reason into this file, as JSON lines",
+    (
+        "The registry",
+        flags! {
+            registry: Text = "in_memory" => does "Where the registry is kept: in_memory";
+            registry_fetch_timeout: Duration = "1mins" => does "How long reading the registry may take";
+            registry_store_timeout: Duration = "20secs" => does "How long a change of the registry may take";
+            registry_gc_interval: Duration = "15mins" => does "How often unreachable and gone agents are pruned";
+            registry_max_agent_age: Duration = "2weeks" => does "How long unreachable and gone agents are kept";
+            registry_max_agent_count: Integer = "102400" => does "How many unreachable, and how many gone, agents are kept";
+            registry_strict: Boolean = "false" => refuses "the strict registry";
+            quorum: Integer => refuses "the replicated log";
+            log_auto_initialize: Boolean = "true" => refuses "the replicated log" but takes "false";
+        },
     ),
-    Flag::refused(
-        "agent_removal_rate_limit",
-        Kind::Text,
-        "limiting the rate of removals",
-    )
-    .alias("slave_removal_rate_limit"),
-    Flag::refused("allocator", Kind::Text, "an allocator module").default("hierarchical"),
-    Flag::refused(
-        "allocator_agent_recovery_factor",
-        Kind::Number,
-        "holding offers back after a failover",
-    )
-    .default("0.80"),
-    Flag::refused(
-        "allocator_recovery_timeout",
-        Kind::Duration,
-        "holding offers back after a failover",
-    )
-    .default("10mins"),
-    Flag::refused("acls", Kind::Text, "authorization"),
-    Flag::refused("authenticate_agents", Kind::Boolean, "authentication")
-        .default("false")
-        .alias("authenticate_slaves"),
-    Flag::refused("authenticate_frameworks", Kind::Boolean, "authentication")
-        .default("false")
-        .alias("authenticate"),
-    Flag::refused(
-        "authenticate_http_frameworks",
-        Kind::Boolean,
-        "authentication",
-    )
-    .default("false"),
-    Flag::refused(
-        "authenticate_http_readonly",
-        Kind::Boolean,
-        "authentication",
-    )
-    .default("false"),
-    Flag::refused(
-        "authenticate_http_readwrite",
-        Kind::Boolean,
-        "authentication",
-    )
-    .default("false")
-    .alias("authenticate_http"),
-    Flag::refused(
-        "authentication_v0_timeout",
-        Kind::Duration,
-        "authentication",
-    )
-    .default("15secs"),
-    Flag::refused("authenticators", Kind::Text, "authentication").default("crammd5"),
-    Flag::refused("authorizers", Kind::Text, "authorization").default("local"),
-    Flag::refused("credentials", Kind::Path, "authentication"),
-    Flag::new("domain", Kind::Text, "The fault domain, as JSON"),
-    Flag::new(
-        "fair_sharing_excluded_resource_names",
-        Kind::Text,
-        "Names that do not count for fair shares, joined by commas",
+    (
+        "What is remembered and counted",
+        flags! {
+            max_completed_frameworks: Integer = "50" => does "Removed frameworks that are kept in memory";
+            max_completed_tasks_per_framework: Integer = "1000" => does "Ended tasks that are kept of a framework";
+            max_unreachable_tasks_per_framework: Integer = "1000" => does "Tasks on unreachable agents that are kept of a framework";
+            publish_per_framework_metrics: Boolean = "true" => does "Count per framework also";
+            max_operator_event_stream_subscribers: Integer = "1000" => refuses "the operators' event stream";
+            memory_profiling: Boolean = "false" => refuses "memory profiling";
+            webui_dir: Path => refuses "the web UI";
+        },
     ),
-    Flag::new(
-        "filter_gpu_resources",
-        Kind::Boolean,
-        "Offer agents with GPUs only to frameworks that know of them",
-    )
-    .default("true"),
-    Flag::refused("firewall_rules", Kind::Text, "firewall rules"),
-    Flag::refused("framework_sorter", Kind::Text, "another sorter").default("drf"),
-    Flag::refused("role_sorter", Kind::Text, "another sorter")
-        .default("drf")
-        .alias("user_sorter"),
-    Flag::refused("hooks", Kind::Text, "hooks"),
-    Flag::refused("http_authenticators", Kind::Text, "authentication").default("basic"),
-    Flag::refused(
-        "http_framework_authenticators",
-        Kind::Text,
-        "authentication",
+    (
+        "Who may do what",
+        flags! {
+            acls: Json => refuses "authorization";
+            authorizers: Text = "local" => refuses "authorization";
+            authenticate_agents | authenticate_slaves: Boolean = "false" => refuses "authentication";
+            authenticate_frameworks | authenticate: Boolean = "false" => refuses "authentication";
+            authenticate_http_frameworks: Boolean = "false" => refuses "authentication";
+            authenticate_http_readonly: Boolean = "false" => refuses "authentication";
+            authenticate_http_readwrite | authenticate_http: Boolean = "false" => refuses "authentication";
+            authentication_v0_timeout: Duration = "15secs" => refuses "authentication";
+            authenticators: Text = "crammd5" => refuses "authentication";
+            credentials: Path => refuses "authentication";
+            http_authenticators: Text = "basic" => refuses "authentication";
+            http_framework_authenticators: Text => refuses "authentication";
+            rate_limits: Json => refuses "rate limits";
+        },
     ),
-    Flag::refused("log_auto_initialize", Kind::Boolean, "the replicated log")
-        .default("true")
-        .harmless(&["false"]),
-    Flag::refused("master_contender", Kind::Text, "modules"),
-    Flag::refused("master_detector", Kind::Text, "modules"),
-    Flag::refused(
-        "max_executors_per_agent",
-        Kind::Integer,
-        "network/port_mapping",
-    )
-    .alias("max_executors_per_slave"),
-    Flag::refused(
-        "max_operator_event_stream_subscribers",
-        Kind::Integer,
-        "the operators' event stream",
-    )
-    .default("1000"),
-    Flag::refused("memory_profiling", Kind::Boolean, "memory profiling").default("false"),
-    Flag::refused("modules", Kind::Text, "modules"),
-    Flag::refused("modules_dir", Kind::Path, "modules"),
-    Flag::refused(
-        "offer_constraints_re2_max_mem",
-        Kind::Bytes,
-        "constraints on offers",
-    )
-    .default("4096B"),
-    Flag::refused(
-        "offer_constraints_re2_max_program_size",
-        Kind::Integer,
-        "constraints on offers",
-    )
-    .default("100"),
-    Flag::new(
-        "publish_per_framework_metrics",
-        Kind::Boolean,
-        "Count per framework also",
-    )
-    .default("true"),
-    Flag::refused("quorum", Kind::Integer, "the replicated log"),
-    Flag::refused("rate_limits", Kind::Text, "rate limits"),
-    Flag::new(
-        "recovery_agent_removal_limit",
-        Kind::Text,
-        "Rather stop than remove a larger share of the agents after a failover",
-    )
-    .default("100%")
-    .alias("recovery_slave_removal_limit"),
-    Flag::new(
-        "registry_fetch_timeout",
-        Kind::Duration,
-        "How long reading the registry may take",
-    )
-    .default("1mins"),
-    Flag::new(
-        "registry_store_timeout",
-        Kind::Duration,
-        "How long a change of the registry may take",
-    )
-    .default("20secs"),
-    Flag::new(
-        "registry_gc_interval",
-        Kind::Duration,
-        "How often unreachable and gone agents are pruned from the registry",
-    )
-    .default("15mins"),
-    Flag::new(
-        "registry_max_agent_age",
-        Kind::Duration,
-        "How long unreachable and gone agents are kept",
-    )
-    .default("2weeks"),
-    Flag::new(
-        "registry_max_agent_count",
-        Kind::Integer,
-        "How many unreachable, and how many gone, agents are kept",
-    )
-    .default("102400"),
-    Flag::refused("registry_strict", Kind::Boolean, "the strict registry").default("false"),
-    Flag::new(
-        "require_agent_domain",
-        Kind::Boolean,
-        "Keep agents without a fault domain out",
-    )
-    .default("false"),
-    Flag::refused("webui_dir", Kind::Path, "the web UI"),
-    Flag::refused("whitelist", Kind::Path, "the whitelist of agents"),
-    Flag::refused("zk", Kind::Text, "leader election by ZooKeeper"),
-    Flag::refused(
-        "zk_session_timeout",
-        Kind::Duration,
-        "leader election by ZooKeeper",
-    )
-    .default("10secs"),
+    (
+        "Modules",
+        flags! {
+            modules: Json => refuses "modules";
+            modules_dir: Path => refuses "modules";
+            hooks: Text => refuses "modules";
+            master_contender: Text => refuses "modules";
+            master_detector: Text => refuses "modules";
+        },
+    ),
+    ("Logging", LOGGING),
 ];

@@ -6,7 +6,8 @@
 //! - A flag given twice, or together with its older name, is an error; so is an unknown one.
 //! - `TEPUI_NAME` and `MESOS_NAME` in the environment: the command line wins over both, `TEPUI_`
 //!   over `MESOS_`. Names that no flag has are ignored there.
-//! - A value `file:///path` stands for that file's content, except where the flag is a path.
+//! - A value `file:///path` stands for that file's content, except where the flag is a path. JSON
+//!   may also be given as the absolute path of a file, with a warning.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,11 +16,11 @@ use std::{
 };
 
 use super::{
-    Flag, Kind, Support,
+    Flag, Group, Kind, Support,
     values::{self, Values},
 };
 
-/// Why flags were not taken; shown above the usage.
+/// Why flags were not taken.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum FlagError {
     #[error("Failed to load unknown flag '{name}'")]
@@ -76,9 +77,9 @@ struct Given {
     deprecated: bool,
 }
 
-/// Reads the flags of `tables`.
-pub(crate) fn parse(tables: &[&[Flag]], sources: &Sources<'_>) -> Result<Parsed, FlagError> {
-    let flags = merge(tables);
+/// Reads the flags of `groups`.
+pub(crate) fn parse(groups: &[&[Group]], sources: &Sources<'_>) -> Result<Parsed, FlagError> {
+    let flags = merge(groups);
     let mut values = Values::default();
     let mut given = match command_line(&flags, sources.arguments, &mut values.warnings)? {
         CommandLine::Help => return Ok(Parsed::Help),
@@ -100,7 +101,7 @@ pub(crate) fn parse(tables: &[&[Flag]], sources: &Sources<'_>) -> Result<Parsed,
                 flag.name
             ));
         }
-        let text = from_file(flag, value.text, sources.read)?;
+        let text = from_file(flag, value.text, sources.read, &mut values.warnings)?;
         let bad = |problem| FlagError::BadValue {
             name: flag.name,
             problem,
@@ -112,10 +113,13 @@ pub(crate) fn parse(tables: &[&[Flag]], sources: &Sources<'_>) -> Result<Parsed,
     Ok(Parsed::Values(values))
 }
 
-/// The flags of all tables; of several with one name the first.
-pub(super) fn merge<'a>(tables: &[&'a [Flag]]) -> Vec<&'a Flag> {
+/// The flags of all groups; of several with one name the first.
+pub(super) fn merge(groups: &[&[Group]]) -> Vec<&'static Flag> {
     let mut seen = BTreeSet::new();
-    let all = tables.iter().flat_map(|table| table.iter());
+    let all = groups
+        .iter()
+        .flat_map(|part| part.iter())
+        .flat_map(|(_, flags)| flags.iter());
     all.filter(|flag| seen.insert(flag.name)).collect()
 }
 
@@ -246,16 +250,26 @@ fn from_file(
     flag: &Flag,
     text: String,
     read: &dyn Fn(&Path) -> io::Result<String>,
+    warnings: &mut Vec<String>,
 ) -> Result<String, FlagError> {
-    match text.strip_prefix("file://") {
-        Some(path) if flag.kind != Kind::Path => read(Path::new(path))
-            .map(|content| content.trim_end().to_owned())
-            .map_err(|problem| FlagError::BadValue {
-                name: flag.name,
-                problem: format!("Error reading file '{path}': {problem}"),
-            }),
-        _ => Ok(text),
-    }
+    let path = match text.strip_prefix("file://") {
+        Some(_) if flag.kind == Kind::Path => return Ok(text),
+        Some(path) => path,
+        None if flag.kind == Kind::Json && text.starts_with('/') => {
+            warnings.push(format!(
+                "flag '{}': a path without 'file://' in front of it is deprecated",
+                flag.name
+            ));
+            &text
+        }
+        None => return Ok(text),
+    };
+    read(Path::new(path))
+        .map(|content| content.trim_end().to_owned())
+        .map_err(|problem| FlagError::BadValue {
+            name: flag.name,
+            problem: format!("Error reading file '{path}': {problem}"),
+        })
 }
 
 fn offered(flag: &Flag, text: &str) -> Result<(), FlagError> {

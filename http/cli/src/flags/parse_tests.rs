@@ -3,24 +3,33 @@
 use std::{collections::BTreeMap, io, path::Path};
 
 use super::*;
+use crate::flags::flags;
 
-const TABLE: [Flag; 7] = [
-    Flag::new("port", Kind::Integer, "").default("5050"),
-    Flag::new("quiet", Kind::Boolean, "").default("false"),
-    Flag::new("agent_ping_timeout", Kind::Duration, "")
-        .default("15secs")
-        .alias("slave_ping_timeout"),
-    Flag::new("roles", Kind::Text, ""),
-    Flag::new("log_dir", Kind::Path, ""),
-    Flag::refused("authenticate_agents", Kind::Boolean, "authentication")
-        .default("false")
-        .alias("authenticate_slaves"),
-    Flag::refused("zk", Kind::Text, "ZooKeeper").harmless(&["none"]),
+const TABLE: &[Group] = &[
+    (
+        "Some",
+        flags! {
+            port: Integer = "5050" => does "";
+            quiet: Boolean = "false" => does "";
+            agent_ping_timeout | slave_ping_timeout: Duration = "15secs" => does "";
+            roles: Text => does "";
+            log_dir: Path => does "";
+        },
+    ),
+    (
+        "Others",
+        flags! {
+            domain: Json => does "";
+            authenticate_agents | authenticate_slaves: Boolean = "false" => refuses "authentication";
+            zk: Text => refuses "ZooKeeper" but takes "none";
+        },
+    ),
 ];
 
 fn read(path: &Path) -> io::Result<String> {
     match path.to_str() {
         Some("/roles") => Ok("web,db\n".to_owned()),
+        Some("/domain") => Ok("{}\n".to_owned()),
         _ => Err(io::Error::from(io::ErrorKind::NotFound)),
     }
 }
@@ -36,7 +45,7 @@ fn load(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Parsed, Flag
         environment: &environment,
         read: &read,
     };
-    parse(&[&TABLE], &sources)
+    parse(&[TABLE], &sources)
 }
 
 fn values(arguments: &[&str], environment: &[(&str, &str)]) -> Values {
@@ -167,6 +176,27 @@ fn a_file_stands_for_its_content_except_as_a_path() {
 }
 
 #[test]
+fn json_is_checked_and_may_be_a_path() {
+    assert_eq!(values(&["--domain={}"], &[]).warnings, [""; 0]);
+    assert_eq!(values(&["--domain=file:///domain"], &[]).warnings, [""; 0]);
+    let values = values(&["--domain=/domain"], &[]);
+    assert_eq!(values.text("domain"), Some("{}"));
+    let expected = "flag 'domain': a path without 'file://' in front of it is deprecated";
+    assert_eq!(values.warnings, [expected]);
+    for (argument, expected) in [
+        ("--domain={", "it is not JSON: EOF"),
+        ("--domain=/none", "Error reading file '/none'"),
+    ] {
+        let problem = error(&[argument], &[]);
+        assert!(
+            problem.starts_with("Failed to load flag 'domain': "),
+            "{problem}"
+        );
+        assert!(problem.contains(expected), "{problem}");
+    }
+}
+
+#[test]
 fn a_flag_that_is_not_offered_takes_only_what_happens_anyway() {
     assert!(
         !values(&["--no-authenticate_slaves", "--zk=none"], &[])
@@ -195,14 +225,14 @@ fn flags_end_at_two_dashes_and_bare_words_are_ignored() {
 
 #[test]
 fn of_several_flags_with_one_name_the_first_counts() {
-    const FIRST: [Flag; 1] = [Flag::new("port", Kind::Integer, "").default("1")];
+    const FIRST: &[Group] = &[("First", flags! { port: Integer = "1" => does ""; })];
     let environment = BTreeMap::new();
     let sources = Sources {
         arguments: &[],
         environment: &environment,
         read: &read,
     };
-    let Ok(Parsed::Values(values)) = parse(&[&FIRST, &TABLE], &sources) else {
+    let Ok(Parsed::Values(values)) = parse(&[FIRST, TABLE], &sources) else {
         panic!()
     };
     assert_eq!(values.parsed::<u16>("port"), Some(1));

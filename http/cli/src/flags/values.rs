@@ -30,6 +30,12 @@ impl Values {
         self.given.insert(name);
     }
 
+    /// Sets what the environment of the command decides where nothing is given, such as a
+    /// default that hangs on the user.
+    pub(crate) fn fall_back(&mut self, name: &'static str, text: &str) {
+        self.texts.entry(name).or_insert_with(|| text.to_owned());
+    }
+
     /// Sets what holds where nothing is given.
     pub(crate) fn set_default(&mut self, name: &'static str, text: &str) {
         self.texts.insert(name, text.to_owned());
@@ -40,10 +46,26 @@ impl Values {
         self.texts.get(name).map(String::as_str)
     }
 
+    /// Whether the value is not a default.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.given.contains(name)
+    }
+
     /// A path; `file://` in front is taken off.
     pub(crate) fn path(&self, name: &str) -> Option<PathBuf> {
         self.text(name)
             .map(|text| PathBuf::from(text.strip_prefix("file://").unwrap_or(text)))
+    }
+
+    /// JSON; [`check`] let it through.
+    pub(crate) fn json(&self, name: &str) -> Option<serde_json::Value> {
+        self.text(name)
+            .and_then(|text| serde_json::from_str(text).ok())
+    }
+
+    /// Every flag that has a value, as it was given or by default.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.texts.iter().map(|(name, text)| (*name, text.as_str()))
     }
 
     /// A boolean; `false` without a value.
@@ -54,6 +76,11 @@ impl Values {
     /// A duration.
     pub(crate) fn duration(&self, name: &str) -> Option<Duration> {
         self.text(name).and_then(|text| parse_duration(text).ok())
+    }
+
+    /// A number of bytes.
+    pub(crate) fn bytes(&self, name: &str) -> Option<u64> {
+        self.text(name).and_then(|text| parse_bytes(text).ok())
     }
 
     /// A number, an address, or whatever else reads itself from text.
@@ -82,6 +109,9 @@ pub(crate) fn check(flag: &Flag, text: &str) -> Result<(), String> {
     let failed = |problem: String| Err(format!("Failed to load value '{text}': {problem}"));
     match flag.kind {
         Kind::Text | Kind::Path => Ok(()),
+        Kind::Json => serde_json::from_str::<serde_json::Value>(text)
+            .map(drop)
+            .or_else(|problem| failed(format!("it is not JSON: {problem}"))),
         Kind::Boolean if matches!(text, "true" | "false" | "1" | "0") => Ok(()),
         Kind::Boolean => failed("Expecting a boolean (e.g., true or false)".to_owned()),
         Kind::Integer => text
@@ -98,6 +128,10 @@ pub(crate) fn check(flag: &Flag, text: &str) -> Result<(), String> {
             .parse::<IpAddr>()
             .map(drop)
             .or_else(|_| failed("it is not an IP address".to_owned())),
+        Kind::Port => text
+            .parse::<u16>()
+            .map(drop)
+            .or_else(|_| failed("a port is a number of at most 65535".to_owned())),
     }
 }
 
@@ -108,8 +142,8 @@ pub(crate) fn same(flag: &Flag, one: &str, other: &str) -> bool {
         Kind::Boolean => boolean(one) == boolean(other),
         Kind::Duration => parse_duration(one) == parse_duration(other),
         Kind::Bytes => parse_bytes(one) == parse_bytes(other),
-        Kind::Integer | Kind::Number => one.parse::<f64>() == other.parse::<f64>(),
-        Kind::Text | Kind::Path | Kind::Ip => one == other,
+        Kind::Integer | Kind::Number | Kind::Port => one.parse::<f64>() == other.parse::<f64>(),
+        Kind::Text | Kind::Path | Kind::Ip | Kind::Json => one == other,
     }
 }
 

@@ -273,7 +273,8 @@ pub(crate) fn take(offered: &Resources, needed: &Resources) -> Option<Resources>
     Some(taken)
 }
 
-fn is_terminal(state: TaskState) -> bool {
+/// Whether a task in this state is over.
+pub(crate) fn is_terminal(state: TaskState) -> bool {
     use TaskState as S;
     !matches!(
         state,

@@ -1,5 +1,7 @@
 //! `tepui master`, `tepui agent` and `tepui local` as operators start them.
 
+use std::process::Command;
+
 use crate::support::{Reply, Running, finish, request, runs, tepui};
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -9,7 +11,7 @@ const JSON: &str = "Content-Type: application/json\r\n";
 const SCHEDULER: &str = "/api/v1/scheduler";
 
 /// A master on a free port, and where it is reached.
-fn master(arguments: &[&str]) -> (Running, String) {
+pub(crate) fn master(arguments: &[&str]) -> (Running, String) {
     let mut command = tepui(&["master", "--port=0"]);
     command.args(arguments);
     let mut running = Running::start(command);
@@ -17,10 +19,10 @@ fn master(arguments: &[&str]) -> (Running, String) {
     (running, address)
 }
 
-/// An agent with 4 cpus on a port (0 for any that is free); its folders are in `folder`.
-fn agent(master: &str, port: &str, folder: &TempDir, cgroup: &str) -> (Running, String) {
+/// The command of an agent on a port (0 for any that is free); its folders are in `folder`.
+pub(crate) fn agent_command(master: &str, port: &str, folder: &TempDir, cgroup: &str) -> Command {
     let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
-    let command = tepui(&[
+    tepui(&[
         "agent",
         &format!("--port={port}"),
         &format!("--master={master}"),
@@ -28,11 +30,29 @@ fn agent(master: &str, port: &str, folder: &TempDir, cgroup: &str) -> (Running, 
         &format!("--runtime_dir={}", path("run")),
         &format!("--cgroups_root={cgroup}-{}", std::process::id()),
         "--registration_backoff_factor=10ms",
-        "--resources=cpus:4;mem:512;disk:100;ports:[31000-31009]",
-    ]);
+    ])
+}
+
+/// What most agents here offer.
+pub(crate) const RESOURCES: &str = "--resources=cpus:4;mem:512;disk:100;ports:[31000-31009]";
+
+/// Starts an agent; and where it is reached.
+pub(crate) fn start_agent(command: Command) -> (Running, String) {
     let mut running = Running::start(command);
     let address = address(&running.until("the agent is up"));
     (running, address)
+}
+
+/// An agent with 4 cpus.
+pub(crate) fn agent(
+    master: &str,
+    port: &str,
+    folder: &TempDir,
+    cgroup: &str,
+) -> (Running, String) {
+    let mut command = agent_command(master, port, folder, cgroup);
+    command.arg(RESOURCES);
+    start_agent(command)
 }
 
 /// The address in a log line's `pid=id@address`.
@@ -48,7 +68,7 @@ fn address(line: &str) -> String {
 }
 
 /// A framework on HTTP.
-struct Framework {
+pub(crate) struct Framework {
     master: String,
     events: Reply,
     id: String,
@@ -56,7 +76,7 @@ struct Framework {
 }
 
 impl Framework {
-    fn subscribe(master: &str) -> Self {
+    pub(crate) fn subscribe(master: &str) -> Self {
         let info = json!({"name": "test", "user": "root", "checkpoint": true});
         let call = json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}});
         let subscribe = || request(master, "POST", SCHEDULER, JSON, &call.to_string());
@@ -80,7 +100,7 @@ impl Framework {
         }
     }
 
-    fn call(&self, mut call: serde_json::Value) {
+    pub(crate) fn call(&self, mut call: serde_json::Value) {
         call["framework_id"] = json!({"value": self.id});
         let headers = format!("{JSON}Mesos-Stream-Id: {}\r\n", self.stream_id);
         let reply = request(&self.master, "POST", SCHEDULER, &headers, &call.to_string());
@@ -88,7 +108,7 @@ impl Framework {
     }
 
     /// Launches a command on the next offer; gives the agent's id.
-    fn launch(&mut self, task: &str, command: &str) -> serde_json::Value {
+    pub(crate) fn launch(&mut self, task: &str, command: &str) -> serde_json::Value {
         let offers = self.events.event_of("OFFERS");
         let offer = &offers["offers"]["offers"][0];
         let scalar = |name: &str, value: f64| json!({"name": name, "type": "SCALAR", "scalar": {"value": value}});
@@ -104,7 +124,7 @@ impl Framework {
     }
 
     /// Waits for a task's state, acknowledging what comes.
-    fn until(&mut self, state: &str) -> serde_json::Value {
+    pub(crate) fn until(&mut self, state: &str) -> serde_json::Value {
         loop {
             let status = self.events.event_of("UPDATE")["update"]["status"].clone();
             if !status["uuid"].is_null() {
@@ -248,93 +268,6 @@ fn a_local_cluster_has_its_agents() {
 }
 
 #[test]
-fn flags_that_cannot_be_honored_are_errors() {
-    let cases: [(&[&str], &str); 8] = [
-        (
-            &["master", "--nosuch=1"],
-            "Failed to load unknown flag 'nosuch'",
-        ),
-        (
-            &["master", "--port=1", "--port=2"],
-            "Flag 'port' is already loaded via command line",
-        ),
-        (
-            &["master", "--zk=zk://h:1/mesos"],
-            "Flag 'zk': leader election by ZooKeeper is not",
-        ),
-        (
-            &["master", "--registry=replicated_log"],
-            "Flag 'registry': a registry that outlives",
-        ),
-        (
-            &["agent", "--work_dir=/nonexistent"],
-            "Flag 'master' is required",
-        ),
-        (
-            &["agent", "--master=127.0.0.1:1"],
-            "Flag 'work_dir' is required",
-        ),
-        (
-            &["agent", "--image_providers=DOCKER"],
-            "Flag 'image_providers': image stores is not",
-        ),
-        (
-            &["local", "--num_agents=x"],
-            "Failed to load flag 'num_agents'",
-        ),
-    ];
-    for (arguments, expected) in cases {
-        let (status, stdout, stderr) = finish(tepui(arguments));
-        assert_eq!((status, stdout.as_str()), (1, ""), "{arguments:?}");
-        assert!(
-            stderr.starts_with(expected) || stderr.contains(expected),
-            "{stderr}"
-        );
-        assert!(
-            stderr.contains("Usage: tepui"),
-            "the usage follows: {stderr}"
-        );
-    }
-    let mut command = tepui(&["master"]);
-    command.env("MESOS_PORT", "x").env("TEPUI_PORT", "y");
-    let (status, _, stderr) = finish(command);
-    assert_eq!(status, 1);
-    assert!(stderr.contains("Failed to load value 'y'"), "{stderr}");
-}
-
-#[test]
-fn help_and_version_are_no_errors() {
-    let version = format!(
-        "tepui {} (compatible with mesos 1.12.0)\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    let cases: [&[&str]; 4] = [
-        &["--version"],
-        &["master", "--version"],
-        &["agent", "--version"],
-        &["local", "--version"],
-    ];
-    for arguments in cases {
-        assert_eq!(
-            finish(tepui(arguments)),
-            (0, version.clone(), String::new())
-        );
-    }
-    for command in ["master", "agent", "local", "run"] {
-        let (status, stdout, stderr) = finish(tepui(&[command, "--help"]));
-        assert_eq!((status, stderr.as_str()), (0, ""), "{command}");
-        assert!(stdout.contains(&format!("tepui {command}")), "{stdout}");
-        assert_eq!(finish(tepui(&["help", command])).1, stdout, "{command}");
-    }
-    let (status, stdout, _) = finish(tepui(&["help"]));
-    assert_eq!(status, 0);
-    assert!(stdout.contains("Commands:"), "{stdout}");
-    let (status, _, stderr) = finish(tepui(&["nosuch"]));
-    assert_eq!(status, 1);
-    assert!(stderr.contains("there is no command 'nosuch'"), "{stderr}");
-}
-
-#[test]
 fn the_log_goes_to_a_file_when_asked_for() {
     let folder = TempDir::new().unwrap();
     let log_dir = format!("--log_dir={}", folder.path().to_string_lossy());
@@ -361,6 +294,6 @@ fn the_log_goes_to_a_file_when_asked_for() {
     clippy::disallowed_methods,
     reason = "the test looks at the machine, not at a node"
 )]
-fn read(path: &std::path::Path) -> String {
+pub(crate) fn read(path: &std::path::Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }

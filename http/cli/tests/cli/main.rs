@@ -3,6 +3,12 @@
 #[cfg(test)]
 mod daemons;
 #[cfg(test)]
+mod effects;
+#[cfg(test)]
+mod execute;
+#[cfg(test)]
+mod flags;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod support;

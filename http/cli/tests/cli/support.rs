@@ -203,11 +203,28 @@ impl Reply {
         Some(line.split_once(':')?.1.trim().to_owned())
     }
 
-    /// A body with a length.
+    /// The whole body.
     pub(crate) fn body(mut self) -> String {
-        let mut body = vec![0; self.header("content-length").unwrap().parse().unwrap()];
-        self.reader.read_exact(&mut body).unwrap();
+        let mut body = Vec::new();
+        match self.header("content-length") {
+            Some(length) => {
+                body.resize(length.parse().unwrap(), 0);
+                self.reader.read_exact(&mut body).unwrap();
+            }
+            None => while self.chunk(&mut body) {},
+        }
         String::from_utf8(body).unwrap()
+    }
+
+    /// Reads a chunk; false at the end of the body.
+    fn chunk(&mut self, body: &mut Vec<u8>) -> bool {
+        let mut size = String::new();
+        self.reader.read_line(&mut size).unwrap();
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        let mut chunk = vec![0; size + 2];
+        self.reader.read_exact(&mut chunk).unwrap();
+        body.extend_from_slice(&chunk[..size]);
+        size > 0
     }
 
     /// The next event of a stream; chunks may hold parts of records and several of them.
@@ -221,13 +238,9 @@ impl Reply {
                 self.read = rest[length..].to_owned();
                 return event;
             }
-            let mut size = String::new();
-            self.reader.read_line(&mut size).unwrap();
-            let size = usize::from_str_radix(size.trim(), 16).unwrap();
-            assert!(size > 0, "the stream ended");
-            let mut chunk = vec![0; size + 2];
-            self.reader.read_exact(&mut chunk).unwrap();
-            self.read += std::str::from_utf8(&chunk[..size]).unwrap();
+            let mut chunk = Vec::new();
+            assert!(self.chunk(&mut chunk), "the stream ended");
+            self.read += std::str::from_utf8(&chunk).unwrap();
         }
     }
 
