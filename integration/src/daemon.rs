@@ -134,6 +134,16 @@ impl Daemon {
         kill(self.pid(), signal).unwrap_or_else(|error| panic!("{signal} not sent: {error}"));
     }
 
+    /// Kills it and waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// When the process is gone.
+    pub fn kill(&mut self) {
+        self.signal(Signal::SIGKILL);
+        self.child.wait().expect("our child");
+    }
+
     /// Waits for its end and gives its status and all it printed.
     ///
     /// # Panics

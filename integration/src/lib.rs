@@ -3,13 +3,16 @@
 
 mod cluster;
 mod daemon;
+mod host;
+pub mod raw;
 mod stream;
 
 use std::path::PathBuf;
 
 pub use cluster::Cluster;
 pub use daemon::{Daemon, Line};
-pub use stream::Subscription;
+pub use host::{Remains, Sweep, cgroup_mounts, folders};
+pub use stream::{Subscription, command_task, resources, scalar};
 
 /// Top of the source tree.
 pub fn top() -> PathBuf {

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tepui_protocol::recordio::Decoder;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,31 +22,24 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    /// Subscribes a framework at `master` (`ip:port`) and waits until it is subscribed.
+    /// Subscribes a framework at `master` (`ip:port`) and waits until it is subscribed. With an
+    /// `id` in its info it is a framework that comes back.
     ///
     /// # Panics
     ///
     /// When the master does not answer as Mesos does.
     pub fn open(master: &str, framework_info: &Value) -> Subscription {
         let url = format!("http://{master}/api/v1/scheduler");
-        let call = serde_json::json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": framework_info}});
+        let mut call =
+            json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": framework_info}});
+        if let Some(id) = framework_info.get("id") {
+            call["framework_id"] = id.clone();
+        }
         let mut curl = Command::new("curl")
-            .args([
-                "-sS",
-                "-N",
-                "-i",
-                "-X",
-                "POST",
-                "-H",
-                "Content-Type: application/json",
-            ])
-            .args([
-                "-H",
-                "Accept: application/json",
-                "-d",
-                &call.to_string(),
-                &url,
-            ])
+            .args(["-sS", "-N", "-i", "-X", "POST"])
+            .args(["-H", "Content-Type: application/json"])
+            .args(["-H", "Accept: application/json"])
+            .args(["-d", &call.to_string(), &url])
             .stdout(Stdio::piped())
             .spawn()
             .expect("curl is installed");
@@ -93,6 +86,21 @@ impl Subscription {
         &self.framework_id
     }
 
+    /// The id of the stream, which each call has to name.
+    pub fn stream_id(&self) -> &str {
+        &self.stream_id
+    }
+
+    /// The next event of whatever type.
+    ///
+    /// # Panics
+    ///
+    /// When none comes within a minute.
+    pub fn next(&mut self) -> Value {
+        let event = self.events.recv_timeout(PATIENCE);
+        event.expect("an event in time")
+    }
+
     /// Waits for the first event of a type that `wanted` accepts; others are passed over.
     ///
     /// # Panics
@@ -109,13 +117,167 @@ impl Subscription {
         }
     }
 
+    /// Waits until the master closes the stream and gives what came before that.
+    ///
+    /// # Panics
+    ///
+    /// When it stays open for a minute.
+    pub fn wait_for_end(&mut self) -> Vec<Value> {
+        let mut passed = Vec::new();
+        loop {
+            match self.events.recv_timeout(PATIENCE) {
+                Ok(event) => passed.push(event),
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return passed,
+                Err(error) => panic!("the stream does not end ({error}) after {passed:#?}"),
+            }
+        }
+    }
+
+    /// Waits for the first offer that `wanted` accepts; others are declined without a filter.
+    ///
+    /// # Panics
+    ///
+    /// When none comes within a minute.
+    pub fn offer(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let event = self.wait_for("OFFERS", |_| true);
+            let offers = event["offers"]["offers"].as_array().expect("offers");
+            let mut found = None;
+            for offer in offers {
+                if found.is_none() && wanted(offer) {
+                    found = Some(offer.clone());
+                } else {
+                    self.decline(offer);
+                }
+            }
+            if let Some(offer) = found {
+                return offer;
+            }
+        }
+    }
+
+    /// Declines an offer so that it may come again at once.
+    ///
+    /// # Panics
+    ///
+    /// When the master does not take it.
+    pub fn decline(&self, offer: &Value) {
+        let filters = json!({"refuse_seconds": 0});
+        let decline = json!({"offer_ids": [offer["id"]], "filters": filters});
+        assert_eq!(
+            self.call(json!({"type": "DECLINE", "decline": decline})),
+            202
+        );
+    }
+
+    /// Launches tasks on an offer, each with its own resources; the agent is filled in. The rest
+    /// may be offered again at once.
+    ///
+    /// # Panics
+    ///
+    /// When the master does not take it.
+    pub fn launch(&self, offer: &Value, mut tasks: Vec<Value>) {
+        for task in &mut tasks {
+            task["agent_id"] = offer["agent_id"].clone();
+        }
+        let launch = json!({"type": "LAUNCH", "launch": {"task_infos": tasks}});
+        let accept = json!({
+            "offer_ids": [offer["id"]],
+            "operations": [launch],
+            "filters": {"refuse_seconds": 0},
+        });
+        assert_eq!(self.call(json!({"type": "ACCEPT", "accept": accept})), 202);
+    }
+
+    /// Waits for the first status of a task that `wanted` accepts. Every update that comes on the
+    /// way and asks for it is acknowledged.
+    ///
+    /// # Panics
+    ///
+    /// When none comes within a minute.
+    pub fn status(&mut self, task: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        loop {
+            let event = self.wait_for("UPDATE", |_| true);
+            let status = &event["update"]["status"];
+            self.acknowledge(status);
+            if status["task_id"]["value"] == task && wanted(status) {
+                return status.clone();
+            }
+        }
+    }
+
+    /// Waits until a task is in this state; see [`Subscription::status`].
+    ///
+    /// # Panics
+    ///
+    /// When that takes more than a minute, or another terminal state comes before it.
+    pub fn state(&mut self, task: &str, state: &str) -> Value {
+        const TERMINAL: [&str; 10] = [
+            "TASK_FINISHED",
+            "TASK_FAILED",
+            "TASK_KILLED",
+            "TASK_LOST",
+            "TASK_ERROR",
+            "TASK_DROPPED",
+            "TASK_GONE",
+            "TASK_GONE_BY_OPERATOR",
+            "TASK_UNREACHABLE",
+            "TASK_UNKNOWN",
+        ];
+        let is_over = |status: &Value| {
+            status["state"]
+                .as_str()
+                .is_some_and(|s| TERMINAL.contains(&s))
+        };
+        let status = self.status(task, |status| status["state"] == state || is_over(status));
+        assert_eq!(status["state"], state, "{status:#}");
+        status
+    }
+
+    /// Acknowledges a status if it asks for it.
+    ///
+    /// # Panics
+    ///
+    /// When the master does not take it.
+    pub fn acknowledge(&self, status: &Value) {
+        let Some(uuid) = status.get("uuid") else {
+            return;
+        };
+        let acknowledge = json!({
+            "agent_id": status["agent_id"],
+            "task_id": status["task_id"],
+            "uuid": uuid,
+        });
+        let call = json!({"type": "ACKNOWLEDGE", "acknowledge": acknowledge});
+        assert_eq!(self.call(call), 202);
+    }
+
+    /// Asks for the death of a task.
+    ///
+    /// # Panics
+    ///
+    /// When the master does not take it.
+    pub fn kill(&self, task: &str) {
+        let kill = json!({"task_id": {"value": task}});
+        assert_eq!(self.call(json!({"type": "KILL", "kill": kill})), 202);
+    }
+
+    /// Ends the framework.
+    ///
+    /// # Panics
+    ///
+    /// When the master does not take it.
+    pub fn teardown(&self) {
+        assert_eq!(self.call(json!({"type": "TEARDOWN"})), 202);
+    }
+
     /// Makes a call of this framework and gives the status of its answer.
     ///
     /// # Panics
     ///
     /// When curl cannot be run.
     pub fn call(&self, mut call: Value) -> u16 {
-        call["framework_id"] = serde_json::json!({"value": self.framework_id});
+        call["framework_id"] = json!({"value": self.framework_id});
         let output = Command::new("curl")
             .args(["-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST"])
             .args(["-H", "Content-Type: application/json"])
@@ -135,6 +297,33 @@ impl Drop for Subscription {
         let _ = self.curl.kill();
         let _ = self.curl.wait();
     }
+}
+
+/// A task of a command, with so many cpus and megabytes of memory.
+pub fn command_task(id: &str, command: &str, cpus: f64, mem: f64) -> Value {
+    json!({
+        "name": id,
+        "task_id": {"value": id},
+        "resources": resources(cpus, mem),
+        "command": {"value": command},
+    })
+}
+
+/// So many cpus and megabytes of memory.
+pub fn resources(cpus: f64, mem: f64) -> Value {
+    json!([
+        {"name": "cpus", "type": "SCALAR", "scalar": {"value": cpus}},
+        {"name": "mem", "type": "SCALAR", "scalar": {"value": mem}},
+    ])
+}
+
+/// How much of a resource an offer has.
+pub fn scalar(offer: &Value, name: &str) -> f64 {
+    let resources = offer["resources"].as_array().expect("resources");
+    let of_name = resources.iter().filter(|resource| resource["name"] == name);
+    of_name
+        .filter_map(|resource| resource["scalar"]["value"].as_f64())
+        .sum()
 }
 
 /// Reads up to the empty line that ends the head of an answer.

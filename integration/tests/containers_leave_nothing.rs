@@ -7,8 +7,6 @@
 
 #[path = "containers/helper.rs"]
 mod helper;
-#[path = "containers/host.rs"]
-mod host;
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
@@ -16,8 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use tepui_integration::{Remains, cgroup_mounts};
+
 use crate::helper::Helper;
-use crate::host::Remains;
 
 /// Containers that are destroyed by a living agent.
 const DESTROYED: usize = 180;
@@ -103,7 +102,8 @@ fn containers_leave_nothing() {
     });
     let folder = tempfile::tempdir().expect("a folder for the test");
     let root = format!("tepui-test-{}", std::process::id());
-    let before = Remains::look(&root);
+    let program = std::env::current_exe().expect("this program");
+    let before = Remains::look(&root, &program);
 
     let mut made = 0;
     let (mut agent, orphans) = Helper::start(folder.path(), &root);
@@ -144,7 +144,7 @@ fn containers_leave_nothing() {
         "only {orphans} launches were cut short"
     );
 
-    let left = Remains::left_since(&root, &before);
+    let left = Remains::left_since(&root, &program, &before);
     assert!(left.is_empty(), "something is left: {}", left.join("\n"));
     let left = std::fs::read_dir(folder.path().join("runtime/containers")).expect("it was made");
     assert_eq!(
@@ -209,7 +209,7 @@ impl Container {
     /// Waits until the launch has come some way.
     fn reach_stage(&self, stage: usize, root: &str) {
         let cgroup = |file: &str| {
-            let all = host::cgroup_mounts().into_iter();
+            let all = cgroup_mounts().into_iter();
             all.map(|mount| mount.join(root).join(&self.id).join(file))
                 .find(|path| path.exists())
         };

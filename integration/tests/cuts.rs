@@ -7,6 +7,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -24,7 +25,10 @@ const CUTS: usize = 20;
 
 /// So many messages of a sender may be unanswered: else it would have sent them all, to be lost,
 /// before the first cut.
-const UNANSWERED: u64 = 2_000;
+const UNANSWERED: u64 = 1_000;
+
+/// So far a sender may be ahead of the other, so that both are amid their messages at every cut.
+const AHEAD: u64 = 1_000;
 
 /// How long a test waits for what must come. Reached only when it fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -96,6 +100,8 @@ struct Source {
     number: usize,
     to: Pid,
     sent: u64,
+    /// How far each sender is.
+    both: Arc<[AtomicU64; 2]>,
     tell: Sender<(usize, Told)>,
 }
 
@@ -117,7 +123,10 @@ impl Process for Source {
 impl Source {
     fn go_on(&mut self, ctx: &mut Context<'_, Source>) {
         let before = ctx.node().outgoings(self.to.address());
-        let room = UNANSWERED.saturating_sub(before.queued - before.answered);
+        let other = self.both[1 - self.number].load(Ordering::Relaxed);
+        let room = UNANSWERED
+            .saturating_sub(before.queued - before.answered)
+            .min((other + AHEAD).saturating_sub(self.sent));
         for _ in 0..room.min(500).min(MESSAGES - self.sent) {
             ctx.send(&self.to, Numbered { n: self.sent });
             self.sent += 1;
@@ -125,6 +134,7 @@ impl Source {
                 self.tell.send((self.number, Told::Sent(self.sent))).ok();
             }
         }
+        self.both[self.number].store(self.sent, Ordering::Relaxed);
         if self.sent < MESSAGES {
             ctx.delay(
                 Duration::from_micros(if room == 0 { 500 } else { 1 }),
@@ -158,6 +168,11 @@ impl Proxy {
             }
         });
         Proxy { address, streams }
+    }
+
+    /// How many connections there are.
+    fn connected(&self) -> usize {
+        self.streams.lock().unwrap().len()
     }
 
     /// Cuts all connections, and says how many. What is already in the receiver's socket stays
@@ -230,10 +245,10 @@ fn cut_again_and_again(proxy: &Proxy, told: &Receiver<(usize, Told)>) -> [Vec<u6
             (sender, Told::Sent(number)) => sent[sender] = number,
             (sender, Told::Exited(number)) => exits[sender].push(number),
         }
-        let share = MESSAGES * 2 / (CUTS as u64 + 1);
-        let due = sent.iter().sum::<u64>() / share > cuts as u64;
+        let share = MESSAGES / (CUTS as u64 + 1);
+        let due = sent.iter().all(|sent| sent / share > cuts as u64);
         let told_all = exits.iter().all(|exits| exits.len() == cuts);
-        if due && told_all && cuts < CUTS {
+        if due && told_all && proxy.connected() == 2 && cuts < CUTS {
             assert_eq!(proxy.cut(), 2, "both senders were connected");
             cuts += 1;
         }
@@ -276,6 +291,7 @@ fn numbers_rise_and_are_missing_only_at_cuts() {
     let to = Pid::new(sink.id(), proxy.address.into());
     let world = World::real(RealOptions::default()).unwrap();
     let (tell, told) = channel();
+    let both = Arc::<[AtomicU64; 2]>::default();
     let sources: Vec<(Node, ProcessRef<Source>)> = (0..2)
         .map(|number| {
             let node = Node::start(&world, NodeOptions::default()).unwrap();
@@ -283,6 +299,7 @@ fn numbers_rise_and_are_missing_only_at_cuts() {
                 number,
                 to: to.clone(),
                 sent: 0,
+                both: Arc::clone(&both),
                 tell: tell.clone(),
             };
             let source = node.spawn(Id::chosen("source"), source).unwrap();

@@ -3,6 +3,8 @@
 //! It does not repeat what rustfmt and clippy already enforce.
 
 mod hygiene_tree;
+#[path = "hygiene_tree/promises.rs"]
+mod promises;
 
 use std::collections::BTreeMap;
 use std::path::Path;

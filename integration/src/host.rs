@@ -6,12 +6,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long orphans may wait for the host's init to reap them.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What is there at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Remains {
+pub struct Remains {
     /// Each process that can be a container's, by pid, name and when it started: it is in another
     /// pid namespace than this one, wherever on the host, or in a cgroup below the root, or runs
-    /// this program.
+    /// the program.
     processes: BTreeSet<String>,
     /// The cgroups right below the top of every hierarchy. What is within those of other programs
     /// is theirs, and comes and goes.
@@ -21,11 +27,16 @@ pub(crate) struct Remains {
 }
 
 impl Remains {
-    /// Looks at the host; `root` is the cgroups root of the test.
-    pub(crate) fn look(root: &str) -> Remains {
+    /// Looks at the host. `root` is a part of the name of the test's cgroups, `program` the binary
+    /// that runs its agents and the inside of its containers.
+    ///
+    /// # Panics
+    ///
+    /// When the host cannot be looked at.
+    pub fn look(root: &str, program: &Path) -> Remains {
         let mounts = fs::read_to_string("/proc/self/mountinfo").expect("a table of mounts");
         Remains {
-            processes: processes(root),
+            processes: processes(root, program),
             cgroups: cgroups(),
             mounts,
         }
@@ -49,10 +60,10 @@ impl Remains {
 
     /// What is left since `before`: looks until nothing is, or a while has passed, since orphans
     /// of a killed agent are reaped by the host's init when it comes to it.
-    pub(crate) fn left_since(root: &str, before: &Remains) -> Vec<String> {
-        let deadline = Instant::now() + Duration::from_secs(10);
+    pub fn left_since(root: &str, program: &Path, before: &Remains) -> Vec<String> {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let left = Remains::look(root).since(before);
+            let left = Remains::look(root, program).since(before);
             if left.is_empty() || Instant::now() > deadline {
                 return left;
             }
@@ -62,7 +73,11 @@ impl Remains {
 }
 
 /// Mount points of all cgroup hierarchies.
-pub(crate) fn cgroup_mounts() -> Vec<PathBuf> {
+///
+/// # Panics
+///
+/// When the table of mounts cannot be read.
+pub fn cgroup_mounts() -> Vec<PathBuf> {
     let table = fs::read_to_string("/proc/self/mountinfo").expect("a table of mounts");
     let lines = table.lines().filter(|line| line.contains(" - cgroup"));
     lines
@@ -71,8 +86,8 @@ pub(crate) fn cgroup_mounts() -> Vec<PathBuf> {
         .collect()
 }
 
-fn processes(root: &str) -> BTreeSet<String> {
-    let binary = fs::read_link("/proc/self/exe").expect("this program");
+fn processes(root: &str, program: &Path) -> BTreeSet<String> {
+    let program = fs::canonicalize(program).expect("the program");
     let own = std::process::id().to_string();
     let namespace = fs::read_link("/proc/self/ns/pid").expect("a pid namespace");
     let mut found = BTreeSet::new();
@@ -87,7 +102,7 @@ fn processes(root: &str) -> BTreeSet<String> {
         let text = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default();
         let in_ours = text("cgroup").contains(root);
         let elsewhere = fs::read_link(path.join("ns/pid")).is_ok_and(|other| other != namespace);
-        let ours = fs::read_link(path.join("exe")).is_ok_and(|exe| exe == binary);
+        let ours = fs::read_link(path.join("exe")).is_ok_and(|exe| exe == program);
         if in_ours || elsewhere || ours {
             let stat = text("stat");
             let (name, rest) = stat.rsplit_once(") ").unwrap_or_default();
@@ -106,7 +121,44 @@ fn cgroups() -> BTreeSet<PathBuf> {
         .collect()
 }
 
-fn folders(path: &Path) -> Vec<PathBuf> {
+/// Ends what is in the cgroups of a test that failed; a test that passed left none.
+#[derive(Debug, Default)]
+pub struct Sweep {
+    roots: Vec<String>,
+}
+
+impl Sweep {
+    /// Has another cgroup swept, by its name at the top of each hierarchy.
+    pub fn add(&mut self, root: String) {
+        self.roots.push(root);
+    }
+}
+
+impl Drop for Sweep {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + PATIENCE;
+        let mounts = cgroup_mounts();
+        for root in &self.roots {
+            let tops = || mounts.iter().map(|mount| mount.join(root));
+            while tops().any(|top| top.exists()) && Instant::now() < deadline {
+                tops().for_each(|top| sweep(&top));
+            }
+        }
+    }
+}
+
+/// Kills whatever is in a cgroup and removes it, as far as that is possible at once.
+fn sweep(cgroup: &Path) {
+    folders(cgroup).iter().for_each(|inner| sweep(inner));
+    let processes = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    for pid in processes.lines().filter_map(|pid| pid.parse().ok()) {
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+    }
+    let _ = fs::remove_dir(cgroup);
+}
+
+/// The folders right below one.
+pub fn folders(path: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(path).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     folders.map(|entry| entry.path()).collect()

@@ -1,0 +1,53 @@
+"""An executor on pymesos: runs each task as a thread, echoes messages, and ends when told so.
+
+Started by an agent, with the environment that Mesos gives executors.
+"""
+
+import threading
+
+from pymesos import Executor, MesosExecutorDriver, decode_data
+
+
+class Threads(Executor):
+    """Runs tasks that do nothing."""
+
+    def __init__(self):
+        self.ended = threading.Event()
+
+    def launchTask(self, driver, task):
+        """Says that the task runs, and that it has finished."""
+
+        def run():
+            for state in ("TASK_RUNNING", "TASK_FINISHED"):
+                driver.sendStatusUpdate({"task_id": task["task_id"], "state": state})
+
+        threading.Thread(target=run).start()
+
+    def frameworkMessage(self, driver, message):
+        """Echoes it; `end` ends the executor."""
+        driver.sendFrameworkMessage(message)
+        if decode_data(message) == b"end":
+            self.ended.set()
+
+    def shutdown(self, driver):
+        """The agent wants it to end."""
+        self.ended.set()
+
+    def error(self, driver, message):
+        """The agent refused it."""
+        print("error:", message, flush=True)
+        self.ended.set()
+
+
+def main():
+    """Runs until told to end."""
+    executor = Threads()
+    driver = MesosExecutorDriver(executor)
+    driver.start()
+    executor.ended.wait()
+    driver.stop()
+    driver.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+//! Clients that someone else wrote, or that are written with someone else's tools: curl for JSON,
+//! Python's protobuf with what protoc makes of the schema, a libprocess peer in MessagePack,
+//! pymesos. What they check of the answers is in `integration/python/`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tepui_integration::{Cluster, Subscription, command_task, scalar, top};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The Python that has the clients' libraries.
+fn python() -> PathBuf {
+    std::env::var_os("TEPUI_PYTHON")
+        .map(PathBuf::from)
+        .expect("TEPUI_PYTHON has to name a Python with the libraries; integration/test sets it")
+}
+
+/// Runs one of the programs in `integration/python/` to its end, and gives what it printed.
+fn run(script: &str, arguments: &[&str]) -> String {
+    let path = top().join("integration/python").join(script);
+    let child = Command::new(python())
+        .arg(&path)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("Python can be started");
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    let output: Output = match receiver.recv_timeout(PATIENCE) {
+        Ok(output) => output.expect("our child"),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("our child");
+            let output = receiver.recv().expect("it ends").expect("our child");
+            panic!("{script} is not done in time:\n{}", said(&output));
+        }
+    };
+    assert!(output.status.success(), "{script}:\n{}", said(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr]
+        .map(|text| String::from_utf8_lossy(text).into_owned())
+        .join("\n")
+}
+
+/// A master with one agent of 2 cpus and 1 GB.
+fn cluster() -> Cluster {
+    let mut cluster = Cluster::start(&[]);
+    cluster.add_agent(&["--resources=cpus:2;mem:1024;disk:0;ports:[]"]);
+    cluster
+}
+
+#[test]
+fn a_protobuf_client_goes_through_a_session() {
+    let cluster = cluster();
+    let schema = top().join("actors/protocol/proto");
+    let schema = schema.to_str().expect("a text");
+    let said = run("protobuf_session.py", &[schema, cluster.address()]);
+    assert_eq!(said.lines().last(), Some("torn down"), "{said}");
+    cluster.stop();
+}
+
+#[test]
+fn a_libprocess_peer_in_messagepack_is_answered_at_its_own_address() {
+    let cluster = cluster();
+    let said = run("messagepack_peer.py", &[cluster.address()]);
+    assert_eq!(said.lines().last(), Some("torn down"), "{said}");
+    cluster.stop();
+}
+
+/// A framework that knows how its tasks stand when they are out of reach, and may come back.
+fn info(name: &str) -> Value {
+    json!({
+        "user": "root",
+        "name": name,
+        "failover_timeout": 600,
+        "roles": ["*"],
+        "capabilities": [{"type": "MULTI_ROLE"}, {"type": "PARTITION_AWARE"}],
+    })
+}
+
+/// Asks how tasks are (all, without any) and gives so many answers, by task.
+fn reconcile(framework: &mut Subscription, tasks: &[&str], answers: usize) -> Vec<String> {
+    let tasks: Vec<Value> = tasks
+        .iter()
+        .map(|task| json!({"task_id": {"value": task}}))
+        .collect();
+    let call = json!({"type": "RECONCILE", "reconcile": {"tasks": tasks}});
+    assert_eq!(framework.call(call), 202);
+    let mut found = Vec::new();
+    while found.len() < answers {
+        let event = framework.wait_for("UPDATE", |_| true);
+        let status = &event["update"]["status"];
+        assert_eq!(status.get("uuid"), None, "{status:#}");
+        assert_eq!(status["source"], "SOURCE_MASTER", "{status:#}");
+        assert_eq!(status["reason"], "REASON_RECONCILIATION", "{status:#}");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (task, state) = (text(&status["task_id"]["value"]), text(&status["state"]));
+        found.push(format!("{task} {state}"));
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn curl_goes_through_a_session_in_json() {
+    let cluster = cluster();
+    let mut first = Subscription::open(cluster.address(), &info("by curl"));
+    let offer = first.offer(|_| true);
+    assert_eq!(offer["framework_id"]["value"], first.framework_id());
+    assert_eq!(
+        (scalar(&offer, "cpus"), scalar(&offer, "mem")),
+        (2.0, 1024.0)
+    );
+    let tasks = ["one", "two"].map(|name| command_task(name, "exec sleep 1000", 0.1, 32.0));
+    first.launch(&offer, tasks.into());
+    let mut waiting = vec!["one", "two"];
+    while !waiting.is_empty() {
+        let event = first.wait_for("UPDATE", |_| true);
+        let status = &event["update"]["status"];
+        first.acknowledge(status);
+        if status["state"] == "TASK_RUNNING" {
+            waiting.retain(|name| status["task_id"]["value"] != *name);
+        }
+    }
+    first.kill("one");
+    let killed = first.state("one", "TASK_KILLED");
+    assert_eq!(killed["source"], "SOURCE_EXECUTOR", "{killed:#}");
+    assert_eq!(
+        reconcile(&mut first, &["two", "nobody"], 2),
+        ["nobody TASK_UNKNOWN", "two TASK_RUNNING"]
+    );
+    assert_eq!(reconcile(&mut first, &[], 1), ["two TASK_RUNNING"]);
+
+    // The stream breaks; the framework comes back with its id and finds its task.
+    let mut again = info("by curl");
+    again["id"] = json!({"value": first.framework_id()});
+    drop(first);
+    let mut second = Subscription::open(cluster.address(), &again);
+    assert_eq!(second.framework_id(), again["id"]["value"]);
+    assert_eq!(reconcile(&mut second, &[], 1), ["two TASK_RUNNING"]);
+
+    // Another instance takes over while the stream is open: that one is told, and closed.
+    let mut third = Subscription::open(cluster.address(), &again);
+    assert_ne!(third.stream_id(), second.stream_id());
+    let last = second.wait_for_end().pop().expect("an event");
+    assert_eq!(last["type"], "ERROR", "{last:#}");
+    assert_eq!(last["error"]["message"], "Framework failed over");
+    assert_eq!(second.call(json!({"type": "REVIVE"})), 400);
+    assert_eq!(reconcile(&mut third, &[], 1), ["two TASK_RUNNING"]);
+    third.kill("two");
+    third.state("two", "TASK_KILLED");
+    third.teardown();
+    third.wait_for_end();
+    assert_eq!(third.call(json!({"type": "REVIVE"})), 400);
+    cluster.stop();
+}
+
+/// A path as an argument.
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a text")
+}
