@@ -78,10 +78,10 @@ impl Timer {
         if let Some(last) = recorded.last {
             into.insert(name.to_owned(), last);
         }
-        into.insert(format!("{name}/count"), whole(recorded.count));
         if recorded.window.len() < 2 {
             return;
         }
+        into.insert(format!("{name}/count"), whole(recorded.count));
         let mut sorted: Vec<f64> = recorded.window.iter().copied().collect();
         drop(recorded);
         sorted.sort_by(f64::total_cmp);
@@ -323,7 +323,7 @@ mod tests {
         let metrics = Metrics::new();
         let timer = metrics.timer("allocation_run_ms");
         timer.record(4.0);
-        assert_eq!(metrics.snapshot().len(), 2);
+        assert_eq!(metrics.snapshot().len(), 1);
         timer.record(2.0);
         let snapshot = metrics.snapshot();
         assert_eq!(snapshot["allocation_run_ms"], 2.0);

@@ -11,7 +11,13 @@
 //! waits for the rest of a message keeps that of it.
 
 use std::{
-    cell::RefCell, future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc,
+    cell::{OnceCell, RefCell},
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
     time::Duration,
 };
 
@@ -118,10 +124,7 @@ fn refuse(site: &Site, stream: &TcpStream) {
 /// Serves the connections handed to one thread until the node ends.
 pub(super) async fn work(site: Arc<Site>, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
     let working = async {
-        let Some(web) = Web::new(Arc::clone(&site)).await else {
-            return tracing::error!("the HTTP server cannot start");
-        };
-        let web = Rc::new(web);
+        let web = Rc::new(OnceCell::new());
         let scratch = Scratch::default();
         let mut connections = JoinSet::new();
         while let Some(next) = accepted.recv().await {
@@ -137,7 +140,19 @@ pub(super) async fn work(site: Arc<Site>, mut accepted: mpsc::UnboundedReceiver<
 /// The buffer into which the connections of a thread read, one after the other.
 type Scratch = Rc<RefCell<BytesMut>>;
 
-async fn serve(site: Arc<Site>, web: Rc<Web>, scratch: Scratch, accepted: Accepted) {
+/// The HTTP server of a thread, made when the first request comes: most agents see none.
+async fn server<'w>(site: &Arc<Site>, web: &'w OnceCell<Web>) -> Option<&'w Web> {
+    if web.get().is_none() {
+        match Web::new(Arc::clone(site)).await {
+            // Two requests may have come at once; either server will do.
+            Some(made) => drop(web.set(made)),
+            None => tracing::error!("the HTTP server cannot start"),
+        }
+    }
+    web.get()
+}
+
+async fn serve(site: Arc<Site>, web: Rc<OnceCell<Web>>, scratch: Scratch, accepted: Accepted) {
     let Accepted {
         stream,
         peer,
@@ -157,7 +172,9 @@ async fn serve(site: Arc<Site>, web: Rc<Web>, scratch: Scratch, accepted: Accept
     let (fences, counters) = (Arc::clone(&site.fences), site.counters.intake.clone());
     let mut intake = Intake::new(site.node.clone(), fences, rules, counters);
     let front = messages(&site, &mut stream, &mut intake, &scratch, quiet).await;
-    if let Some(front) = front {
+    if let Some(front) = front
+        && let Some(web) = server(&site, &web).await
+    {
         drop(intake);
         let stuck = site.counters.streams_stuck.clone();
         let stream = Replay::new(front, stream, site.limits.stall_timeout, stuck);

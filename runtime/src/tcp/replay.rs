@@ -28,6 +28,7 @@ use crate::metrics::Counter;
 #[derive(Default)]
 pub(super) struct Cut {
     done: AtomicBool,
+    deaf: AtomicBool,
     waker: AtomicWaker,
 }
 
@@ -36,6 +37,11 @@ impl Cut {
     pub(super) fn cut(&self) {
         self.done.store(true, Ordering::Release);
         self.waker.wake();
+    }
+
+    /// Reads nothing more: the answer is the connection's last, whatever the client still sends.
+    pub(super) fn deafen(&self) {
+        self.deaf.store(true, Ordering::Release);
     }
 
     /// An error once the connection was cut; else `cx` is woken when it is.
@@ -114,6 +120,9 @@ impl AsyncRead for Replay {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.cut.check(cx)?;
+        if self.cut.deaf.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
         if !self.front.is_empty() {
             let here = self.front.len().min(out.remaining());
             out.put_slice(&self.front[..here]);

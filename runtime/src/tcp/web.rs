@@ -20,7 +20,7 @@ use actix_http::{
 };
 use actix_service::{Service, ServiceFactory as _, map_config};
 use actix_web::{
-    App, HttpRequest, HttpResponse,
+    App, HttpRequest, HttpResponse, HttpResponseBuilder,
     dev::AppConfig,
     http::{
         StatusCode,
@@ -93,11 +93,19 @@ impl Web {
 
 /// Answers one request from the node's routes.
 async fn answer(site: Arc<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
-    let response = match read_body(&site, &request, payload).await {
-        Ok(body) => respond(&site, &request, body).await,
-        Err(response) => response,
-    };
-    written(response, request.conn_data::<Arc<Cut>>())
+    let cut = request.conn_data::<Arc<Cut>>();
+    match read_body(&site, &request, payload).await {
+        Ok(body) => written(respond(&site, &request, body).await, cut).finish(),
+        Err(refusal) => {
+            // The library would read the rest, however long it is.
+            if let Some(cut) = cut {
+                cut.deafen();
+            }
+            let mut last = written(refusal, cut);
+            last.builder.force_close();
+            last.finish()
+        }
+    }
 }
 
 /// Reads the body whole, within the bounds of size and time.
@@ -106,6 +114,14 @@ async fn read_body(
     request: &HttpRequest,
     mut payload: web::Payload,
 ) -> Result<Bytes, Response> {
+    let field = request.headers().get(header::CONTENT_ENCODING);
+    if let Some(coding) =
+        field.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    {
+        let coding = String::from_utf8_lossy(coding.as_bytes());
+        let reason = format!("Content-Encoding '{coding}' of a request is not supported");
+        return Err(Response::text(415, reason));
+    }
     let max = site.max_body_bytes;
     let too_large = || Response::text(413, format!("the body is larger than {max} bytes"));
     let announced = request.headers().get(header::CONTENT_LENGTH);
@@ -138,7 +154,7 @@ async fn respond(site: &Site, request: &HttpRequest, body: Bytes) -> Response {
     let path = request.uri().path();
     let resolved = match node.routes().resolve(path, |id| node.has_process(id)) {
         Ok(resolved) => resolved,
-        Err(Unanswered::Unknown) => return Response::status(404),
+        Err(Unanswered::Unknown) => return Response::text(404, "404 Not Found."),
         Err(Unanswered::Disabled(path)) => {
             return Response::text(403, format!("Endpoint '{path}' is disabled"));
         }
@@ -207,8 +223,24 @@ fn deliver(site: &Site, request: &HttpRequest, from: Option<Pid>, body: &Bytes) 
     }
 }
 
+/// A response on its way into the library.
+struct Written {
+    builder: HttpResponseBuilder,
+    body: Body,
+}
+
+impl Written {
+    fn finish(mut self) -> HttpResponse {
+        match self.body {
+            Body::Empty => self.builder.finish(),
+            Body::Bytes(bytes) => self.builder.body(bytes),
+            Body::Stream(reader) => self.builder.body(Streamed(reader)),
+        }
+    }
+}
+
 /// The response as the library writes it.
-fn written(response: Response, cut: Option<&Arc<Cut>>) -> HttpResponse {
+fn written(response: Response, cut: Option<&Arc<Cut>>) -> Written {
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut written = HttpResponse::build(status);
     for (name, value) in &response.headers {
@@ -222,16 +254,13 @@ fn written(response: Response, cut: Option<&Arc<Cut>>) -> HttpResponse {
             _ => tracing::warn!(name, "a header field that HTTP cannot carry was left out"),
         }
     }
-    match response.body {
-        Body::Empty => written.finish(),
-        Body::Bytes(bytes) => written.body(bytes),
-        Body::Stream(reader) => {
-            if let Some(cut) = cut {
-                let cut = Arc::clone(cut);
-                reader.on_abort(Box::new(move || cut.cut()));
-            }
-            written.body(Streamed(reader))
-        }
+    if let (Body::Stream(reader), Some(cut)) = (&response.body, cut) {
+        let cut = Arc::clone(cut);
+        reader.on_abort(Box::new(move || cut.cut()));
+    }
+    Written {
+        builder: written,
+        body: response.body,
     }
 }
 

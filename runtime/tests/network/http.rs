@@ -75,13 +75,17 @@ fn routes_are_found_below_a_process_and_by_the_delegate() {
         "/state/..",
         "/slave%28",
     ] {
-        assert_eq!(get(unknown), (404, String::new()), "{unknown}");
+        assert_eq!(
+            get(unknown),
+            (404, "404 Not Found.".to_owned()),
+            "{unknown}"
+        );
     }
     node.terminate(&node.pid_of("slave(1)"), tepui_runtime::Terminate::Now);
     world.block_on(node.wait(&node.pid_of("slave(1)")));
     assert_eq!(
         get("/slave(1)/state"),
-        (404, String::new()),
+        (404, "404 Not Found.".to_owned()),
         "routes vanish with the process"
     );
 }
@@ -142,6 +146,62 @@ fn a_body_over_the_bound_is_refused() {
         "y".repeat(1000)
     ));
     assert_eq!(raw.answer().status, 200);
+}
+
+#[test]
+fn a_body_that_never_ends_is_not_read_to_its_end() {
+    let world = world();
+    let options = NodeOptions {
+        max_body_bytes: 100_000,
+        ..NodeOptions::default()
+    };
+    let node = Node::start(&world, options).unwrap();
+    node.route("p", "/x", describe());
+    let mut raw = Raw::connect(&node);
+    raw.send("POST /p/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let chunk = [b"f4240\r\n", &[b'x'; 1_000_000][..], b"\r\n"].concat();
+    let started = Instant::now();
+    // It is closed; until then the sockets' buffers take some megabytes.
+    let mut taken = 0;
+    while std::io::Write::write_all(&mut raw.stream(), &chunk).is_ok() {
+        taken += 1;
+        assert!(taken < 50, "{taken} MB were taken");
+        assert!(started.elapsed() < PATIENCE);
+    }
+    let mut raw = Raw::connect(&node);
+    raw.send("POST /p/x HTTP/1.1\r\nHost: x\r\nContent-Length: 100001\r\n\r\n");
+    let answer = raw.answer();
+    assert_eq!(answer.status, 413);
+    assert_eq!(answer.header("Connection"), Some("close"));
+    assert_eq!(raw.rest(), "");
+}
+
+#[test]
+fn a_request_whose_body_is_packed_is_refused_unread() {
+    let world = world();
+    let node = node(&world);
+    node.route("p", "/x", describe());
+    for sender in ["", "Libprocess-From: @0.0.0.0:0\r\n"] {
+        let post = |coding: &str| {
+            let mut raw = Raw::connect(&node);
+            raw.send(format!(
+                "POST /p/x HTTP/1.1\r\nHost: x\r\n{sender}Content-Encoding: {coding}\r\n\
+                 Content-Length: 1\r\n\r\n"
+            ));
+            raw
+        };
+        for coding in ["gzip", "br", "deflate, gzip"] {
+            let mut raw = post(coding);
+            let answer = raw.answer();
+            assert_eq!(answer.status, 415);
+            assert!(answer.body.contains("Content-Encoding"), "{}", answer.body);
+            assert_eq!(raw.rest(), "");
+        }
+        let mut raw = post("identity");
+        raw.send("x");
+        let expected = if sender.is_empty() { 200 } else { 404 };
+        assert_eq!(raw.answer().status, expected);
+    }
 }
 
 #[test]

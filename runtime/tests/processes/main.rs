@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod asks;
 #[cfg(test)]
+mod beneath;
+#[cfg(test)]
 mod disk;
 #[cfg(test)]
 mod lifecycle;

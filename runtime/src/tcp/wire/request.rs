@@ -78,6 +78,10 @@ pub(crate) fn parse(bytes: &[u8]) -> Parsed {
     if from.is_none() && agent.is_none() && !has(request.headers, "Libprocess-From") {
         return Parsed::Http;
     }
+    let coding = field(request.headers, "Content-Encoding").unwrap_or("identity");
+    if !coding.eq_ignore_ascii_case("identity") {
+        return Parsed::Bad(415, "a Content-Encoding of messages is not supported");
+    }
     let framing = match framing(request.headers) {
         Ok(framing) => framing,
         Err(problem) => return Parsed::Bad(400, problem),
