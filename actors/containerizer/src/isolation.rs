@@ -6,7 +6,12 @@ use std::collections::BTreeSet;
 use crate::linux::LauncherKind;
 
 /// Isolators of every launcher: what the posix ones tell is usage, and nothing is enforced.
-const ANY: [&str; 4] = ["filesystem/posix", "posix/cpu", "posix/mem", "posix/rlimits"];
+const ANY: [&str; 4] = [
+    "filesystem/posix",
+    "posix/cpu",
+    "posix/mem",
+    "posix/rlimits",
+];
 
 /// Isolators that need the linux launcher.
 const LINUX: [&str; 6] = [
@@ -22,7 +27,10 @@ const LINUX: [&str; 6] = [
 const GROUPS: [(&str, &[&str]); 3] = [
     ("process", &["posix/cpu", "posix/mem"]),
     ("cgroups", &["cgroups/cpu", "cgroups/mem"]),
-    ("cgroups/all", &["cgroups/cpu", "cgroups/mem", "cgroups/pids"]),
+    (
+        "cgroups/all",
+        &["cgroups/cpu", "cgroups/mem", "cgroups/pids"],
+    ),
 ];
 
 /// The isolators in force (Mesos' `--isolation`). Resource limits (`posix/rlimits`) are honoured
@@ -55,7 +63,11 @@ impl Isolation {
     pub fn parse(text: &str, launcher: LauncherKind) -> Result<Isolation, String> {
         let mut given = BTreeSet::new();
         let mut found = BTreeSet::new();
-        for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        for name in text
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+        {
             if !given.insert(name) {
                 return Err(format!("isolator '{name}' is named twice"));
             }

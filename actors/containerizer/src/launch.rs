@@ -22,6 +22,8 @@ pub(crate) struct LaunchDescription {
     pub(crate) oom_score_adj: Option<i32>,
     /// Absent: as the agent runs.
     pub(crate) user: Option<String>,
+    /// Soft limit of open files that the agent had before it raised its own; absent: as it is.
+    pub(crate) file_limit: Option<u64>,
     /// Resource limits set before the command starts.
     pub(crate) rlimits: Vec<Rlimit>,
     /// What is executed.

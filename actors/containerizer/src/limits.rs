@@ -49,7 +49,9 @@ mod amount {
         amount: &Option<f64>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        amount.map(|amount| amount.to_string()).serialize(serializer)
+        amount
+            .map(|amount| amount.to_string())
+            .serialize(serializer)
     }
 
     pub(super) fn deserialize<'a, D: Deserializer<'a>>(
@@ -396,7 +398,10 @@ mod tests {
             ..limits
         };
         let allowed = infinite.allowed(4.0, 1 << 30);
-        assert_eq!((allowed.cpus, allowed.mem_bytes), (Some(4.0), Some(1 << 30)));
+        assert_eq!(
+            (allowed.cpus, allowed.mem_bytes),
+            (Some(4.0), Some(1 << 30))
+        );
     }
 
     #[test]

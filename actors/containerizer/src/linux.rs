@@ -62,6 +62,7 @@ pub fn spawn(node: &Node, options: LinuxOptions) -> Result<Pid, ContainerizerErr
         controllers: isolation.controllers(),
         limit_swap: options.cgroups_limit_swap && kind == LauncherKind::Linux,
         usage: Wanted::of(&isolation, options.cgroups_cpu_enable_pids_and_tids_count),
+        file_limit: node.world().file_limit_before(),
         binary: options.binary,
         destroy_timeout: options.cgroups_destroy_timeout,
     })?;
@@ -147,7 +148,11 @@ impl Body for Kernel {
             move || launcher.fetch(&spec, &control),
             move |process, result, ctx| {
                 process.body.fetches.remove(&id);
-                let succeeded = if result.is_ok() { "succeeded" } else { "failed" };
+                let succeeded = if result.is_ok() {
+                    "succeeded"
+                } else {
+                    "failed"
+                };
                 ctx.metrics()
                     .counter(&format!("containerizer/fetcher/task_fetches_{succeeded}"))
                     .increment(1);
@@ -206,7 +211,9 @@ impl Body for Kernel {
         let timestamp = ctx.now().as_secs_f64();
         let inspect = move || {
             let running = || containers.iter().filter(|one| one.error.is_none());
-            let ids: Vec<String> = running().map(|one| one.container_id.value.clone()).collect();
+            let ids: Vec<String> = running()
+                .map(|one| one.container_id.value.clone())
+                .collect();
             let found = launcher.inspect(&ids, timestamp);
             let running = containers.iter_mut().filter(|one| one.error.is_none());
             for (container, found) in running.zip(found) {

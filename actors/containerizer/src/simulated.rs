@@ -1,6 +1,6 @@
 //! The containerizer of the simulated world: it takes the same messages and has the same core, but
 //! a container is an executor that runs as an actor on the same node. There are no processes, no
-//! limits and no files; only the executor that comes with the agent can be run.
+//! limits and no files; an executor of a framework's own lasts as the script in its command says.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tepui_protocol::mesos::v1::{ContainerStatus, ResourceStatistics};
 use tepui_protocol::tepui::containerizer::{Inspected, Launch, Update, inspected};
-use tepui_runtime::{Context, Id, Node, Pid, SpawnError, Terminate};
+use tepui_runtime::{Context, Declaration, Id, Node, Pid, Process, SpawnError, Terminate};
 
 use crate::core::{Ending, Input};
+use crate::executor::script::Script;
 use crate::executor::simulated::{ID_PREFIX as EXECUTOR, SimulatedExecutor};
 use crate::launch::STATUS_KILLED;
 use crate::limits::Limits;
@@ -53,28 +54,49 @@ pub fn spawn(node: &Node, options: SimulatedOptions) -> Result<Pid, SpawnError> 
 /// The body that runs executors as actors.
 pub(crate) struct Simulated {
     options: SimulatedOptions,
-    /// Executors by container.
-    executors: BTreeMap<String, Pid>,
+    /// Executors by container, with the raw wait statuses they will end with.
+    executors: BTreeMap<String, (Pid, i32)>,
     /// Raw wait statuses of executors that ended by themselves.
     exited: BTreeMap<String, i32>,
+}
+
+/// What a container runs.
+pub(crate) struct Spec {
+    environment: BTreeMap<String, String>,
+    /// The command of an executor of a framework's own; absent for the one that comes with the
+    /// agent.
+    own: Option<Script>,
+}
+
+/// The process of a framework's own executor: it lasts as its script says and does nothing. Who
+/// speaks for that executor is an actor that a test has to start.
+struct SimulatedCommand {
+    script: Script,
+}
+
+impl Process for SimulatedCommand {
+    fn declare(_declaration: &mut Declaration<Self>) {}
+
+    fn initialize(&mut self, ctx: &mut Context<'_, Self>) {
+        ctx.delay(self.script.duration, |_, ctx| ctx.terminate());
+    }
 }
 
 type Ctx<'a> = Context<'a, Containerizer<Simulated>>;
 
 impl Body for Simulated {
-    type Spec = Arc<BTreeMap<String, String>>;
+    type Spec = Arc<Spec>;
 
     fn spec(&self, launch: &Launch) -> Result<Self::Spec, String> {
-        if !launch.builtin_executor() {
-            return Err("command: only the built-in executor runs in the simulated world".into());
-        }
         if !launch.command.uris.is_empty() {
             return Err("command.uris: nothing is fetched in the simulated world".into());
         }
         spec::container_spec(launch, &Defaults::simulated())?;
-        Ok(Arc::new(
-            spec::environment(&launch.command).into_iter().collect(),
-        ))
+        let own = (!launch.builtin_executor()).then(|| Script::parse(launch.command.value()));
+        Ok(Arc::new(Spec {
+            environment: spec::environment(&launch.command).into_iter().collect(),
+            own,
+        }))
     }
 
     fn limits(&self, update: &Update) -> Limits {
@@ -88,13 +110,21 @@ impl Body for Simulated {
     }
 
     fn fork(&mut self, id: String, spec: Self::Spec, ctx: &mut Ctx<'_>) {
-        let executor = SimulatedExecutor::new(&spec);
-        let spawned = executor.and_then(|executor| {
-            let spawned = ctx.spawn(Id::prefix(EXECUTOR), executor);
-            spawned.map_err(|error| error.to_string())
-        });
+        let spawned = match spec.own {
+            None => SimulatedExecutor::new(&spec.environment).and_then(|executor| {
+                let spawned = ctx.spawn(Id::prefix(EXECUTOR), executor);
+                let spawned = spawned.map(|executor| executor.pid().clone());
+                spawned.map_err(|error| error.to_string())
+            }),
+            Some(script) => {
+                let spawned = ctx.spawn(Id::prefix("command"), SimulatedCommand { script });
+                let spawned = spawned.map(|command| command.pid().clone());
+                spawned.map_err(|error| error.to_string())
+            }
+        };
         let result = spawned.map(|executor| {
-            self.executors.insert(id.clone(), executor.pid().clone());
+            let status = spec.own.map_or(0, |script| script.status);
+            self.executors.insert(id.clone(), (executor, status));
             None
         });
         let forked = Input::Forked { id, result };
@@ -115,7 +145,7 @@ impl Body for Simulated {
 
     fn watch(&mut self, id: String, ctx: &mut Ctx<'_>) {
         // One that has ended already is told of at once.
-        if let Some(executor) = self.executors.get(&id) {
+        if let Some((executor, _)) = self.executors.get(&id) {
             ctx.link(executor);
         }
     }
@@ -124,12 +154,7 @@ impl Body for Simulated {
         ctx.send(&asker, updated(id, None, None));
     }
 
-    fn inspect(
-        &mut self,
-        to: Pid,
-        mut containers: Vec<inspected::Container>,
-        ctx: &mut Ctx<'_>,
-    ) {
+    fn inspect(&mut self, to: Pid, mut containers: Vec<inspected::Container>, ctx: &mut Ctx<'_>) {
         // Nothing is used: a container is an actor. What is told is when.
         let timestamp = ctx.now().as_secs_f64();
         for container in containers.iter_mut().filter(|one| one.error.is_none()) {
@@ -147,7 +172,7 @@ impl Body for Simulated {
 
     fn destroy(&mut self, id: String, ctx: &mut Ctx<'_>) {
         let status = self.exited.remove(&id).unwrap_or(STATUS_KILLED);
-        if let Some(executor) = self.executors.remove(&id) {
+        if let Some((executor, _)) = self.executors.remove(&id) {
             ctx.node().terminate(&executor, Terminate::Now);
         }
         let ending = Ending {
@@ -173,12 +198,12 @@ impl Body for Simulated {
         let id = self
             .executors
             .iter()
-            .find(|(_, executor)| *executor == pid)?
+            .find(|(_, (executor, _))| executor == pid)?
             .0
             .clone();
         // It ended by itself; a destroy forgets it before it ends.
-        self.executors.remove(&id);
-        self.exited.insert(id.clone(), 0);
+        let (_, status) = self.executors.remove(&id)?;
+        self.exited.insert(id.clone(), status);
         Some(id)
     }
 }

@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Some("contain") => return tepui_containerizer::main_contain(&arguments[1..]),
         Some("executor") => return tepui_containerizer::main_executor(&arguments[1..]),
         Some("fetch") => return tepui_containerizer::main_fetch(&arguments[1..]),
+        Some("https-here") => return fetch::main_https(&arguments[1..]),
         Some("without-root") => return isolation::main_without_root(&arguments[1..]),
         _ => {}
     }
@@ -69,8 +70,10 @@ fn main() -> ExitCode {
         if !parts.is_empty() && !parts.iter().any(|part| name.contains(**part)) {
             continue;
         }
+        let began = std::time::Instant::now();
         let passed = std::panic::catch_unwind(test).is_ok();
-        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+        let result = if passed { "ok" } else { "FAILED" };
+        println!("test {name} ... {result} ({:.1?})", began.elapsed());
         failed += usize::from(!passed);
     }
     if failed == 0 {

@@ -269,15 +269,9 @@ fn what_cannot_be_removed_is_told_and_may_be_tried_again() {
 #[test]
 fn an_update_of_what_does_not_run_is_a_success() {
     let mut core = TestCore::default();
-    assert_eq!(
-        core.handle(update(5)),
-        [updated(5, None)]
-    );
+    assert_eq!(core.handle(update(5)), [updated(5, None)]);
     core.handle(launch("c", 7));
-    assert_eq!(
-        core.handle(update(5)),
-        [updated(5, None)]
-    );
+    assert_eq!(core.handle(update(5)), [updated(5, None)]);
     core.handle(Input::Prepared {
         id: id(),
         result: Ok(()),

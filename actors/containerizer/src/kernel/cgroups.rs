@@ -148,6 +148,10 @@ impl ContainerCgroups {
     /// Sends SIGKILL to all processes, frozen while that is done so that none is missed. Returns
     /// whether there were any.
     pub(crate) fn kill(&self) -> bool {
+        // Nobody is there who could fork: what is to come only came from here.
+        if self.processes().is_empty() {
+            return false;
+        }
         for cgroup in &self.all {
             match cgroup.version {
                 Version::V1 if cgroup.has("freezer") => {
@@ -209,18 +213,6 @@ impl ContainerCgroups {
     /// before it kills, so that whoever learns of the death finds the count.
     pub(crate) fn out_of_memory(&self) -> Option<OutOfMemory> {
         self.with("memory")?.out_of_memory()
-    }
-
-    /// What the kernel tells of their memory.
-    pub(crate) fn figures(&self) -> Option<OutOfMemory> {
-        self.with("memory").map(ContainerCgroup::figures)
-    }
-
-    /// Whether the kernel is just looking for somebody to kill. Version 2 tells afterwards only.
-    pub(crate) fn is_wanting_memory(&self) -> bool {
-        let memory = self.with("memory");
-        let control = memory.and_then(|memory| memory.read("memory.oom_control"));
-        control.is_some_and(|control| field(&control, "under_oom").is_some_and(|under| under > 0))
     }
 
     /// The one with a controller.

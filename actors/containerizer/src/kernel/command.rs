@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, User};
 
 use crate::kernel::sys;
@@ -85,6 +86,11 @@ fn become_command(
             .map_err(|error| format!("failed to set standard descriptor {target}: {error}"))?;
     }
     sys::close_at_exec_from(3);
+    if let Some(soft) = description.file_limit {
+        getrlimit(Resource::RLIMIT_NOFILE)
+            .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, soft.min(hard), hard))
+            .map_err(|error| format!("failed to limit open files: {error}"))?;
+    }
     for rlimit in &description.rlimits {
         sys::set_rlimit(rlimit.resource, rlimit.soft, rlimit.hard).map_err(|error| {
             format!("failed to set resource limit {}: {error}", rlimit.resource)

@@ -126,7 +126,10 @@ impl Hierarchies {
                 if file.exists() {
                     return Ok(());
                 }
-                Err(format!("swap cannot be limited: there is no '{}'", file.display()))
+                Err(format!(
+                    "swap cannot be limited: there is no '{}'",
+                    file.display()
+                ))
             }
             Some(_) => Err("swap cannot be limited with cgroups of version 2".to_owned()),
             None => Err("swap cannot be limited without the isolator cgroups/mem".to_owned()),

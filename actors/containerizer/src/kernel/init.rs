@@ -147,7 +147,13 @@ fn mount_own(description: &LaunchDescription) -> Result<(), String> {
         if let Some(size) = shm.size {
             data.push_str(&format!(",size={size}"));
         }
-        match mount(Some("tmpfs"), "/dev/shm", Some("tmpfs"), flags, Some(data.as_str())) {
+        match mount(
+            Some("tmpfs"),
+            "/dev/shm",
+            Some("tmpfs"),
+            flags,
+            Some(data.as_str()),
+        ) {
             // A host without it has no shared memory that could be seen.
             Err(Errno::ENOENT) if shm.size.is_none() => {}
             mounted => {

@@ -38,6 +38,8 @@ pub(crate) struct LauncherOptions {
     pub(crate) limit_swap: bool,
     /// What is told of a container's use.
     pub(crate) usage: Wanted,
+    /// Soft limit of open files for commands that ask for none.
+    pub(crate) file_limit: Option<u64>,
     /// The binary that has the roles `contain` and `executor`.
     pub(crate) binary: PathBuf,
     /// Mesos' --cgroups_destroy_timeout.
@@ -69,8 +71,8 @@ pub enum LauncherError {
     },
 }
 
-/// How long the kernel may look for somebody to kill before that counts as want of memory.
-const UNDER_OOM: Duration = Duration::from_secs(1);
+/// How long the kernel may take from the event to the kill, which it counts only then.
+const KILL_AFTER_EVENT: Duration = Duration::from_secs(5);
 
 /// Everything one container is made of.
 #[derive(Clone, Debug, PartialEq)]
@@ -106,6 +108,7 @@ pub(crate) struct Launcher {
     destroy_timeout: Duration,
     runtime_dir: RuntimeDir,
     usage: Wanted,
+    file_limit: Option<u64>,
     linux: Option<Linux>,
 }
 
@@ -128,6 +131,7 @@ impl Launcher {
             controllers,
             limit_swap,
             usage,
+            file_limit,
             binary,
             destroy_timeout,
         } = options;
@@ -138,6 +142,7 @@ impl Launcher {
             destroy_timeout,
             runtime_dir,
             usage,
+            file_limit,
             linux: linux.transpose()?,
         })
     }
@@ -181,6 +186,7 @@ impl Launcher {
                 None
             },
             user: spec.user.clone(),
+            file_limit: self.file_limit,
             rlimits: spec.rlimits.clone(),
             program: spec.program.clone(),
             environment: spec.environment.clone(),
@@ -230,19 +236,24 @@ impl Launcher {
             .map(|(version, path)| (version, path.to_owned()))
     }
 
-    /// What an event of its memory means for a container: the kernel tells of lesser ones, too,
-    /// and in version 1 as it begins to look for somebody to kill.
+    /// What an event of its memory means for a container. None where nothing was killed: version
+    /// 2 tells of lesser events, too, and version 1 as it begins to look for somebody to kill,
+    /// who may be dying already.
     pub(crate) fn memory_event(&self, container_id: &str) -> Option<OutOfMemory> {
         let cgroups = self.made(container_id)?;
-        for _ in 0..UNDER_OOM.as_millis() {
+        let (version, path) = cgroups.memory()?;
+        let mut waited = Duration::ZERO;
+        loop {
             let found = cgroups.out_of_memory();
-            if found.is_some() || !cgroups.is_wanting_memory() {
+            let over = version == Version::V2 || waited >= KILL_AFTER_EVENT || !path.exists();
+            if found.is_some() || over {
                 return found;
             }
-            std::thread::sleep(Duration::from_millis(1));
+            // It comes in microseconds nearly always.
+            let pause = (waited / 4).clamp(Duration::from_micros(100), Duration::from_millis(50));
+            std::thread::sleep(pause);
+            waited += pause;
         }
-        // It finds nobody, and nobody in the container goes on.
-        cgroups.figures()
     }
 
     /// Whether the kernel has killed in a container for want of memory.
@@ -258,7 +269,10 @@ impl Launcher {
         if let Some(config) = self.runtime_dir.config(container_id) {
             let limits = limits.clone();
             // For statistics only; the limits are in force.
-            if let Err(error) = self.runtime_dir.rewrite(&ContainerConfig { limits, ..config }) {
+            if let Err(error) = self
+                .runtime_dir
+                .rewrite(&ContainerConfig { limits, ..config })
+            {
                 tracing::warn!(container = container_id, %error, "its limits are not remembered");
             }
         }
@@ -381,11 +395,7 @@ impl Drop for Launcher {
 }
 
 impl Linux {
-    fn take(
-        root: PathBuf,
-        controllers: &[&str],
-        limit_swap: bool,
-    ) -> Result<Linux, LauncherError> {
+    fn take(root: PathBuf, controllers: &[&str], limit_swap: bool) -> Result<Linux, LauncherError> {
         let plain = |part| matches!(part, std::path::Component::Normal(_));
         if root.as_os_str().is_empty() || !root.components().all(plain) {
             return Err(LauncherError::Root {
@@ -398,7 +408,9 @@ impl Linux {
         if limit_swap {
             used.can_limit_swap().map_err(failed)?;
         }
-        let freezer = used.freezer().map(|freezer| freezer.mount_point.join(&root));
+        let freezer = used
+            .freezer()
+            .map(|freezer| freezer.mount_point.join(&root));
         let directory = freezer.ok_or_else(|| failed("no freezer is used".to_owned()))?;
         let taken = |problem: String| LauncherError::Taken {
             root: root.display().to_string(),

@@ -8,9 +8,11 @@
 use std::convert::Infallible;
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::errno::Errno;
 use nix::libc;
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 use crate::launch::Namespaces;
 
@@ -112,6 +114,48 @@ pub(crate) fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Resul
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// Sends one packet with descriptors over a socket.
+///
+/// # Errors
+/// The kernel's; `BrokenPipe` where nobody is at the other end.
+pub(crate) fn send(socket: BorrowedFd<'_>, text: &[u8], with: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let numbers: Vec<RawFd> = with.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&numbers)];
+    let rights: &[ControlMessage<'_>] = if with.is_empty() { &[] } else { &rights };
+    let parts = [io::IoSlice::new(text)];
+    let flags = MsgFlags::MSG_NOSIGNAL;
+    sendmsg::<()>(socket.as_raw_fd(), &parts, rights, flags, None)?;
+    Ok(())
+}
+
+/// Receives one packet with its descriptors: how long it is, 0 where the other end is closed.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = nix::cmsg_space!([RawFd; 4]);
+    let mut parts = [io::IoSliceMut::new(buffer)];
+    let received = loop {
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags) {
+            Err(Errno::EINTR) => {}
+            received => break received?,
+        }
+    };
+    let mut descriptors = Vec::new();
+    for message in received.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(numbers) = message {
+            // SAFETY: the kernel has just given these descriptors to us and to nobody else.
+            let owned = |number| unsafe { OwnedFd::from_raw_fd(number) };
+            descriptors.extend(numbers.into_iter().map(owned));
+        }
+    }
+    Ok((received.bytes, descriptors))
 }
 
 /// Reaps one dead child, if there is one: its pid and its raw wait status. nix' form loses the

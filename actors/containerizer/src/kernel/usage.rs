@@ -53,7 +53,8 @@ impl Table {
     pub(crate) fn read(wanted: Wanted) -> Table {
         let processes = if wanted.cpu_of_processes || wanted.mem_of_processes {
             let all = all_processes().into_iter().flatten();
-            all.filter_map(|process| process.ok()?.stat().ok()).collect()
+            all.filter_map(|process| process.ok()?.stat().ok())
+                .collect()
         } else {
             Vec::new()
         };
@@ -128,7 +129,10 @@ impl Table {
             return;
         }
         let members = tree::members(init.pid, &self.relations);
-        let members = self.processes.iter().filter(|stat| members.contains(&stat.pid));
+        let members = self
+            .processes
+            .iter()
+            .filter(|stat| members.contains(&stat.pid));
         let (mut user, mut system, mut pages) = (0, 0, 0);
         for stat in members {
             user += stat.utime;

@@ -66,7 +66,7 @@ fn memory_event(process: &mut Containerizer<Kernel>, id: String, ctx: &mut Ctx<'
             }
             // A lesser event; the next one may be the one, and may come while we look away.
             let watch = watch_memory(&launcher, &watcher, &of, &myself);
-            match launcher.memory_event(&of) {
+            match launcher.out_of_memory(&of) {
                 Some(out_of_memory) => {
                     watch.into_iter().for_each(|watch| watcher.forget(watch));
                     Ok(out_of_memory)

@@ -145,7 +145,14 @@ fn limits() {
 
 fn rlimits() {
     let place = Place::new();
+    let before = std::fs::read_to_string("/proc/self/limits").unwrap();
     let host = Host::start(&place);
+    // An agent that raised its own limit of open files does not hand that down.
+    host.launch_well(shell(&place, "d", "exec cat /proc/self/limits"));
+    assert_eq!(host.status(), 0);
+    let output = std::fs::read_to_string(place.sandbox("d").join("stdout")).unwrap();
+    let files = "Max open files";
+    assert_eq!(numbers_of(&output, files), numbers_of(&before, files));
     // Every kind there is, with what the kernel calls it.
     let kinds = [
         ("AS", "Max address space", 1 << 30),
@@ -165,10 +172,16 @@ fn rlimits() {
         ("SIGPENDING", "Max pending signals", 100),
         ("STACK", "Max stack size", 1 << 20),
     ];
+    // Root itself may not raise limits on every host.
+    let own = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let kinds = kinds.map(|(kind, name, soft): (&str, &str, u64)| {
+        let hard = numbers_of(&own, name)[1].parse().unwrap_or(u64::MAX);
+        let hard = hard.min(soft + 4096);
+        (kind, name, [soft.min(hard), hard])
+    });
     let rlimits: Vec<String> = kinds
         .iter()
-        .map(|(kind, _, soft)| {
-            let hard = soft + 4096;
+        .map(|(kind, _, [soft, hard])| {
             format!("{{\"type\":\"RLMT_{kind}\",\"soft\":{soft},\"hard\":{hard}}}")
         })
         .collect();
@@ -179,15 +192,21 @@ fn rlimits() {
     let mut launch = shell(&place, "c", "exec cat /proc/self/limits");
     launch.container = Some(tepui_protocol::json::from_slice(container.as_bytes()).unwrap());
     host.launch_well(launch);
-    assert_eq!(host.status(), 0);
+    let status = host.status();
+    let stderr = std::fs::read_to_string(place.sandbox("c").join("stderr")).unwrap();
+    assert_eq!((status, stderr.as_str()), (0, ""));
     let output = std::fs::read_to_string(place.sandbox("c").join("stdout")).unwrap();
-    for (kind, name, soft) in kinds {
-        let line = output.lines().find(|line| line.starts_with(name)).unwrap();
-        let numbers: Vec<&str> = line[name.len()..].split_whitespace().take(2).collect();
-        let expected = [soft.to_string(), (soft + 4096).to_string()];
-        assert_eq!(numbers, expected, "{kind}");
+    for (kind, name, limits) in kinds {
+        let expected = limits.map(|limit| limit.to_string());
+        assert_eq!(numbers_of(&output, name), expected, "{kind}");
     }
     host.stop();
+}
+
+/// Soft and hard limit from `/proc/<pid>/limits`.
+fn numbers_of<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    let line = text.lines().find(|line| line.starts_with(name)).unwrap();
+    line[name.len()..].split_whitespace().take(2).collect()
 }
 
 fn pids() {
@@ -216,14 +235,22 @@ fn fork_bomb() {
         ..Place::new()
     };
     let host = Host::start(&place);
-    let mut launch = shell(&place, "c", "bomb() { bomb | bomb & }; bomb; exec sleep 1000");
+    let mut launch = shell(
+        &place,
+        "c",
+        "bomb() { bomb | bomb & }; bomb; exec sleep 1000",
+    );
     launch.resources = vec![scalar("cpus", 0.5), scalar("mem", 512.0)];
     host.launch_well(launch);
     let refused = place.cgroup("pids", "c", "pids.events");
-    while !std::fs::read_to_string(&refused).unwrap().lines().any(|line| {
-        let count = line.strip_prefix("max ");
-        count.is_some_and(|count| count != "0")
-    }) {
+    while !std::fs::read_to_string(&refused)
+        .unwrap()
+        .lines()
+        .any(|line| {
+            let count = line.strip_prefix("max ");
+            count.is_some_and(|count| count != "0")
+        })
+    {
         std::thread::yield_now();
     }
     let count = std::fs::read_to_string(place.cgroup("pids", "c", "pids.current")).unwrap();

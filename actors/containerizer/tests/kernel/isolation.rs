@@ -64,7 +64,11 @@ fn shared() {
     assert_eq!(output(&place, "c"), own_namespaces());
     // Without a pid namespace its cgroup still leads to all of it.
     let ready = fifo(&place.sandbox("d"));
-    let mut launch = shell(&place, "d", "(setsid sleep 1000 &); echo > ready; exec sleep 1000");
+    let mut launch = shell(
+        &place,
+        "d",
+        "(setsid sleep 1000 &); echo > ready; exec sleep 1000",
+    );
     launch.container = linux_info(r#""share_pid_namespace":true"#);
     host.launch_well(launch);
     std::fs::read(ready).unwrap();
@@ -73,7 +77,11 @@ fn shared() {
     host.launch_well(shell(&place, "e", NAMESPACES));
     assert_eq!(host.status(), 0);
     let own = own_namespaces();
-    assert!(own.lines().zip(output(&place, "e").lines()).all(|(own, its)| own != its));
+    assert!(
+        own.lines()
+            .zip(output(&place, "e").lines())
+            .all(|(own, its)| own != its)
+    );
     host.stop();
     assert_eq!(place.remains(), Vec::<PathBuf>::new());
     assert_eq!(left_in(&place), 0);
@@ -107,7 +115,10 @@ fn named_only() {
     }
     let statistics = host.inspect("c").statistics.unwrap();
     assert!(statistics.mem_rss_bytes.unwrap() > 0);
-    assert_eq!(statistics.mem_total_bytes, None, "that is told by cgroups only");
+    assert_eq!(
+        statistics.mem_total_bytes, None,
+        "that is told by cgroups only"
+    );
     host.destroy("c");
     assert_eq!(host.status(), 9);
     host.stop();
@@ -123,7 +134,10 @@ fn swap() {
     let file = place.cgroup("memory", "c", "memory.memsw.limit_in_bytes");
     let root = file.parent().and_then(|id| id.parent()?.parent()).unwrap();
     if !root.join("memory.memsw.limit_in_bytes").exists() {
-        let error = Host::try_start(&place).err().expect("it cannot").to_string();
+        let error = Host::try_start(&place)
+            .err()
+            .expect("it cannot")
+            .to_string();
         assert!(error.contains("swap cannot be limited"), "{error}");
         return;
     }
@@ -175,7 +189,10 @@ pub(crate) fn main_without_root(_arguments: &[OsString]) -> ExitCode {
     let mut root = shell(&place, "d", "true");
     root.user = Some("root".to_owned());
     let error = host.launch(root).error.unwrap();
-    assert!(error.starts_with("only root can run a container as user 'root'"), "{error}");
+    assert!(
+        error.starts_with("only root can run a container as user 'root'"),
+        "{error}"
+    );
     host.stop();
     assert_eq!(left_in(&place), 0);
     assert_eq!(place.remains(), Vec::<PathBuf>::new());

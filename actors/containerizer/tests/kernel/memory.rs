@@ -11,7 +11,10 @@ use crate::host::{Host, Place, scalar, shell};
 pub(crate) const TESTS: &[Test] = &[
     ("want_of_memory_is_told_with_figures", figures),
     ("want_of_memory_is_told_every_time", every_time),
-    ("a_limit_above_the_request_is_the_one_that_counts", above_the_request),
+    (
+        "a_limit_above_the_request_is_the_one_that_counts",
+        above_the_request,
+    ),
 ];
 
 fn check(terminated: &Terminated) {
@@ -63,7 +66,11 @@ fn every_time() {
 fn above_the_request() {
     let place = Place::new();
     let host = Host::start(&place);
-    let mut launch = shell(&place, "c", "cat /proc/self/oom_score_adj; exec tail -n 1 /dev/zero");
+    let mut launch = shell(
+        &place,
+        "c",
+        "cat /proc/self/oom_score_adj; exec tail -n 1 /dev/zero",
+    );
     launch.builtin_executor = Some(false);
     let limit = tepui_protocol::mesos::v1::value::Scalar { value: 96.0 };
     launch.limits = [("mem".to_owned(), limit)].into();

@@ -54,7 +54,10 @@ fn cgroups() {
     let all = statistics.mem_limit_bytes.unwrap();
     assert!(all > 64 << 20, "no limit is all that the host has: {all}");
     // The init, the shell and its child.
-    assert_eq!((statistics.processes, statistics.threads), (Some(3), Some(3)));
+    assert_eq!(
+        (statistics.processes, statistics.threads),
+        (Some(3), Some(3))
+    );
     // What is updated is told, also by the next agent.
     host.update(Update {
         container_id: tepui_protocol::mesos::v1::ContainerId::top("c"),

@@ -168,6 +168,7 @@ impl Cluster {
             container_id: ContainerId::top("c"),
             command: CommandInfo {
                 environment: Some(environment),
+                value: (!builtin).then(|| "sleep 3; exit 2".to_owned()),
                 ..CommandInfo::default()
             },
             directory: "/sandbox".to_owned(),

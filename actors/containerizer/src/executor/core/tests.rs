@@ -258,6 +258,27 @@ fn failures_are_told_in_mesos_words() {
 }
 
 #[test]
+fn want_of_memory_counts_whatever_the_command_says() {
+    let ended = |session: &mut Session, status| {
+        let lines = session.feed(Input::Ended {
+            status,
+            out_of_memory: Some(Figures::default()),
+        });
+        lines[2].clone()
+    };
+    let expected = "TASK_FAILED #3 REASON_CONTAINER_LIMITATION_MEMORY 'Memory limit exceeded: \
+                    Requested: 0B Maximum Used: 0B\n\nMEMORY STATISTICS: \n'";
+    for status in [0, 1 << 8, 137 << 8, 9, 15] {
+        let mut session = Session::running(false, task());
+        assert_eq!(ended(&mut session, status), expected);
+        // It ends the container, which would say so if the executor did not.
+        let mut session = Session::running(false, task());
+        session.kill(None);
+        assert_eq!(ended(&mut session, status), expected);
+    }
+}
+
+#[test]
 fn a_command_that_cannot_be_started_fails() {
     let mut session = Session::new(false);
     session.feed(Input::Start);

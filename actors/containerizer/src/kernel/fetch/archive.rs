@@ -131,7 +131,11 @@ fn untar(input: impl Read, sandbox: &Sandbox, mut budget: Budget<'_>) -> Result<
         let name = entry.path_bytes().into_owned();
         let name = Path::new(std::ffi::OsStr::from_bytes(&name)).to_owned();
         // Many archives begin with the folder they were made in.
-        if kind.is_dir() && name.components().all(|one| one == std::path::Component::CurDir) {
+        if kind.is_dir()
+            && name
+                .components()
+                .all(|one| one == std::path::Component::CurDir)
+        {
             continue;
         }
         untar_entry(&mut entry, &name, sandbox, &mut budget)
@@ -186,7 +190,10 @@ fn unzip(input: impl Read + Seek, sandbox: &Sandbox, mut budget: Budget<'_>) -> 
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index).map_err(|error| error.to_string())?;
         budget.entry()?;
-        let name = entry.name().map_err(|error| error.to_string())?.into_owned();
+        let name = entry
+            .name()
+            .map_err(|error| error.to_string())?
+            .into_owned();
         unzip_entry(&mut entry, &name, sandbox, &mut budget)
             .map_err(|error| format!("entry '{name}': {error}"))?;
     }

@@ -106,7 +106,11 @@ pub(crate) fn fetch(
             FetchReport::Failed { error } => Err(error),
         };
     }
-    let uris: Vec<&str> = description.uris.iter().map(|uri| uri.value.as_str()).collect();
+    let uris: Vec<&str> = description
+        .uris
+        .iter()
+        .map(|uri| uri.value.as_str())
+        .collect();
     let uris = uris.join("', '");
     match (written, exited) {
         (_, Ok(status)) if !status.success() => Err(format!("{status}, for '{uris}'")),

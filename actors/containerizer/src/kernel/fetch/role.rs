@@ -10,9 +10,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nix::libc;
@@ -30,13 +30,17 @@ const DESCRIPTION_MAX: u64 = 16 << 20;
 /// Most memory of the role: a hostile archive may ask for more.
 const MEMORY_MAX: u64 = 4 << 30;
 
-/// Counts up with every piece that arrives.
+/// Counts up with every piece that arrives, and knows of what.
 #[derive(Debug, Default)]
-pub(super) struct Progress(AtomicU64);
+pub(super) struct Progress(AtomicU64, Mutex<String>);
 
 impl Progress {
     pub(super) fn tick(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn uri(&self) -> std::sync::MutexGuard<'_, String> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,8 +113,9 @@ fn run(
             Err(RecvTimeoutError::Timeout) => {
                 let now = progress.0.load(Ordering::Relaxed);
                 if now == seen {
-                    let within = stall.as_secs_f64();
-                    return Some(Err(format!("nothing was transferred for {within} seconds")));
+                    let (uri, within) = (progress.uri(), stall.as_secs_f64());
+                    let error = format!("'{uri}': nothing was transferred for {within} seconds");
+                    return Some(Err(error));
                 }
                 seen = now;
             }
@@ -171,6 +176,7 @@ fn fetch_all(
     let path = description.sandbox.display();
     let sandbox = sandbox.map_err(|error| format!("into '{path}': {error}"))?;
     for uri in &description.uris {
+        progress.uri().clone_from(&uri.value);
         let one = Fetching {
             description,
             sandbox: &sandbox,
@@ -219,9 +225,15 @@ impl Fetching<'_> {
             self.extract(&item.name, extraction)
                 .map_err(|error| format!("failed to extract '{}': {error}", path.display()))?;
             let into = self.description.sandbox.display();
-            say(log, &format!("Extracted '{}' into '{into}'", path.display()));
+            say(
+                log,
+                &format!("Extracted '{}' into '{into}'", path.display()),
+            );
         }
-        say(log, &format!("Fetched '{}' to '{}'", uri.value, path.display()));
+        say(
+            log,
+            &format!("Fetched '{}' to '{}'", uri.value, path.display()),
+        );
         Ok(())
     }
 

@@ -61,11 +61,8 @@ impl Sandbox {
     /// A new file in the place of whatever was there.
     pub(super) fn create(&self, path: &Path) -> io::Result<File> {
         let (folder, name) = self.place(path)?;
-        let flags = OFlag::O_WRONLY
-            | OFlag::O_CREAT
-            | OFlag::O_EXCL
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_CLOEXEC;
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let file = openat(folder, name, flags, Mode::from_bits_truncate(0o644))?;
         Ok(File::from(file))
     }
@@ -117,15 +114,25 @@ mod tests {
         let kept = outside.path().join("kept");
         sandbox.symlink(outside.path(), Path::new("out")).unwrap();
         sandbox.symlink(&kept, Path::new("file")).unwrap();
-        sandbox.symlink(Path::new("../.."), Path::new("up")).unwrap();
+        sandbox
+            .symlink(Path::new("../.."), Path::new("up"))
+            .unwrap();
         for path in ["out/new", "up/new", "out/kept"] {
             let error = sandbox.create(Path::new(path)).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(Errno::EXDEV as i32), "{path}");
         }
         assert!(sandbox.read(Path::new("file")).is_err());
-        assert!(sandbox.hard_link(Path::new("out/kept"), Path::new("x")).is_err());
+        assert!(
+            sandbox
+                .hard_link(Path::new("out/kept"), Path::new("x"))
+                .is_err()
+        );
         // The link itself is replaced, not what it leads to.
-        sandbox.create(Path::new("file")).unwrap().write_all(b"new").unwrap();
+        sandbox
+            .create(Path::new("file"))
+            .unwrap()
+            .write_all(b"new")
+            .unwrap();
         assert_eq!(std::fs::read(&kept).unwrap(), b"kept");
         assert_eq!(std::fs::read(inside.path().join("file")).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 1);
@@ -136,7 +143,9 @@ mod tests {
         let inside = tempfile::tempdir().unwrap();
         let sandbox = Sandbox::open(inside.path()).unwrap();
         sandbox.folder(Path::new("lib64/deep")).unwrap();
-        sandbox.symlink(Path::new("lib64"), Path::new("lib")).unwrap();
+        sandbox
+            .symlink(Path::new("lib64"), Path::new("lib"))
+            .unwrap();
         sandbox.create(Path::new("lib/deep/x")).unwrap();
         assert!(inside.path().join("lib64/deep/x").exists());
     }

@@ -74,7 +74,11 @@ fn base_name(value: &str) -> Result<&str, String> {
         None => value,
     };
     let name = path.rsplit('/').next().unwrap_or(path);
-    if name.is_empty() { Err(missing()) } else { Ok(name) }
+    if name.is_empty() {
+        Err(missing())
+    } else {
+        Ok(name)
+    }
 }
 
 fn output_file(file: &str) -> Result<PathBuf, String> {
@@ -112,9 +116,8 @@ fn source(value: &str, frameworks_home: Option<&Path>) -> Result<Source, String>
         if path.is_absolute() {
             return Ok(Source::File(path.to_owned()));
         }
-        let home = frameworks_home.ok_or(
-            "a relative path needs the agent's --frameworks_home, which is not given",
-        )?;
+        let home = frameworks_home
+            .ok_or("a relative path needs the agent's --frameworks_home, which is not given")?;
         return Ok(Source::File(home.join(path)));
     };
     match scheme.to_ascii_lowercase().as_str() {
@@ -210,7 +213,11 @@ mod tests {
             Item::of(&uri, None)
         };
         assert_eq!(named("x/./y").unwrap().name, Path::new("x/y"));
-        assert_eq!(named("x/y").unwrap().extraction, None, "its own name counts");
+        assert_eq!(
+            named("x/y").unwrap().extraction,
+            None,
+            "its own name counts"
+        );
         for wrong in ["/x", "../x", "x/../../y"] {
             let expected =
                 format!("URI output file must be within the sandbox directory: '{wrong}'");

@@ -51,11 +51,7 @@ impl Place {
         let path = self.folder.path().join("archive");
         std::fs::write(&path, archive).unwrap();
         let sandbox = Sandbox::open(&self.sandbox()).unwrap();
-        let result = extract(
-            File::open(&path).unwrap(),
-            &sandbox,
-            &Progress::default(),
-        );
+        let result = extract(File::open(&path).unwrap(), &sandbox, &Progress::default());
         std::fs::remove_file(path).unwrap();
         let outside = std::fs::read_dir(self.folder.path()).unwrap().count();
         assert_eq!(outside, 1, "something left the sandbox");
@@ -84,7 +80,11 @@ fn check(place: &Place) {
     assert_eq!(place.read("link"), "tool");
     assert_eq!(place.read("same"), "tool");
     let metadata = std::fs::metadata(place.sandbox().join("bin/tool")).unwrap();
-    assert_eq!(metadata.permissions().mode() & 0o7777, 0o755, "no set-user-id");
+    assert_eq!(
+        metadata.permissions().mode() & 0o7777,
+        0o755,
+        "no set-user-id"
+    );
     let modified = metadata.modified().unwrap().duration_since(UNIX_EPOCH);
     assert_eq!(modified.unwrap(), Duration::from_secs(1_000_000));
 }
@@ -113,9 +113,10 @@ const XZ: &str = "\
 
 #[test]
 fn xz_is_read() {
-    let hex = XZ.as_bytes().chunks(2).map(|pair| {
-        u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()
-    });
+    let hex = XZ
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
     let place = Place::new();
     place.extract(&hex.collect::<Vec<_>>()).unwrap();
     assert_eq!(place.read("a"), "hello");
@@ -230,8 +231,13 @@ fn a_zip_archive_is_unpacked() {
 #[test]
 fn a_zip_archive_stays_in_the_sandbox() {
     for name in ["../out", "/out", "a/../../out"] {
-        let error = Place::new().extract(&zip_of(&[(name, 0o644, "x")])).unwrap_err();
-        assert!(error.contains("leads out of the sandbox"), "{name}: {error}");
+        let error = Place::new()
+            .extract(&zip_of(&[(name, 0o644, "x")]))
+            .unwrap_err();
+        assert!(
+            error.contains("leads out of the sandbox"),
+            "{name}: {error}"
+        );
     }
     let up = [("up", TYPE_LINK | 0o777, ".."), ("up/out", 0o644, "x")];
     assert!(Place::new().extract(&zip_of(&up)).is_err());
