@@ -11,6 +11,7 @@
 //! | `registration` | an agent comes |
 //! | `reregistration` | an agent comes back; what it and the master disagree on |
 //! | `agents` | pings, broken links, unreachable and removed agents |
+//! | `removals` | how fast agents are given up |
 //! | `offers` | allocations become offers; declined, rescinded, expired ones |
 //! | `accept` | ACCEPT: offers and operations |
 //! | `status` | status updates and acknowledgements |
@@ -42,6 +43,7 @@ mod offers;
 mod reconcile;
 mod recovery;
 mod registration;
+mod removals;
 mod reregistration;
 mod status;
 mod subscribe;
@@ -96,6 +98,7 @@ struct Book {
     removed: Bounded<String, ()>,
     /// Pings that got no answer in a row, and whether one is under way, by agent id.
     pings: BTreeMap<String, agents::Pings>,
+    removals: removals::Removals,
 }
 
 impl MasterCore {
@@ -118,6 +121,7 @@ impl MasterCore {
             removing: BTreeSet::new(),
             removed: Bounded::new(MAX_REMOVED_AGENTS),
             pings: BTreeMap::new(),
+            removals: removals::Removals::default(),
         };
         MasterCore {
             options,
@@ -201,6 +205,7 @@ impl MasterCore {
             Timer::FrameworkFailover(framework_id) => self.failover_timed_out(&framework_id),
             Timer::Offer(offer_id) => self.offer_timed_out(&offer_id),
             Timer::RegistryGc => self.prune(),
+            Timer::Removal => self.next_removal(),
         }
     }
 

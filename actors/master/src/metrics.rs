@@ -1,21 +1,29 @@
 //! The master's metrics, under Mesos' keys: counters that are there from the start, and gauges
 //! that are read from the snapshot. Not here: what is counted when (`core`).
 
+mod framework;
+
 use std::sync::Arc;
 
 use tepui_protocol::mesos::v1::TaskState;
 use tepui_protocol::resources::Resources;
 use tepui_runtime::{Node, Pid};
 
+pub(crate) use self::framework::show_framework;
 use crate::published::Published;
 use crate::snapshot::{Agent, Snapshot};
 
 /// Counters that exist, at zero, before anything happens.
 pub(crate) const COUNTERS: &[&str] = &[
     "master/dropped_messages",
+    "master/http_cache_hits",
     "master/invalid_executor_to_framework_messages",
+    "master/invalid_framework_to_executor_messages",
+    "master/invalid_operation_status_update_acknowledgements",
+    "master/invalid_operation_status_updates",
     "master/invalid_status_update_acknowledgements",
     "master/invalid_status_updates",
+    "master/messages_authenticate",
     "master/messages_deactivate_framework",
     "master/messages_decline_offers",
     "master/messages_executor_to_framework",
@@ -23,6 +31,7 @@ pub(crate) const COUNTERS: &[&str] = &[
     "master/messages_framework_to_executor",
     "master/messages_kill_task",
     "master/messages_launch_tasks",
+    "master/messages_operation_status_update",
     "master/messages_operation_status_update_acknowledgement",
     "master/messages_reconcile_operations",
     "master/messages_reconcile_tasks",
@@ -60,6 +69,8 @@ pub(crate) const COUNTERS: &[&str] = &[
     "master/tasks_killed",
     "master/tasks_lost",
     "master/valid_executor_to_framework_messages",
+    "master/valid_operation_status_update_acknowledgements",
+    "master/valid_operation_status_updates",
     "master/valid_status_update_acknowledgements",
     "master/valid_status_updates",
     "tepui/master/unsupported_calls",
@@ -108,6 +119,40 @@ const GAUGES: &[(&str, Measure)] = &[
     ("master/elected", |s| usize::from(s.recovered)),
 ];
 
+/// Gauges of what a master of ours never has: operator streams, and requests in its queue, which
+/// are answered from the snapshot and do not pass through it.
+const NOTHING: &[&str] = &[
+    "master/operator_event_stream_subscribers",
+    "master/event_queue_http_requests",
+];
+
+/// Offer operations that have an outcome of their own; each state has a sum of all besides. None
+/// of them is taken, so that all are zero.
+const OPERATIONS: [&str; 9] = [
+    "",
+    "reserve/",
+    "unreserve/",
+    "create/",
+    "destroy/",
+    "grow_volume/",
+    "shrink_volume/",
+    "create_disk/",
+    "destroy_disk/",
+];
+
+/// States of operations, and whether the metric is a counter.
+const OPERATION_STATES: [(&str, bool); 9] = [
+    ("total", true),
+    ("pending", false),
+    ("recovering", false),
+    ("unreachable", false),
+    ("finished", true),
+    ("failed", true),
+    ("error", true),
+    ("dropped", true),
+    ("gone_by_operator", true),
+];
+
 /// The resources that have gauges of their own.
 const RESOURCES: [&str; 4] = ["cpus", "gpus", "mem", "disk"];
 
@@ -125,6 +170,19 @@ pub(crate) fn publish(node: &Node, pid: &Pid, published: &Arc<Published>) {
     for (key, count) in GAUGES {
         let published = Arc::clone(published);
         metrics.pull_gauge(key, move || count(&published.load()) as f64);
+    }
+    for key in NOTHING {
+        metrics.gauge(key, 0.0);
+    }
+    for operation in OPERATIONS {
+        for (state, counter) in OPERATION_STATES {
+            let key = format!("master/operations/{operation}{state}");
+            if counter {
+                let _zero = metrics.counter(&key);
+            } else {
+                metrics.gauge(&key, 0.0);
+            }
+        }
     }
     for name in RESOURCES {
         for revocable in [false, true] {

@@ -25,6 +25,9 @@ pub struct MasterOptions {
     pub max_agent_ping_timeouts: u32,
     /// How long agents may be away: disconnected, or since the master came up.
     pub agent_reregister_timeout: Duration,
+    /// The least time between two agents that become unreachable: `1/10mins` is ten minutes, `2/1mins`
+    /// half a minute; none, if there is none.
+    pub agent_removal_rate_limit: Option<Duration>,
     /// How many agents may be registered at once; ours: whoever reaches the port can register.
     pub max_agents: usize,
     /// How many frameworks there may be at once; ours, for the same reason.
@@ -75,6 +78,7 @@ impl Default for MasterOptions {
             agent_ping_timeout: Duration::from_secs(15),
             max_agent_ping_timeouts: 5,
             agent_reregister_timeout: Duration::from_secs(600),
+            agent_removal_rate_limit: None,
             // Twice the largest clusters that Mesos was run with.
             max_agents: 100_000,
             max_frameworks: 10_000,

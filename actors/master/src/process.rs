@@ -214,6 +214,9 @@ impl MasterProcess {
             }
             Effect::Count(core::Counter::Made(key)) => ctx.metrics().counter(&key).increment(1),
             Effect::Gauge(key, value) => ctx.metrics().gauge(&key, value),
+            Effect::Show { framework, prefix } => {
+                metrics::show_framework(ctx.metrics(), &self.published, &framework, &prefix);
+            }
             Effect::Forget(prefix) => ctx.metrics().remove(&prefix),
             Effect::Log(Level::Info, line) => tracing::info!("{line}"),
             Effect::Log(Level::Warn, line) => tracing::warn!("{line}"),

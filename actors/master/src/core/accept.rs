@@ -222,6 +222,7 @@ impl MasterCore {
             framework,
             agent,
             left,
+            most_tasks: self.options.max_tasks_per_framework,
         };
         let taken = match validation::task(&task, &launch) {
             Ok(taken) => taken,

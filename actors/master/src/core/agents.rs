@@ -66,18 +66,19 @@ impl MasterCore {
         self.tell_agent(id, ToAgent::Ping(PingAgent { connected }));
         self.arm(Timer::Ping(id.to_owned()), self.options.agent_ping_timeout);
         if missed >= self.options.max_agent_ping_timeouts {
-            self.mark_unreachable(id, "health check timed out");
+            self.give_up(id, "health check timed out");
         }
     }
 
     pub(super) fn pong(&mut self, from: &Pid) {
-        if let Some(pings) = self
-            .book
-            .agent_of
-            .get(from)
-            .and_then(|id| self.book.pings.get_mut(id))
-        {
+        let Some(id) = self.book.agent_of.get(from).cloned() else {
+            return;
+        };
+        if let Some(pings) = self.book.pings.get_mut(&id) {
             *pings = Pings::default();
+        }
+        if self.state.agent(&id).is_some_and(|agent| agent.connected) {
+            self.keep(&id);
         }
     }
 
@@ -168,7 +169,7 @@ impl MasterCore {
                 "agent did not re-register within {:?} after disconnecting",
                 self.options.agent_reregister_timeout
             );
-            self.mark_unreachable(id, &why);
+            self.give_up(id, &why);
         }
     }
 
@@ -185,7 +186,6 @@ impl MasterCore {
         if self.book.removing.contains(id) || !self.book.marking_unreachable.insert(id.to_owned()) {
             return;
         }
-        self.count("master/slave_unreachable_scheduled");
         self.info(format!("marking agent {id} unreachable: {why}"));
         let at = self.nanoseconds();
         let operation = Operation {

@@ -1,5 +1,5 @@
-//! The keys of what the core counts; those with a framework, a state or a reason in them are made
-//! here. Not here: gauges that are read from a snapshot (`metrics`).
+//! The keys of what the core counts; those with a framework, a principal, a state or a reason in
+//! them are made here. Not here: gauges that are read from a snapshot (`metrics`).
 
 use std::time::Duration;
 
@@ -37,6 +37,13 @@ impl MasterCore {
 
     pub(super) fn count_call(&mut self, id: &str, kind: CallType) {
         self.count_own(id, "calls", kind.as_str_name());
+        let framework = self.state.framework(id);
+        if let Some(principal) = framework.and_then(Framework::principal) {
+            // Nothing waits between the two: there are no rate limits.
+            for key in principal_keys(principal) {
+                self.count_made(key);
+            }
+        }
     }
 
     pub(super) fn count_event(&mut self, id: &str, event: &Event) {
@@ -45,7 +52,9 @@ impl MasterCore {
     }
 
     pub(super) fn count_operation(&mut self, id: &str, kind: OperationType) {
-        self.count_own(id, "operations", kind.as_str_name());
+        if kind != OperationType::Unknown {
+            self.count_own(id, "operations", kind.as_str_name());
+        }
     }
 
     pub(super) fn count_offer(&mut self, id: &str, what: &str) {
@@ -57,14 +66,35 @@ impl MasterCore {
     pub(super) fn gauge_subscribed(&mut self, id: &str) {
         let subscribed = self.state.framework(id).is_some_and(Framework::connected);
         if let Some(prefix) = self.own_keys(id) {
+            if subscribed {
+                self.effects.push(Effect::Show {
+                    framework: id.to_owned(),
+                    prefix: prefix.clone(),
+                });
+            }
             let value = if subscribed { 1.0 } else { 0.0 };
             self.effects
                 .push(Effect::Gauge(format!("{prefix}subscribed"), value));
         }
     }
 
+    /// Forgets the keys of a framework, and of its principal if it was the last that had it.
     pub(super) fn forget_metrics(&mut self, framework: &Framework) {
         self.effects.push(Effect::Forget(prefix(framework)));
+        let Some(principal) = framework.principal() else {
+            return;
+        };
+        let present = self.state.frameworks.values();
+        let completed = self
+            .state
+            .completed_frameworks
+            .iter()
+            .map(|(_, other)| other);
+        let mut known = present.chain(completed);
+        if known.all(|other| other.principal() != Some(principal)) {
+            self.effects
+                .extend(principal_keys(principal).map(Effect::Forget));
+        }
     }
 
     /// A task ended, or was refused: by state, and by state, source and reason.
@@ -96,6 +126,11 @@ impl MasterCore {
 /// Metric keys are older than the word agent: `source_slave`, `reason_slave_removed`.
 fn old_name(name: &str) -> String {
     name.to_ascii_lowercase().replace("agent", "slave")
+}
+
+/// What came from the frameworks of a principal, and what of it was served.
+fn principal_keys(principal: &str) -> [String; 2] {
+    ["received", "processed"].map(|what| format!("frameworks/{principal}/messages_{what}"))
 }
 
 /// `master/frameworks/<name, percent encoded>/<id>/`.

@@ -35,7 +35,14 @@ pub enum Effect {
     Count(Counter),
     /// Set a gauge.
     Gauge(String, f64),
-    /// Forget the metrics whose keys start so.
+    /// Show all metrics of a framework, from now on and until they are forgotten.
+    Show {
+        /// The framework's id.
+        framework: String,
+        /// How its keys start.
+        prefix: String,
+    },
+    /// Forget a metric; or, if this ends in `/`, those whose keys start so.
     Forget(String),
     /// Say a line.
     Log(Level, String),

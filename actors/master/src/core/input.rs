@@ -98,4 +98,6 @@ pub enum Timer {
     Offer(String),
     /// Unreachable and gone agents are to be pruned.
     RegistryGc,
+    /// The next agent that is to be given up may go.
+    Removal,
 }

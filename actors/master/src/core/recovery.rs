@@ -99,7 +99,7 @@ impl MasterCore {
         }
         for id in absent {
             if !self.book.reregistering.contains(&id) {
-                self.mark_unreachable(&id, "agent did not re-register after the master came up");
+                self.give_up(&id, "agent did not re-register after the master came up");
             }
         }
     }

@@ -69,12 +69,9 @@ impl MasterCore {
             // The agent tries again; by then the old one is out of the registry.
             return;
         }
-        let known = self.state.agents.size() + self.book.registering.len();
-        if known >= self.options.max_agents {
+        if let Some(problem) = self.full() {
             return self.warn(format!(
-                "dropping registration of agent at {from}: there are {known} agents, and no more \
-                 than {} may be",
-                self.options.max_agents
+                "dropping registration of agent at {from}: {problem}"
             ));
         }
         let id = format!("{}-S{}", self.state.master_info.id, self.book.next_agent);
@@ -98,6 +95,14 @@ impl MasterCore {
             Box::new(operation),
             Pending::Admit(admission),
         ));
+    }
+
+    /// Why no more agents are let in, if that is so.
+    pub(super) fn full(&self) -> Option<String> {
+        let coming = self.book.registering.len() + self.book.reregistering.len();
+        let known = self.state.agents.size() + coming;
+        let most = self.options.max_agents;
+        (known >= most).then(|| format!("there are {known} agents, and no more than {most} may be"))
     }
 
     pub(super) fn admitted(&mut self, admission: Admission, mutated: bool) {

@@ -59,6 +59,12 @@ impl MasterCore {
                 "dropping re-registration of agent {id} at {from}: {problem}"
             ));
         }
+        let running = validation::running(&message);
+        if let Some(problem) = running.err().or_else(|| self.no_room_for(&id)) {
+            return self.warn(format!(
+                "dropping re-registration of agent {id} at {from}: {problem}"
+            ));
+        }
         if let Some(other) = self
             .book
             .agent_of
@@ -81,6 +87,14 @@ impl MasterCore {
             message,
             was_away: false,
         });
+    }
+
+    /// Why an agent that is neither registered nor of the registry cannot be let in.
+    fn no_room_for(&self, id: &str) -> Option<String> {
+        if self.state.agents.contains_key(id) || self.state.recovered_agents.contains_key(id) {
+            return None;
+        }
+        self.full()
     }
 
     /// Writes to the registry what has to be written, then goes on.
@@ -157,6 +171,7 @@ impl MasterCore {
         let was_active = agent.active;
         let old_pid = agent.pid.clone();
         self.count("master/slave_reregistrations");
+        self.keep(&id);
         self.forget_agent_pid(&id, &old_pid);
         self.book.agent_of.insert(from.clone(), id.clone());
         self.effects.push(Effect::Link(from.clone()));
@@ -215,6 +230,7 @@ impl MasterCore {
             .unwrap_or_default();
         self.book.reregistering.remove(&id);
         self.changed = true;
+        self.keep(&id);
         self.state.recovered_agents.remove_mut(&id);
         self.state.unreachable_agents.remove_mut(&id);
         self.book.removed.remove(&id);
@@ -270,6 +286,16 @@ impl MasterCore {
                 continue;
             };
             if self.state.frameworks.contains_key(id) || self.state.is_completed(id) {
+                continue;
+            }
+            let most = self.options.max_frameworks;
+            let full = || Err(format!("there are {most} frameworks, and no more may be"));
+            let fits = match self.state.frameworks.size() >= most {
+                true => full(),
+                false => validation::known(info),
+            };
+            if let Err(problem) = fits {
+                self.warn(format!("framework {id} of an agent is left out: {problem}"));
                 continue;
             }
             self.info(format!(

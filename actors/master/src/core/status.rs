@@ -123,6 +123,11 @@ impl MasterCore {
             .is_some_and(known)
         {
             self.update_task(&id, &task_id, &update);
+            let unacknowledged = update.uuid.as_ref().is_none_or(|uuid| uuid.is_empty());
+            if unacknowledged && is_terminal(update.status.state()) {
+                // Nobody is going to acknowledge it.
+                self.remove_task(&id, &task_id, Destiny::Completed);
+            }
         } else {
             valid = false;
             self.warn(format!(

@@ -3,6 +3,7 @@
 //! Everything here looks and answers; nothing changes. Not here: whether offers are still valid
 //! (`accept`), and what an agent can isolate (`containerizer`).
 
+mod bounds;
 mod checks;
 mod command;
 mod executor;
@@ -15,10 +16,11 @@ mod task;
 use tepui_protocol::mesos::v1::scheduler::Call;
 use tepui_protocol::mesos::v1::scheduler::call::Type;
 
+pub use self::bounds::{AGENT_INFO, EXECUTOR_INFO, FRAMEWORK_INFO, ROLE, ROLES, TASK};
 pub use self::executor::scanty;
 pub(in crate::core) use self::framework::PRINCIPAL_CHANGED;
-pub use self::framework::framework;
-pub use self::message::registration;
+pub use self::framework::{framework, known};
+pub use self::message::{registration, running};
 pub use self::resources::of_launch;
 pub use self::task::{Launch, Taken, task};
 

@@ -21,7 +21,7 @@ use tepui_runtime::{Pid, Time};
 
 use crate::MasterOptions;
 use crate::core::{
-    Counter, Effect, FromAgent, Input, MasterCore, Pending, Timer, ToAgent, ToAllocator,
+    Counter, Effect, FromAgent, Input, Level, MasterCore, Pending, Timer, ToAgent, ToAllocator,
 };
 use crate::registrar;
 
@@ -39,6 +39,8 @@ pub(super) struct Bench {
     pub(super) timers: BTreeMap<Timer, Time>,
     pub(super) counts: BTreeMap<String, u64>,
     pub(super) aborted: Option<String>,
+    /// What was logged as a warning.
+    pub(super) warnings: Vec<String>,
     /// Agents that do not answer pings; all others do at once.
     pub(super) silent: BTreeSet<Pid>,
     /// Pings, and whether they said that the link holds. They are not among `to_agents`.
@@ -162,6 +164,7 @@ impl Bench {
             timers: BTreeMap::new(),
             counts: BTreeMap::new(),
             aborted: None,
+            warnings: Vec::new(),
             silent: BTreeSet::new(),
             pings: Vec::new(),
         };
@@ -194,7 +197,8 @@ impl Bench {
                 }
                 Effect::Count(Counter::Made(key)) => *self.counts.entry(key).or_default() += 1,
                 Effect::Abort(problem) => self.aborted = Some(problem),
-                Effect::Gauge(..) | Effect::Forget(_) | Effect::Log(..) => {}
+                Effect::Log(Level::Warn, line) => self.warnings.push(line),
+                Effect::Gauge(..) | Effect::Show { .. } | Effect::Forget(_) | Effect::Log(..) => {}
             }
         }
         let pinged: Vec<Pid> = self.pings[before..]

@@ -31,6 +31,7 @@ fn action() -> impl Strategy<Value = Action> {
         20 => (which, any::<bool>()).prop_map(|(which, ends)| Action::Update(which, ends)),
         12 => which.prop_map(Action::Acknowledge),
         2 => which.prop_map(Action::Kill),
+        4 => which.prop_map(Action::ExecutorExits),
         2 => which.prop_map(Action::Pass),
     ]
 }
@@ -74,4 +75,5 @@ fn the_property_reaches_tasks_failures_and_returns() {
     assert!(totals.ended > 10, "{totals:?}");
     assert!(totals.unreachable > 10, "{totals:?}");
     assert!(totals.returned > 10, "{totals:?}");
+    assert!(totals.executors > 10, "{totals:?}");
 }

@@ -4,7 +4,6 @@
 
 use tepui_protocol::Schema;
 use tepui_protocol::mesos::v1::{AgentInfo, ExecutorInfo, FrameworkInfo, Task};
-use tepui_protocol::protobuf;
 
 /// The bytes that a FrameworkInfo may have, as protobuf.
 pub const FRAMEWORK_INFO: usize = 256 * 1024;
@@ -18,8 +17,29 @@ pub const TASK: usize = 64 * 1024;
 /// The bytes that an ExecutorInfo may have, its `data` included.
 pub const EXECUTOR_INFO: usize = 1024 * 1024;
 
+/// The bytes that the name of a role may have: the allocator keeps a node for each part of it.
+pub const ROLE: usize = 1024;
+
+/// The roles that a framework may have.
+pub const ROLES: usize = 1000;
+
+/// Whether a role's name is short enough.
+///
+/// # Errors
+/// How long it is, and how long it may be.
+pub(super) fn role(name: &str) -> Result<(), String> {
+    let size = name.len();
+    if size <= ROLE {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(32).collect();
+    Err(format!(
+        "Role '{shown}...' has {size} bytes, and no more than {ROLE} may be"
+    ))
+}
+
 /// Something that has a bound.
-pub trait Bounded: Schema {
+pub(super) trait Bounded: Schema {
     /// What people call it.
     const WHAT: &'static str;
     /// The most bytes it may have.
@@ -50,8 +70,8 @@ impl Bounded for ExecutorInfo {
 ///
 /// # Errors
 /// How large it is, and how large it may be.
-pub fn within<M: Bounded>(message: &M) -> Result<(), String> {
-    let size = protobuf::encoded_len(message);
+pub(super) fn within<M: Bounded>(message: &M) -> Result<(), String> {
+    let size = message.encoded_len();
     if size <= M::MOST {
         return Ok(());
     }

@@ -8,6 +8,7 @@ use tepui_protocol::mesos::v1::scheduler::OfferConstraints;
 use tepui_protocol::mesos::v1::{FrameworkInfo, OfferFilters};
 use tepui_protocol::roles::{self, RoleError};
 
+use super::bounds;
 use crate::MasterOptions;
 use crate::snapshot::{framework_can, framework_roles};
 
@@ -25,7 +26,7 @@ pub fn framework(
     constraints: Option<&OfferConstraints>,
     options: &MasterOptions,
 ) -> Result<(), String> {
-    named_roles(info)?;
+    known(info)?;
     if let Some(id) = id {
         ids::validate(id).map_err(|problem| problem.to_string())?;
     }
@@ -56,6 +57,15 @@ pub fn framework(
         return Err("Offer constraints are not valid: offer_constraints is not supported".into());
     }
     Ok(())
+}
+
+/// Whether a framework may be known, also one that an agent tells of: its size and its roles.
+///
+/// # Errors
+/// Why not.
+pub fn known(info: &FrameworkInfo) -> Result<(), String> {
+    bounds::within(info)?;
+    named_roles(info)
 }
 
 fn named_roles(info: &FrameworkInfo) -> Result<(), String> {
@@ -89,10 +99,26 @@ fn named_roles(info: &FrameworkInfo) -> Result<(), String> {
     } else {
         "'FrameworkInfo.roles' contains invalid role"
     };
-    for role in framework_roles(info) {
-        roles::validate(&role).map_err(|problem| format!("{field}: {}", role_words(&problem)))?;
+    let roles = framework_roles(info);
+    if roles.len() > bounds::ROLES {
+        return Err(format!(
+            "'FrameworkInfo.roles' has {} roles, and no more than {} may be",
+            roles.len(),
+            bounds::ROLES
+        ));
     }
-    Ok(())
+    roles
+        .iter()
+        .try_for_each(|role| valid_role(role).map_err(|problem| format!("{field}: {problem}")))
+}
+
+/// Whether a text is a role that may be had here.
+///
+/// # Errors
+/// Why not, in Mesos' words where it has some.
+pub(super) fn valid_role(role: &str) -> Result<(), String> {
+    bounds::role(role)?;
+    roles::validate(role).map_err(|problem| role_words(&problem))
 }
 
 /// Mesos' words for a text that is no role.

@@ -2,9 +2,12 @@
 //! validations. One that does not is not answered; it tries again. Not here: who is in already.
 
 use tepui_protocol::ids;
+use tepui_protocol::mesos::internal::ReregisterAgent;
 use tepui_protocol::mesos::v1::{AgentInfo, Resource};
 use tepui_protocol::resources::Resources;
 
+use super::bounds;
+use super::framework::valid_role;
 use crate::MasterOptions;
 
 /// The oldest agents that are let in: Mesos' `MINIMUM_AGENT_VERSION`, 1.0.0.
@@ -32,6 +35,7 @@ pub fn registration(
         }
         Some(_) => {}
     }
+    bounds::within(info)?;
     if let Some(id) = &info.id {
         ids::validate(&id.value).map_err(|problem| format!("agent id: {problem}"))?;
     }
@@ -55,4 +59,27 @@ pub fn registration(
         }
         _ => Ok(()),
     }
+}
+
+/// Whether what an agent says to run may be counted: each resource is allocated to a role.
+///
+/// # Errors
+/// Which is not.
+pub fn running(message: &ReregisterAgent) -> Result<(), String> {
+    let tasks = message.tasks.iter();
+    let tasks = tasks.map(|task| ("task", &task.task_id.value, &task.resources));
+    let executors = message.executor_infos.iter();
+    let executors = executors.map(|one| ("executor", &one.executor_id.value, &one.resources));
+    for (what, id, resources) in tasks.chain(executors) {
+        for resource in resources {
+            let role = resource
+                .allocation_info
+                .as_ref()
+                .and_then(|info| info.role.as_ref());
+            let role =
+                role.ok_or_else(|| format!("a resource of {what} '{id}' is not allocated"))?;
+            valid_role(role).map_err(|problem| format!("{what} '{id}': {problem}"))?;
+        }
+    }
+    Ok(())
 }

@@ -8,7 +8,9 @@ use tepui_protocol::mesos::v1::framework_info::capability::Type as FrameworkCapa
 use tepui_protocol::mesos::v1::{ExecutorInfo, Resource, TaskInfo, value};
 use tepui_protocol::resources::{Resources, Scalar};
 
-use super::{checks, command, executor, fields, resources};
+use super::{bounds, checks, command, executor, fields, resources};
+use crate::core::frameworks::framework_id;
+use crate::core::tasks::task_of;
 use crate::snapshot::{Agent, Framework};
 
 /// What a task is launched with.
@@ -20,6 +22,8 @@ pub struct Launch<'a> {
     pub agent: &'a Agent,
     /// What is left of the offers.
     pub left: &'a Resources,
+    /// How many tasks the framework may have.
+    pub most_tasks: usize,
 }
 
 impl<'a> Launch<'a> {
@@ -102,7 +106,23 @@ pub fn task(task: &TaskInfo, launch: &Launch<'_>) -> Result<Taken, String> {
             launch.left
         ));
     }
+    fits(task, &taken, launch)?;
     Ok(taken)
+}
+
+/// Ours: what is kept of a task is neither too many nor too large.
+fn fits(task: &TaskInfo, taken: &Taken, launch: &Launch<'_>) -> Result<(), String> {
+    let tasks = launch.framework.tasks.size();
+    if tasks >= launch.most_tasks {
+        return Err(format!(
+            "Framework has {tasks} tasks whose end it has not acknowledged, and no more may be"
+        ));
+    }
+    bounds::within(&task_of(task, &framework_id(&launch.framework.id)))?;
+    match &task.executor {
+        Some(executor) if taken.executor.is_some() => bounds::within(executor),
+        _ => Ok(()),
+    }
 }
 
 fn identity(task: &TaskInfo, launch: &Launch<'_>) -> Result<(), String> {

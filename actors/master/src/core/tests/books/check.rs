@@ -26,6 +26,7 @@ impl Cluster {
         assert_eq!(listed, snapshot.offers.size(), "MA-2");
         let mut counts = BTreeMap::new();
         let mut on_agents = 0;
+        let mut executors = 0;
         for framework in snapshot.frameworks.values() {
             let mut used = Resources::default();
             for task in framework.tasks.values() {
@@ -41,6 +42,13 @@ impl Cluster {
             for (_, task) in framework.unreachable_tasks.iter() {
                 *counts.entry(task.state).or_insert(0) += 1;
             }
+            for ((agent, id), executor) in framework.executors.iter() {
+                let agent = snapshot.agent(agent).unwrap();
+                let key = (framework.id.clone(), id.clone());
+                assert!(agent.executors.contains(&key), "MA-3");
+                executors += 1;
+                used += Resources::from_proto(&executor.resources).unwrap();
+            }
             assert_eq!(framework.used, used, "MA-4");
         }
         for (state, count) in counts {
@@ -49,6 +57,8 @@ impl Cluster {
         }
         let listed: usize = snapshot.agents.values().map(|a| a.tasks.size()).sum();
         assert_eq!(listed, on_agents, "MA-3");
+        let listed: usize = snapshot.agents.values().map(|a| a.executors.size()).sum();
+        assert_eq!(listed, executors, "MA-3");
         for agent in snapshot.agents.values() {
             let held = self.held(&agent.id).into_values().sum::<Resources>();
             assert!(agent.total.contains(&held.unallocate()), "MA-1");

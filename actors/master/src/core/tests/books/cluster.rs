@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tepui_allocator::core::{Allocator, Options, Order};
-use tepui_protocol::mesos::internal::{ReregisterAgent, UnregisterAgent};
+use tepui_protocol::mesos::internal::{ExitedExecutor, ReregisterAgent, UnregisterAgent};
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::scheduler::call;
 use tepui_protocol::mesos::v1::{
-    AgentId, Filters, FrameworkId, FrameworkInfo, OfferId, Task, TaskId, TaskState,
+    AgentId, ExecutorId, ExecutorInfo, Filters, FrameworkId, FrameworkInfo, OfferId, Task, TaskId,
+    TaskInfo, TaskState,
 };
 use tepui_protocol::tepui::allocator::Allocation;
 
-use super::super::bench::{Bench, agent_info, command_task, framework_info, launch, pid};
+use super::super::bench::{Bench, agent_info, command_task, framework_info, launch, pid, protos};
 use crate::core::{FromAgent, Input, ToAgent, ToAllocator, is_terminal};
 
 const TOTAL: &str = "cpus:6;mem:1024";
@@ -41,6 +42,7 @@ pub(super) enum Action {
     Update(u8, bool),
     Acknowledge(u8),
     Kill(u8),
+    ExecutorExits(u8),
     Pass(u8),
 }
 
@@ -52,6 +54,8 @@ struct FakeAgent {
     linked: bool,
     tasks: BTreeMap<(String, String), Task>,
     frameworks: BTreeMap<String, FrameworkInfo>,
+    /// By framework and id.
+    executors: BTreeMap<(String, String), ExecutorInfo>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,6 +74,8 @@ pub(super) struct Seen {
     pub(super) ended: u64,
     pub(super) unreachable: u64,
     pub(super) returned: u64,
+    /// Executors that were launched, found running by a second task, and ended.
+    pub(super) executors: u64,
 }
 
 impl Seen {
@@ -79,6 +85,7 @@ impl Seen {
         self.ended += other.ended;
         self.unreachable += other.unreachable;
         self.returned += other.returned;
+        self.executors += other.executors;
     }
 }
 
@@ -95,6 +102,23 @@ pub(super) struct Cluster {
     names: u64,
     seed: u64,
     launched: u64,
+    /// Tasks that found their executor running.
+    shared: u64,
+}
+
+/// The same task for an executor, of which each framework has one on each agent.
+fn with_executor(task: TaskInfo) -> TaskInfo {
+    let executor = ExecutorInfo {
+        executor_id: ExecutorId { value: "e".into() },
+        command: task.command.clone(),
+        resources: protos("cpus:1;mem:16"),
+        ..ExecutorInfo::default()
+    };
+    TaskInfo {
+        command: None,
+        executor: Some(executor),
+        ..task
+    }
 }
 
 fn pick<T>(list: &[T], which: u8) -> Option<&T> {
@@ -117,6 +141,7 @@ impl Cluster {
             names: 0,
             seed: 0,
             launched: 0,
+            shared: 0,
         }
     }
 
@@ -127,6 +152,9 @@ impl Cluster {
             ended: self.bench.count("master/tasks_finished"),
             unreachable: self.bench.count("master/slave_unreachable_completed"),
             returned: self.bench.count("master/slave_reregistrations"),
+            executors: self
+                .shared
+                .min(self.bench.count("master/messages_exited_executor")),
         }
     }
 
@@ -148,6 +176,7 @@ impl Cluster {
                     linked: true,
                     tasks,
                     frameworks,
+                    executors: BTreeMap::new(),
                 });
             }
             Action::Subscribe(which) | Action::Resubscribe(which) => self.resubscribe(which),
@@ -196,6 +225,7 @@ impl Cluster {
             Action::Update(which, ends) => self.update(which, ends),
             Action::Acknowledge(which) => self.acknowledge(which),
             Action::Kill(which) => self.kill(which),
+            Action::ExecutorExits(which) => self.executor_exits(which),
             Action::Pass(seconds) => self.bench.pass(Duration::from_secs(u64::from(seconds))),
         }
         self.carry();
@@ -218,6 +248,13 @@ impl Cluster {
                     let framework = run.framework.id.clone().unwrap();
                     let task = crate::core::tasks::task_of(&run.task, &framework);
                     let key = (framework.value.clone(), run.task.task_id.value.clone());
+                    if let Some(info) = run.task.executor {
+                        let id = (framework.value.clone(), info.executor_id.value.clone());
+                        let here = agent.executors.contains_key(&id);
+                        assert_eq!(run.launch_executor, Some(!here), "{id:?}");
+                        self.shared += u64::from(here);
+                        agent.executors.insert(id, info);
+                    }
                     agent.frameworks.insert(framework.value, run.framework);
                     agent.tasks.insert(key, task);
                 }
@@ -234,6 +271,9 @@ impl Cluster {
                 ToAgent::ShutdownFramework(message) => {
                     let gone = message.framework_id.value;
                     agent.tasks.retain(|(framework, _), _| *framework != gone);
+                    agent
+                        .executors
+                        .retain(|(framework, _), _| *framework != gone);
                     agent.frameworks.remove(&gone);
                 }
                 _ => {}
@@ -300,6 +340,7 @@ impl Cluster {
         let message = ReregisterAgent {
             agent: agent_info(Some(&agent.id), TOTAL),
             tasks: agent.tasks.values().cloned().collect(),
+            executor_infos: agent.executors.values().cloned().collect(),
             frameworks: agent.frameworks.values().cloned().collect(),
             ..ReregisterAgent::default()
         };
@@ -341,7 +382,12 @@ impl Cluster {
         let tasks = (0..1 + which % 2)
             .map(|_| {
                 let task = self.name("t");
-                command_task(&task, &agent, &format!("cpus:{cpus};mem:32"))
+                let task = command_task(&task, &agent, &format!("cpus:{cpus};mem:32"));
+                if which.is_multiple_of(3) {
+                    task
+                } else {
+                    with_executor(task)
+                }
             })
             .collect();
         let refuse = (which.is_multiple_of(2)).then_some(f64::from(which % 8));
@@ -440,6 +486,33 @@ impl Cluster {
         };
         let (from, id) = (framework.from.clone(), framework.id.clone());
         self.bench.acknowledge(&from, &id, &agent, &task, uuid);
+    }
+
+    /// An executor ends, and with it its tasks: they are lost at the agent, too.
+    fn executor_exits(&mut self, which: u8) {
+        let count = self.agents.len().max(1);
+        let Some(agent) = self.agents.get_mut(usize::from(which) % count) else {
+            return;
+        };
+        let ids: Vec<_> = agent.executors.keys().cloned().collect();
+        let Some((framework, id)) = pick(&ids, which / 4).cloned() else {
+            return;
+        };
+        agent.executors.remove(&(framework.clone(), id.clone()));
+        if !agent.linked {
+            return;
+        }
+        let message = ExitedExecutor {
+            agent_id: AgentId {
+                value: agent.id.clone(),
+            },
+            framework_id: FrameworkId { value: framework },
+            executor_id: ExecutorId { value: id },
+            status: 0,
+        };
+        let at = pid(&agent.at);
+        self.bench
+            .give(Input::Agent(at, FromAgent::ExitedExecutor(message)));
     }
 
     fn kill(&mut self, which: u8) {
