@@ -298,6 +298,7 @@ impl AgentProcess {
             }
         };
         self.blocked = report.blocked;
+        let full = report.done.iter().find_map(|done| done.full.clone());
         let mut answers = Vec::new();
         for (mut batch, done) in batches.into_iter().zip(report.done) {
             if !done.failed.is_empty() {
@@ -310,6 +311,14 @@ impl AgentProcess {
             } else {
                 self.park(batch, done, ctx);
             }
+        }
+        if let Some(error) = full {
+            let waiting = jobs::told_by(self.parked.iter().flatten());
+            tracing::error!(
+                error,
+                waiting,
+                "the disk is full: neither acknowledged nor forwarded until it is written"
+            );
         }
         if let Some(collected) = report.collected {
             self.sweep(collected, ctx);
@@ -325,14 +334,6 @@ impl AgentProcess {
         if let Some(Effect::Exit(how)) = batch.iter().find(|it| matches!(it, Effect::Exit(_))) {
             self.end(how.clone(), ctx);
             return;
-        }
-        let waiting = jobs::told_by(&batch);
-        if let Some(error) = &done.full {
-            tracing::error!(
-                error,
-                waiting,
-                "the disk is full: neither acknowledged nor forwarded until it is written"
-            );
         }
         let writes = done.remaining.into_iter().map(Effect::Disk);
         self.parked.push_back(writes.chain(batch).collect());

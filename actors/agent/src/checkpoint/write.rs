@@ -11,11 +11,11 @@ use super::Write;
 
 /// Which change of the disk failed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write '{}': {source}", path.display())]
+#[error("cannot write {source}")]
 pub struct WriteError {
     /// The file, folder or link.
     pub path: PathBuf,
-    /// What the disk said.
+    /// What the disk said; it names the path, too.
     pub source: io::Error,
 }
 

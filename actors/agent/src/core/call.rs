@@ -26,10 +26,10 @@ pub enum CallError {
     #[error("Agent has not finished recovery")]
     Recovering,
     /// The call lacks something, or has something wrong.
-    #[error("Failed to validate executor::Call: {0}")]
+    #[error("Failed to validate Executor::Call: {0}")]
     Invalid(String),
     /// The call's type is not known to this version.
-    #[error("Received executor::Call of an unknown type")]
+    #[error("501 Not Implemented.")]
     UnknownType,
     /// No such framework on this agent.
     #[error("Framework cannot be found")]
@@ -118,7 +118,7 @@ fn status(call: &Call, status: &TaskStatus) -> Result<(), CallError> {
     let problem = if status.uuid.is_none() {
         "Expecting 'uuid' to be present".to_owned()
     } else if status.uuid.as_ref().is_some_and(|uuid| uuid.len() != 16) {
-        "Not a valid UUID: expecting 16 bytes".to_owned()
+        "Not a valid UUID".to_owned()
     } else if status
         .executor_id
         .as_ref()
@@ -152,12 +152,9 @@ fn status(call: &Call, status: &TaskStatus) -> Result<(), CallError> {
         )
     } else {
         return match &status.check_status {
-            Some(check) => check_status(check).map_err(|problem| {
-                CallError::Invalid(format!(
-                    "Received invalid check status from {}: {problem}",
-                    who()
-                ))
-            }),
+            Some(check) => {
+                check_status(check).map_err(|problem| CallError::Invalid(problem.to_owned()))
+            }
             None => Ok(()),
         };
     };
@@ -165,6 +162,9 @@ fn status(call: &Call, status: &TaskStatus) -> Result<(), CallError> {
 }
 
 fn check_status(check: &CheckStatusInfo) -> Result<(), &'static str> {
+    if check.r#type.is_none() {
+        return Err("CheckStatusInfo must specify 'type'");
+    }
     match check.r#type() {
         check_info::Type::Unknown => Err("'UNKNOWN' is not a valid check's status type"),
         check_info::Type::Command if check.command.is_none() => {

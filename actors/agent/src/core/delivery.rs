@@ -51,7 +51,8 @@ impl Core {
         let Some(executor) = self.executor(framework, id) else {
             return;
         };
-        let launched_with = first_time && executor.tasks.len() == 1 && executor.completed.is_empty();
+        let launched_with =
+            first_time && executor.tasks.len() == 1 && executor.completed.is_empty();
         let queued = executor.queued_tasks();
         if queued.is_empty() {
             return;
@@ -73,12 +74,7 @@ impl Core {
     }
 
     /// Has the container get what its tasks need now. Gives whether there is a container to ask.
-    pub(super) fn update_container(
-        &mut self,
-        framework: &str,
-        id: &str,
-        purpose: Purpose,
-    ) -> bool {
+    pub(super) fn update_container(&mut self, framework: &str, id: &str, purpose: Purpose) -> bool {
         let Some(executor) = self.executor(framework, id) else {
             return false;
         };

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tepui_protocol::mesos::internal::{
     AgentRegistered, AgentReregistered, ExecutorToFramework, ExitedExecutor, FrameworkToExecutor,
-    KillTask, PingAgent, PongAgent, RegisterAgent, ReregisterAgent, RunTask, RunTaskGroup, Shutdown, ShutdownExecutor,
-    ShutdownFramework, StatusUpdateAcknowledgement, StatusUpdateMessage, UnregisterAgent,
-    UpdateAgent, UpdateFramework,
+    KillTask, PingAgent, PongAgent, RegisterAgent, ReregisterAgent, RunTask, RunTaskGroup,
+    Shutdown, ShutdownExecutor, ShutdownFramework, StatusUpdateAcknowledgement,
+    StatusUpdateMessage, UnregisterAgent, UpdateAgent, UpdateFramework,
 };
 use tepui_protocol::mesos::v1::TaskState;
 use tepui_protocol::mesos::v1::executor;

@@ -78,7 +78,8 @@ impl Core {
     pub(super) fn watch_sandboxes(&mut self, folders: Vec<(Folder, Time)>) {
         for (folder, changed) in folders {
             if !self.is_used(&folder) {
-                self.schedule.insert(folder, changed + self.options.gc_delay);
+                self.schedule
+                    .insert(folder, changed + self.options.gc_delay);
             }
         }
         // What an earlier agent had begun to remove goes.

@@ -35,8 +35,12 @@ impl Core {
             .then(|| own_user.unwrap_or_else(|| framework_info.user.clone()));
 
         let generated = task.executor.is_none();
-        let mut executor =
-            Executor::new(info.clone(), generated, container.clone(), directory.clone());
+        let mut executor = Executor::new(
+            info.clone(),
+            generated,
+            container.clone(),
+            directory.clone(),
+        );
         let task_id = task.task_id.value.clone();
         let queued = AgentTask {
             task: task_of(&task, framework, TaskState::TaskStaging, &framework_info),

@@ -1,8 +1,8 @@
 //! An executor's container has ended, or must end; and what that means for its tasks.
 
 use tepui_protocol::mesos::internal::ExitedExecutor;
-use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::mesos::v1::TaskState;
+use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::tepui::containerizer::Terminated;
 
 use super::environment::duration_text;
@@ -53,15 +53,15 @@ impl Core {
         let end = ending(executor.pending_termination.as_ref(), terminated);
         self.executor_state(framework, id, ExecutorState::Terminated, &end.message);
         let limited = terminated.and_then(|ended| limitation(&ended.limited_resources));
+        if !generated {
+            let status = terminated.and_then(|terminated| terminated.status);
+            self.exited_executor(framework, id, status.unwrap_or(NO_STATUS));
+        }
         for task in live {
             let mut status = self.status(&task, end.state, end.reason, &end.message, turn);
             status.executor_id = Some(executor_id(id));
             status.limitation.clone_from(&limited);
             self.agent_update(framework, id, status);
-        }
-        if !generated {
-            let status = terminated.and_then(|terminated| terminated.status);
-            self.exited_executor(framework, id, status.unwrap_or(NO_STATUS));
         }
         let terminating = self
             .frameworks

@@ -17,7 +17,7 @@ use tepui_protocol::mesos::internal::{
     StatusUpdate, StatusUpdateAcknowledgement, StatusUpdateMessage,
 };
 use tepui_protocol::mesos::v1::executor::{Event, event};
-use tepui_protocol::mesos::v1::network_info::IpAddress;
+use tepui_protocol::mesos::v1::network_info::{IpAddress, Protocol};
 use tepui_protocol::mesos::v1::task_status::{Reason, Source};
 use tepui_protocol::mesos::v1::{AgentId, NetworkInfo, Task, TaskState, TaskStatus};
 use tepui_protocol::tepui::containerizer::{Terminated, Updated};
@@ -167,10 +167,14 @@ impl Core {
         }
     }
 
-    /// Adds what the executor does not know of its container (Mesos merges the containerizer's
-    /// status; the agent's address stands in where the container has no network of its own).
+    /// Adds what the executor does not know of its container, if that is still there (Mesos merges
+    /// the containerizer's status; the agent's address stands in where the container has no
+    /// network of its own).
     fn complete_container_status(&self, framework: &str, id: &str, status: &mut TaskStatus) {
-        let Some(executor) = self.executor(framework, id) else {
+        let there = self
+            .executor(framework, id)
+            .filter(|executor| executor.state != ExecutorState::Terminated);
+        let Some(executor) = there else {
             return;
         };
         let container = status.container_status.get_or_insert_default();
@@ -181,11 +185,16 @@ impl Core {
             container.executor_pid = executor.forked_pid;
         }
         if container.network_infos.is_empty() {
-            let ip_address = Some(self.myself.address().ip.to_string());
+            let ip = self.myself.address().ip;
+            let protocol = if ip.is_ipv4() {
+                Protocol::IPv4
+            } else {
+                Protocol::IPv6
+            };
             container.network_infos.push(NetworkInfo {
                 ip_addresses: vec![IpAddress {
-                    ip_address,
-                    ..IpAddress::default()
+                    ip_address: Some(ip.to_string()),
+                    protocol: Some(protocol as i32),
                 }],
                 ..NetworkInfo::default()
             });

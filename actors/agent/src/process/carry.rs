@@ -132,6 +132,7 @@ fn log(pid: &Pid, note: &Note) {
             state,
             why,
         } => {
+            let why = first_line(why);
             tracing::info!(
                 framework,
                 executor,
@@ -147,7 +148,7 @@ fn log(pid: &Pid, note: &Note) {
             state,
             why,
         } => {
-            let state = TaskState::as_str_name(state);
+            let (state, why) = (TaskState::as_str_name(state), first_line(why));
             tracing::info!(framework, task, state, why, "task changed");
         }
         Note::Refused { what, .. } => tracing::warn!(what, "refused"),
@@ -166,4 +167,9 @@ fn log(pid: &Pid, note: &Note) {
         Note::Info(what) => tracing::info!("{what}"),
         Note::ValidUpdate | Note::FrameworkMessage(Ok(())) => {}
     }
+}
+
+/// A message may go on with a page of figures, which its framework gets.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }

@@ -1,8 +1,9 @@
 //! The messages that an agent takes; each becomes an input of the core.
 
 use tepui_protocol::mesos::internal::{
-    AgentRegistered, AgentReregistered, FrameworkToExecutor, KillTask, PingAgent, RunTask, RunTaskGroup, Shutdown,
-    ShutdownExecutor, ShutdownFramework, StatusUpdateAcknowledgement, UpdateFramework,
+    AgentRegistered, AgentReregistered, FrameworkToExecutor, KillTask, PingAgent, RunTask,
+    RunTaskGroup, Shutdown, ShutdownExecutor, ShutdownFramework, StatusUpdateAcknowledgement,
+    UpdateFramework,
 };
 use tepui_protocol::mesos::v1::executor::Call;
 use tepui_protocol::tepui::containerizer::Terminated;

@@ -12,6 +12,9 @@ use super::sweep;
 use crate::checkpoint::{self, Paths, Write, WriteError};
 use crate::core::{Effect, Outbound, Sandbox};
 
+/// Tasks that are named in one line for people.
+const MAX_NAMED: usize = 10;
+
 /// What became of the batches.
 pub(super) struct Report {
     /// One for each batch.
@@ -63,8 +66,7 @@ pub(super) fn run(
                 Effect::Disk(write) => own.push(write),
                 Effect::Sandbox(sandbox) => {
                     if let Err(error) = make(disk, &sandbox) {
-                        let path = sandbox.directory.display();
-                        let error = format!("cannot make sandbox '{path}': {error}");
+                        let error = format!("cannot make the sandbox: {error}");
                         this.failed.insert(sandbox.container.clone(), error);
                     }
                     containers.push(sandbox.container);
@@ -106,10 +108,9 @@ pub(super) fn run(
     })
 }
 
-/// The tasks whose updates are told by a batch, for people.
-pub(super) fn told_by(batch: &[Effect]) -> String {
-    let mut tasks: Vec<&str> = batch
-        .iter()
+/// The tasks whose updates these effects tell, for people; the first of them by name.
+pub(super) fn told_by<'a>(effects: impl Iterator<Item = &'a Effect>) -> String {
+    let tasks: BTreeSet<&str> = effects
         .filter_map(|effect| match effect {
             Effect::Send(_, Outbound::Status(message)) => {
                 Some(message.update.status.task_id.value.as_str())
@@ -121,11 +122,17 @@ pub(super) fn told_by(batch: &[Effect]) -> String {
             _ => None,
         })
         .collect();
-    tasks.dedup();
-    if tasks.is_empty() {
-        "nothing of tasks".to_owned()
-    } else {
-        format!("status updates of {}", tasks.join(", "))
+    let named: Vec<&str> = tasks.iter().take(MAX_NAMED).copied().collect();
+    match tasks.len() {
+        0 => "no status update".to_owned(),
+        count if count > MAX_NAMED => {
+            format!(
+                "updates of {} and {} more",
+                named.join(", "),
+                count - MAX_NAMED
+            )
+        }
+        _ => format!("updates of {}", named.join(", ")),
     }
 }
 

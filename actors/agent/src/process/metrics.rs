@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use tepui_protocol::mesos::v1::{Resource, TaskState};
-use tepui_runtime::{Clock, Counter, Metrics};
+use tepui_runtime::{Clock, Counter, Metrics, Time};
 
-use crate::core::Note;
 use crate::core::executor::ExecutorState;
+use crate::core::{AgentState, Note};
 use crate::snapshot::{Snapshot, SnapshotCell};
 
 /// Counters that the agent increments; gauges are read from its snapshot.
@@ -20,7 +20,31 @@ pub(super) struct AgentMetrics {
     valid_updates: Counter,
     invalid_updates: Counter,
     launch_errors: Counter,
+    valid_messages: Counter,
+    invalid_messages: Counter,
+    removals_succeeded: Counter,
+    removals_failed: Counter,
+    metrics: Metrics,
+    clock: Clock,
+    started: Time,
+    /// Until it looks for its master for the first time.
+    recovering: bool,
 }
+
+/// What the containerizer on the agent's node counts when it happens, and what never happens here:
+/// all have to be there from the start.
+const COUNTERS: &[&str] = &[
+    "containerizer/fetcher/task_fetches_failed",
+    "containerizer/fetcher/task_fetches_succeeded",
+    "containerizer/mesos/container_destroy_errors",
+    // An error ends the recovery.
+    "slave/recovery_errors",
+    // There is no QoS controller.
+    "slave/executors_preempted",
+    // There are no resource providers.
+    "resource_provider_manager/events/disconnect",
+    "resource_provider_manager/events/subscribe",
+];
 
 impl AgentMetrics {
     /// Registers all of them.
@@ -53,6 +77,14 @@ impl AgentMetrics {
         gauge("slave/executors_terminating", |s| {
             executors(s, ExecutorState::Terminating)
         });
+        gauge("slave/executor_directory_max_allowed_age_secs", |s| {
+            s.max_sandbox_age.as_secs_f64()
+        });
+        gauge("gc/path_removals_pending", |s| whole(s.scheduled_removals));
+        for key in COUNTERS {
+            let _zero = metrics.counter(key);
+        }
+        metrics.gauge("resource_provider_manager/subscribed", 0.0);
         for name in ["cpus", "gpus", "mem", "disk"] {
             resource(metrics, snapshot, name, false);
             resource(metrics, snapshot, name, true);
@@ -67,11 +99,19 @@ impl AgentMetrics {
             valid_updates: metrics.counter("slave/valid_status_updates"),
             invalid_updates: metrics.counter("slave/invalid_status_updates"),
             launch_errors: metrics.counter("slave/container_launch_errors"),
+            valid_messages: metrics.counter("slave/valid_framework_messages"),
+            invalid_messages: metrics.counter("slave/invalid_framework_messages"),
+            removals_succeeded: metrics.counter("gc/path_removals_succeeded"),
+            removals_failed: metrics.counter("gc/path_removals_failed"),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            started,
+            recovering: true,
         }
     }
 
     /// Counts what the agent told.
-    pub(super) fn count(&self, note: &Note) {
+    pub(super) fn count(&mut self, note: &Note) {
         match note {
             Note::Task {
                 state: TaskState::TaskFinished,
@@ -102,13 +142,25 @@ impl AgentMetrics {
             Note::ValidUpdate => self.valid_updates.increment(1),
             Note::Refused { update: true, .. } => self.invalid_updates.increment(1),
             Note::LaunchFailed { .. } => self.launch_errors.increment(1),
+            Note::FrameworkMessage(Ok(())) => self.valid_messages.increment(1),
+            Note::FrameworkMessage(Err(_)) => self.invalid_messages.increment(1),
+            Note::Collected { removed, failed } => {
+                self.removals_succeeded.increment(*removed as u64);
+                self.removals_failed.increment(failed.len() as u64);
+            }
+            Note::Agent {
+                state: AgentState::Disconnected,
+                ..
+            } if std::mem::take(&mut self.recovering) => {
+                let took = self.clock.now() - self.started;
+                self.metrics
+                    .gauge("slave/recovery_time_secs", took.as_secs_f64());
+            }
             Note::Agent { .. }
             | Note::Framework { .. }
             | Note::Executor { .. }
             | Note::Task { .. }
             | Note::Refused { .. }
-            | Note::FrameworkMessage(_)
-            | Note::Collected { .. }
             | Note::Info(_) => {}
         }
     }

@@ -73,7 +73,10 @@ pub(super) fn move_aside(
     };
     let below = inner.strip_prefix("meta").unwrap_or(inner);
     let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
-    if below.strip_prefix("slaves").map_or(0, |it| it.components().count()) == 0
+    if below
+        .strip_prefix("slaves")
+        .map_or(0, |it| it.components().count())
+        == 0
         || !inner.components().all(plain)
     {
         return failed("it is no folder of an agent");
@@ -146,7 +149,11 @@ fn unescaped(text: &str) -> String {
 /// The path without links, as the kernel's list of mounts has it.
 fn resolved(disk: &dyn Disk, path: &Path) -> PathBuf {
     let mut done = PathBuf::new();
-    let mut left: Vec<PathBuf> = path.components().rev().map(|c| PathBuf::from(c.as_os_str())).collect();
+    let mut left: Vec<PathBuf> = path
+        .components()
+        .rev()
+        .map(|c| PathBuf::from(c.as_os_str()))
+        .collect();
     let mut links = 0;
     while let Some(part) = left.pop() {
         if part == Path::new("..") {
@@ -160,7 +167,12 @@ fn resolved(disk: &dyn Disk, path: &Path) -> PathBuf {
                 return path.to_owned();
             }
             done.pop();
-            left.extend(target.components().rev().map(|c| PathBuf::from(c.as_os_str())));
+            left.extend(
+                target
+                    .components()
+                    .rev()
+                    .map(|c| PathBuf::from(c.as_os_str())),
+            );
         }
     }
     done

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex};
 use tepui_agent::{Agent, AgentOptions, spawn};
 use tepui_containerizer::simulated::{self, SimulatedOptions};
 use tepui_protocol::mesos::internal::{
-    AgentRegistered, AgentReregistered, PongAgent, ReconcileTasks, RegisterAgent, ReregisterAgent,
-    RunTask, StatusUpdateAcknowledgement, StatusUpdateMessage, UpdateAgent,
+    AgentRegistered, AgentReregistered, ExecutorToFramework, ExitedExecutor, PongAgent,
+    ReconcileTasks, RegisterAgent, ReregisterAgent, RunTask, StatusUpdateAcknowledgement,
+    StatusUpdateMessage, UpdateAgent,
 };
 use tepui_protocol::mesos::v1::value::{self, Scalar};
 use tepui_protocol::mesos::v1::{
@@ -50,6 +51,8 @@ impl Process for Master {
             .message::<ReregisterAgent>()
             .message::<UpdateAgent>()
             .message::<StatusUpdateMessage>()
+            .message::<ExecutorToFramework>()
+            .message::<ExitedExecutor>()
             .message::<PongAgent>();
     }
 }
@@ -138,6 +141,28 @@ impl Handle<PongAgent> for Master {
     fn handle(&mut self, _message: PongAgent, _ctx: &mut Context<'_, Self>) {}
 }
 
+impl Handle<ExecutorToFramework> for Master {
+    fn handle(&mut self, message: ExecutorToFramework, _ctx: &mut Context<'_, Self>) {
+        let data = String::from_utf8_lossy(&message.data).into_owned();
+        let mut books = self.books.lock().unwrap();
+        books.log.push(format!("message {data}"));
+    }
+}
+
+impl Handle<ExitedExecutor> for Master {
+    fn handle(&mut self, message: ExitedExecutor, _ctx: &mut Context<'_, Self>) {
+        let ExitedExecutor {
+            executor_id,
+            status,
+            ..
+        } = message;
+        let mut books = self.books.lock().unwrap();
+        books
+            .log
+            .push(format!("{} exited {status}", executor_id.value));
+    }
+}
+
 impl Handle<StatusUpdateMessage> for Master {
     fn handle(&mut self, message: StatusUpdateMessage, ctx: &mut Context<'_, Self>) {
         let mut books = self.books.lock().unwrap();
@@ -204,7 +229,7 @@ pub(crate) struct Cluster {
     pub(crate) simulation: Simulation,
     pub(crate) master: Pid,
     pub(crate) books: Shared,
-    _master_node: Node,
+    master_node: Node,
 }
 
 impl Cluster {
@@ -227,7 +252,7 @@ impl Cluster {
             simulation,
             master,
             books,
-            _master_node: node,
+            master_node: node,
         }
     }
 
@@ -244,6 +269,24 @@ impl Cluster {
 
     pub(crate) fn launch(&self, framework: FrameworkInfo, command: &str) {
         self.books.lock().unwrap().launch = Some((framework, task(command)));
+    }
+
+    /// Has the master give the agent one more task.
+    pub(crate) fn give(&self, framework: FrameworkInfo, mut task: TaskInfo) {
+        let mut books = self.books.lock().unwrap();
+        let agent = books.agent.clone().expect("an agent");
+        let id = task.task_id.value.clone();
+        books.tasks.insert(id, TaskState::TaskStaging);
+        task.agent_id = AgentId {
+            value: format!("S{}", books.agents - 1),
+        };
+        let message = RunTask {
+            framework,
+            task,
+            pid: Some(String::new()),
+            ..RunTask::default()
+        };
+        self.master_node.send(&self.master, &agent, message);
     }
 
     pub(crate) fn run_until_logged(&mut self, line: &str) {

@@ -3,4 +3,8 @@
 #[cfg(test)]
 mod cluster;
 #[cfg(test)]
+mod custom;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod scenarios;

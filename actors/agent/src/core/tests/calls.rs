@@ -30,14 +30,14 @@ fn judge(call: &Call, standing: Standing) -> Result<(), (u16, String)> {
 #[test]
 fn each_defect_has_its_answer() {
     let invalid =
-        |problem: &str| Err((400, format!("Failed to validate executor::Call: {problem}")));
+        |problem: &str| Err((400, format!("Failed to validate Executor::Call: {problem}")));
     let subscribed = Standing::Subscribed;
     let from = "executor t of framework F";
     for (call, answer) in [
         (a_call(None), invalid("Expecting 'type' to be present")),
         (
             a_call(Some(call::Type::Unknown)),
-            Err((501, "Received executor::Call of an unknown type".to_owned())),
+            Err((501, "501 Not Implemented.".to_owned())),
         ),
         (a_call(Some(call::Type::Heartbeat)), Ok(())),
         (
@@ -59,7 +59,7 @@ fn each_defect_has_its_answer() {
         ),
         (
             an_update(|s| s.uuid = Some(Bytes::from_static(b"short"))),
-            invalid("Not a valid UUID: expecting 16 bytes"),
+            invalid("Not a valid UUID"),
         ),
         (
             an_update(|s| s.executor_id = Some(executor_id("u"))),
@@ -89,10 +89,7 @@ fn each_defect_has_its_answer() {
         ),
         (
             an_update(|s| s.check_status = Some(CheckStatusInfo::default())),
-            invalid(&format!(
-                "Received invalid check status from {from}: 'UNKNOWN' is not a valid check's \
-                 status type"
-            )),
+            invalid("CheckStatusInfo must specify 'type'"),
         ),
     ] {
         assert_eq!(judge(&call, subscribed), answer, "{call:?}");
@@ -132,7 +129,7 @@ fn an_executor_that_is_an_actor_hears_why_it_is_refused() {
     assert_eq!(
         short(&effects),
         [
-            "to x: ERROR Failed to validate executor::Call: Received TASK_STAGING from executor \
+            "to x: ERROR Failed to validate Executor::Call: Received TASK_STAGING from executor \
              t of framework F which is not allowed"
         ]
     );

@@ -135,13 +135,14 @@ fn an_executor_outlives_its_tasks() {
     assert_eq!(
         short(&effects),
         [
+            "to master: exited executor e 256",
             "to master: b TASK_FAILED REASON_EXECUTOR_TERMINATED 'Executor terminated'",
             "timer retry 1 10s",
-            "to master: exited executor e 256",
         ]
     );
-    let uuid = sent_uuid(&effects);
-    rig.acknowledge("b", uuid);
+    let status = sent_status(&effects).update.status;
+    assert_eq!(status.container_status, None, "there is none any more");
+    rig.acknowledge("b", status.uuid.unwrap());
     assert!(rig.core.frameworks().is_empty());
 }
 
@@ -290,11 +291,11 @@ fn a_container_that_cannot_grow_is_destroyed_with_its_tasks() {
     assert_eq!(
         short(&rig.terminated(&container)),
         [
+            "to master: exited executor e -1".to_owned(),
             format!("to master: a {text}"),
             "timer retry 1 10s".to_owned(),
             format!("to master: b {text}"),
             "timer retry 1 10s".to_owned(),
-            "to master: exited executor e -1".to_owned(),
         ]
     );
 }
@@ -357,7 +358,7 @@ fn a_shutdown_gives_the_executor_the_time_that_it_asked_for() {
     let timer = Timer::ExecutorShutdown(container.clone());
     assert_eq!(short(&rig.timer(timer.clone())), ["destroy"]);
     assert_eq!(
-        short(&rig.terminated(&container))[0],
+        short(&rig.terminated(&container))[1],
         "to master: a TASK_FAILED REASON_EXECUTOR_TERMINATED 'Executor terminated'"
     );
     assert_eq!(short(&rig.timer(timer)), [""; 0], "too late");
@@ -376,11 +377,11 @@ fn an_executor_that_never_subscribes_takes_all_its_tasks_along() {
     assert_eq!(
         short(&rig.terminated(&container)),
         [
+            "to master: exited executor e -1".to_owned(),
             format!("to master: a {text}"),
             "timer retry 1 10s".to_owned(),
             format!("to master: b {text}"),
             "timer retry 1 10s".to_owned(),
-            "to master: exited executor e -1".to_owned(),
         ]
     );
 }
@@ -407,7 +408,11 @@ fn the_master_is_told_of_executors_that_live() {
         ..AgentReregistered::default()
     }));
     rig.terminated(&container);
-    assert_eq!(infos(&mut rig, 5), [""; 0], "it waits for an acknowledgement only");
+    assert_eq!(
+        infos(&mut rig, 5),
+        [""; 0],
+        "it waits for an acknowledgement only"
+    );
 }
 
 #[test]

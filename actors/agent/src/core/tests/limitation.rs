@@ -44,7 +44,11 @@ fn what_the_executor_calls_a_failure_has_the_containerizers_reason() {
     );
     let status = sent_status(&effects).update.status;
     assert_eq!(status.limitation.unwrap().resources, [scalar("mem", 64.0)]);
-    assert_eq!(status.uuid, Some(Bytes::from(vec![1; 16])), "the executor's");
+    assert_eq!(
+        status.uuid,
+        Some(Bytes::from(vec![1; 16])),
+        "the executor's"
+    );
     let kept = &rig.core.frameworks()["F"].executors["t"].tasks["t"].task;
     assert_eq!(
         kept.statuses.last().unwrap().reason(),
@@ -106,9 +110,9 @@ fn of_several_tasks_each_is_told_the_cause() {
     assert_eq!(
         short(&effects),
         [
+            "to master: exited executor e 9".to_owned(),
             format!("to master: b {TOLD}"),
             "timer retry 1 10s".to_owned(),
-            "to master: exited executor e 9".to_owned(),
         ]
     );
 }

@@ -256,13 +256,7 @@ impl Rig {
         self.update_of("t", "t", state, uuid)
     }
 
-    fn update_of(
-        &mut self,
-        executor: &str,
-        task: &str,
-        state: TaskState,
-        uuid: u8,
-    ) -> Vec<Effect> {
+    fn update_of(&mut self, executor: &str, task: &str, state: TaskState, uuid: u8) -> Vec<Effect> {
         let call = Call {
             update: Some(call::Update {
                 status: status(task, state, uuid),
