@@ -12,6 +12,7 @@ mod executor;
 mod files;
 mod http_executor;
 mod http_scheduler;
+pub mod metric_keys;
 mod options;
 mod routes;
 mod scheduler;

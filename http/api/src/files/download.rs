@@ -25,6 +25,8 @@ pub(super) fn download(attached: &Arc<dyn Attached>) -> Handler {
                 Some(Ok(opened)) => {
                     send(opened, &running, &node).unwrap_or_else(Response::from)
                 }
+                // Here, and only here, Mesos has words for it.
+                Some(Err(Refusal::NotFound(_))) => Response::text(404, "404 Not Found."),
                 Some(Err(refusal)) => refusal.into(),
                 None => Response::text(500, "the file could not be opened"),
             }

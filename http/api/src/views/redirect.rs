@@ -16,7 +16,7 @@ pub(crate) fn redirect(published: &Arc<Published>) -> Handler {
             if found {
                 Response::status(307).with_header("Location", location)
             } else {
-                Response::status(404)
+                Response::text(404, "404 Not Found.")
             }
         })
     })

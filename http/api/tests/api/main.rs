@@ -1,8 +1,14 @@
 //! The gateway from outside: what is on the wire, in the real world.
 
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod executor;
+#[cfg(test)]
+mod files;
 #[cfg(test)]
 mod scheduler;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod views;

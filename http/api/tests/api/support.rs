@@ -92,6 +92,18 @@ impl Reply {
         String::from_utf8(body).unwrap()
     }
 
+    /// The whole of a body, whether it has a length or comes in chunks.
+    pub(crate) fn body(&mut self) -> Vec<u8> {
+        if self.header("content-length").is_some() {
+            return self.text().into_bytes();
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = self.chunk() {
+            body.extend(chunk);
+        }
+        body
+    }
+
     /// The next record of a stream; `None` at its end.
     pub(crate) fn record(&mut self) -> Option<Bytes> {
         while self.records.is_empty() {
