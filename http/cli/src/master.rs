@@ -93,12 +93,9 @@ pub(crate) fn options(values: &Values) -> Result<MasterOptions, FlagError> {
         return Err(bad("agent_reregister_timeout", "expected at least 10mins"));
     }
     Ok(MasterOptions {
-        hostname: None,
         agent_ping_timeout: ping,
         max_agent_ping_timeouts: max_pings.unwrap_or(defaults.max_agent_ping_timeouts),
         agent_reregister_timeout: reregister,
-        max_agents: defaults.max_agents,
-        max_frameworks: defaults.max_frameworks,
         max_completed_frameworks: count(
             "max_completed_frameworks",
             defaults.max_completed_frameworks,
@@ -128,6 +125,7 @@ pub(crate) fn options(values: &Values) -> Result<MasterOptions, FlagError> {
         domain: domain(values)?,
         require_agent_domain: values.boolean("require_agent_domain"),
         allocator: allocator(values)?,
+        ..defaults
     })
 }
 

@@ -6,6 +6,7 @@
 
 mod args;
 mod core;
+mod folder;
 mod output;
 mod pump;
 mod scheduler;
@@ -14,7 +15,6 @@ use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Parser as _;
 use futures_util::future::{Either, select};
-use tempfile::TempDir;
 use tepui_api::ApiOptions;
 use tepui_framework::Framework;
 use tepui_master::MasterOptions;
@@ -32,6 +32,7 @@ pub(crate) use self::core::{is_terminal, take};
 use self::{
     args::Args,
     core::{Job, Run},
+    folder::Folder,
     pump::Pump,
     scheduler::{FindSandbox, RunScheduler},
 };
@@ -89,8 +90,8 @@ fn run(args: &Args) -> Result<u8, Failure> {
             .map(|folder| folder.join("tepui-run.INFO")),
     }
     .start()?;
-    let folder = Folder::new(args.keep)?;
     let world = World::real(RealOptions::default())?;
+    let folder = Folder::new(&world, args.keep)?;
     let signals = Signals::watch(&world).map_err(Failure::Signals)?;
     let job = Job {
         name: args.name.clone(),
@@ -100,46 +101,11 @@ fn run(args: &Args) -> Result<u8, Failure> {
     };
     let mut cluster = Cluster::start(&world)?;
     let result = cluster
-        .add_agents(&world, folder.path(), args, &job.resources)
+        .add_agents(&world, &folder, args, &job.resources)
         .and_then(|()| drive(&world, &cluster, job, args, signals));
     cluster.stop(&world);
-    folder.close(args.quiet);
+    folder.close(&world, args.quiet);
     result
-}
-
-/// Where the cluster keeps its files.
-struct Folder {
-    folder: TempDir,
-    keep: bool,
-}
-
-impl Folder {
-    fn new(keep: bool) -> Result<Self, Failure> {
-        let failed = |source| Failure::Folder {
-            path: std::env::temp_dir(),
-            source,
-        };
-        let folder = tempfile::Builder::new()
-            .prefix("tepui-run-")
-            .tempdir()
-            .map_err(failed)?;
-        Ok(Self { folder, keep })
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn close(self, quiet: bool) {
-        if self.keep {
-            let path = self.folder.keep();
-            if !quiet {
-                eprintln!("tepui: everything is kept in {}", path.display());
-            }
-        } else if let Err(problem) = self.folder.close() {
-            eprintln!("tepui: the temporary folder is not removed: {problem}");
-        }
-    }
 }
 
 /// A master and agents, each on a node of its own in this process.
@@ -170,7 +136,7 @@ impl Cluster {
     fn add_agents(
         &mut self,
         world: &World,
-        folder: &Path,
+        run: &Folder,
         args: &Args,
         needs: &Resources,
     ) -> Result<(), Failure> {
@@ -180,7 +146,7 @@ impl Cluster {
             );
         }
         for number in 1..=usize::from(args.agents) {
-            let folder = folder.join(format!("agent-{number}"));
+            let folder = run.agent(number);
             let listening = Listening {
                 node: NodeOptions {
                     name: format!("agent-{number}"),
@@ -189,7 +155,7 @@ impl Cluster {
                 hostname: "localhost".to_owned(),
                 warning: String::new(),
             };
-            let values = agent_values(&folder);
+            let values = agent_values(&folder, run.cgroup());
             let master = self.master.pid().clone();
             let plan = agent::plan(
                 &values,
@@ -251,13 +217,13 @@ fn check_fits(offered: &Resources, needs: &Resources) -> Result<(), Failure> {
 
 /// The flags of a run's agents, where they are not the defaults: a cgroup of their own, and hardly
 /// a wait before registering, since nobody else registers.
-fn agent_values(folder: &Path) -> Values {
+fn agent_values(folder: &Path, cgroup: String) -> Values {
     let mut values = Values::default();
     values.set(
         "runtime_dir",
         folder.join("run").to_string_lossy().into_owned(),
     );
-    values.set("cgroups_root", format!("tepui-run-{}", std::process::id()));
+    values.set("cgroups_root", cgroup);
     values.set("registration_backoff_factor", "10ms".to_owned());
     values.set("switch_user", "true".to_owned());
     values

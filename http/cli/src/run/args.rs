@@ -136,6 +136,11 @@ impl Args {
         if self.instances == 0 || self.agents == 0 {
             return Err("--instances and --agents: at least one".to_owned());
         }
+        if let Some(name) = &self.user
+            && !matches!(nix::unistd::User::from_name(name), Ok(Some(_)))
+        {
+            return Err(format!("--user: there is no user '{name}' on this machine"));
+        }
         let bad = |c: char| c.is_control() || c == '/' || c == '\\';
         if self.name.is_empty() || self.name.len() > 200 || self.name.contains(bad) {
             return Err("--name: up to 200 characters, no slashes".to_owned());
@@ -207,6 +212,7 @@ mod tests {
             (["--instances=0", "x"], "--instances"),
             (["--agents=0", "x"], "--instances and --agents"),
             (["--name=a/b", "x"], "--name"),
+            (["--user=no such user", "x"], "--user: there is no user 'no such user'"),
         ] {
             let problem = args(&arguments).check().unwrap_err();
             assert!(problem.starts_with(flag), "{problem}");

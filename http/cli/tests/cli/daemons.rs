@@ -1,6 +1,6 @@
 //! `tepui master`, `tepui agent` and `tepui local` as operators start them.
 
-use std::process::Command;
+use std::{collections::VecDeque, process::Command};
 
 use crate::support::{Reply, Running, finish, request, runs, tepui};
 use nix::sys::signal::Signal;
@@ -44,12 +44,7 @@ pub(crate) fn start_agent(command: Command) -> (Running, String) {
 }
 
 /// An agent with 4 cpus.
-pub(crate) fn agent(
-    master: &str,
-    port: &str,
-    folder: &TempDir,
-    cgroup: &str,
-) -> (Running, String) {
+pub(crate) fn agent(master: &str, port: &str, folder: &TempDir, cgroup: &str) -> (Running, String) {
     let mut command = agent_command(master, port, folder, cgroup);
     command.arg(RESOURCES);
     start_agent(command)
@@ -73,6 +68,8 @@ pub(crate) struct Framework {
     events: Reply,
     id: String,
     stream_id: String,
+    /// Offers that came while something else was waited for.
+    offers: VecDeque<serde_json::Value>,
 }
 
 impl Framework {
@@ -97,6 +94,7 @@ impl Framework {
             events,
             id,
             stream_id,
+            offers: VecDeque::new(),
         }
     }
 
@@ -107,10 +105,20 @@ impl Framework {
         assert_eq!(reply.status, 202);
     }
 
+    fn keep_offers(&mut self, event: &serde_json::Value) {
+        if event["type"] == "OFFERS" {
+            let offers = event["offers"]["offers"].as_array().unwrap();
+            self.offers.extend(offers.iter().cloned());
+        }
+    }
+
     /// Launches a command on the next offer; gives the agent's id.
     pub(crate) fn launch(&mut self, task: &str, command: &str) -> serde_json::Value {
-        let offers = self.events.event_of("OFFERS");
-        let offer = &offers["offers"]["offers"][0];
+        while self.offers.is_empty() {
+            let event = self.events.event();
+            self.keep_offers(&event);
+        }
+        let offer = self.offers.pop_front().unwrap();
         let scalar = |name: &str, value: f64| json!({"name": name, "type": "SCALAR", "scalar": {"value": value}});
         let info = json!({
             "name": task, "task_id": {"value": task}, "agent_id": offer["agent_id"],
@@ -119,14 +127,20 @@ impl Framework {
         });
         let launch = json!({"type": "LAUNCH", "launch": {"task_infos": [info]}});
         self.call(json!({"type": "ACCEPT", "accept": {
-            "offer_ids": [offer["id"]], "operations": [launch]}}));
+            "offer_ids": [offer["id"]], "operations": [launch],
+            "filters": {"refuse_seconds": 0}}}));
         offer["agent_id"].clone()
     }
 
     /// Waits for a task's state, acknowledging what comes.
     pub(crate) fn until(&mut self, state: &str) -> serde_json::Value {
         loop {
-            let status = self.events.event_of("UPDATE")["update"]["status"].clone();
+            let event = self.events.event();
+            self.keep_offers(&event);
+            if event["type"] != "UPDATE" {
+                continue;
+            }
+            let status = event["update"]["status"].clone();
             if !status["uuid"].is_null() {
                 self.call(json!({"type": "ACKNOWLEDGE", "acknowledge": {
                     "agent_id": status["agent_id"], "task_id": status["task_id"],

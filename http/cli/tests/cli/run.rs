@@ -18,8 +18,15 @@ fn run(arguments: &[&str]) -> (TempDir, Command) {
     clippy::disallowed_methods,
     reason = "the test looks at the machine, not at a node"
 )]
+fn names(folder: &TempDir) -> Vec<String> {
+    let entries = std::fs::read_dir(folder.path()).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
 fn is_empty(folder: &TempDir) -> bool {
-    std::fs::read_dir(folder.path()).unwrap().next().is_none()
+    names(folder).is_empty()
 }
 
 #[test]
@@ -123,6 +130,66 @@ fn the_folder_is_kept_when_asked_for() {
     assert_eq!(status, 0);
     assert!(stderr.contains("tepui: everything is kept in "), "{stderr}");
     assert!(!is_empty(&folder));
+}
+
+/// Names of cgroups that begin so, in any hierarchy.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test looks at the machine, not at a node"
+)]
+fn cgroups(beginning: &str) -> Vec<String> {
+    let folders = |path: &std::path::Path| {
+        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let root = std::path::Path::new("/sys/fs/cgroup");
+    let names = folders(root)
+        .into_iter()
+        .flat_map(|path| folders(&path))
+        .chain(folders(root));
+    names
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+        .filter(|name| name.starts_with(beginning))
+        .collect()
+}
+
+#[test]
+fn what_a_killed_run_leaves_is_removed_by_the_next() {
+    let marker = format!("89{}", std::process::id());
+    let (folder, command) = run(&[&format!("echo up; sleep {marker}")]);
+    let mut running = Running::start(command);
+    assert_eq!(running.line(), "up");
+    let left = names(&folder);
+    assert_eq!(left.len(), 1);
+    running.signal(Signal::SIGKILL);
+    drop(running.end());
+    if nix::unistd::geteuid().is_root() {
+        assert!(!cgroups(&left[0]).is_empty());
+    }
+    // Of a run that lives nothing is touched.
+    let (_, mut command) = run(&["echo up; sleep 8989"]);
+    let mut other = Running::start({
+        command.env("TMPDIR", folder.path());
+        command
+    });
+    assert_eq!(other.line(), "up");
+    assert!(!runs(&format!("sleep {marker}")));
+    assert!(!names(&folder).contains(&left[0]), "{:?}", names(&folder));
+    assert_eq!(cgroups(&left[0]), [""; 0]);
+    let (_, mut command) = run(&["--keep", "true"]);
+    command.env("TMPDIR", folder.path());
+    assert_eq!(finish(command).0, 0);
+    assert_eq!(
+        names(&folder).len(),
+        2,
+        "the one that lives and the one that is kept"
+    );
+    let (_, mut command) = run(&["true"]);
+    command.env("TMPDIR", folder.path());
+    assert_eq!(finish(command).0, 0);
+    assert_eq!(names(&folder).len(), 2);
+    other.signal(Signal::SIGTERM);
+    assert_eq!(other.end().0.code(), Some(143));
 }
 
 #[test]
