@@ -1,10 +1,11 @@
-//! Launch and destroy of a container, one after another, beside `unshare --mount --pid --fork
-//! true`. The container has namespaces for mounts, processes and IPC, and cgroups for cpu, memory
-//! and processes; its command is already waiting when it is destroyed. Needs root, and the
-//! `tepui` binary of the same profile.
+//! Launch and destroy of containers, a thousand in all and one after another, beside `unshare
+//! --mount --pid --fork true` and, where it is installed, `runc run`. Ours has namespaces for
+//! mounts, processes and IPC, and cgroups for cpu, memory and processes; its command is already
+//! waiting when it is destroyed. That of runc has what `runc spec` gives it, with the host's
+//! programs mounted. Needs root, and the `tepui` binary of the same profile.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
@@ -20,7 +21,10 @@ use tepui_runtime::{
 };
 
 /// Containers of one run, one after another.
-const CONTAINERS: u32 = 50;
+const CONTAINERS: u32 = 200;
+
+/// The same of the peers, of which fewer tell as much.
+const OF_PEERS: u32 = 40;
 
 /// Tells the driver to run its containers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -127,37 +131,88 @@ fn main() {
         done,
     };
     let driver = node.spawn(Id::chosen("driver"), driver).expect("a free id");
-    compare(
-        "launch and destroy of one container, fifty one after another",
-        &mut [
-            Contender {
-                name: "tepui",
-                unit: "ms",
-                run: Box::new(|| {
-                    let all = milliseconds(|| {
-                        node.send(&Pid::nobody(), driver.pid(), Begin {});
-                        finished.recv().expect("all containers end");
-                    });
-                    all / f64::from(CONTAINERS)
-                }),
-            },
-            Contender {
-                name: "unshare --mount --pid --fork true",
-                unit: "ms",
-                run: Box::new(|| {
-                    let all = milliseconds(|| {
-                        for _ in 0..CONTAINERS {
-                            let status = Command::new("unshare")
-                                .args(["--mount", "--pid", "--fork", "true"])
-                                .status()
-                                .expect("unshare is installed");
-                            assert!(status.success(), "root may unshare");
-                        }
-                    });
-                    all / f64::from(CONTAINERS)
-                }),
-            },
-        ],
-    );
+    let bundle = folder.path().join("bundle");
+    let mut contenders = vec![
+        Contender {
+            name: "tepui",
+            unit: "ms",
+            run: Box::new(|| {
+                let all = milliseconds(|| {
+                    node.send(&Pid::nobody(), driver.pid(), Begin {});
+                    finished.recv().expect("all containers end");
+                });
+                all / f64::from(CONTAINERS)
+            }),
+        },
+        Contender {
+            name: "unshare --mount --pid --fork true",
+            unit: "ms",
+            run: Box::new(|| {
+                one_by_one(|_| {
+                    let mut unshare = Command::new("unshare");
+                    unshare.args(["--mount", "--pid", "--fork", "true"]);
+                    unshare
+                })
+            }),
+        },
+    ];
+    if is_installed("runc") {
+        make_bundle(&bundle);
+        contenders.push(Contender {
+            name: "runc run",
+            unit: "ms",
+            run: Box::new(|| {
+                one_by_one(|number| {
+                    let mut runc = Command::new("runc");
+                    let id = format!("tepui-bench-{}-{number}", std::process::id());
+                    runc.arg("run").arg("--bundle").arg(&bundle).arg(id);
+                    runc
+                })
+            }),
+        });
+    } else {
+        println!("  (runc is not installed: without it)");
+    }
+    compare("launch and destroy of one container", &mut contenders);
+    drop(contenders);
     world.block_on(node.shutdown());
+}
+
+/// How long a peer's container takes, from start to end.
+fn one_by_one(command: impl Fn(u32) -> Command) -> f64 {
+    let all = milliseconds(|| {
+        for number in 0..OF_PEERS {
+            let mut command = command(number);
+            let status = command.stdin(Stdio::null()).status().expect("it is installed");
+            assert!(status.success(), "{command:?}: {status}");
+        }
+    });
+    all / f64::from(OF_PEERS)
+}
+
+fn is_installed(program: &str) -> bool {
+    let mut asked = Command::new(program);
+    asked.arg("--version").stdout(Stdio::null());
+    asked.status().is_ok_and(|status| status.success())
+}
+
+/// A bundle as `runc spec` makes it, whose root has the host's programs, and that runs `true`.
+fn make_bundle(bundle: &Path) {
+    std::fs::create_dir_all(bundle.join("rootfs")).expect("a folder");
+    let mut spec = Command::new("runc");
+    let made = spec.arg("spec").current_dir(bundle).status().expect("runc starts");
+    assert!(made.success(), "{made}");
+    let path = bundle.join("config.json");
+    let text = std::fs::read(&path).expect("runc wrote it");
+    let mut spec: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+    spec["process"]["terminal"] = false.into();
+    spec["process"]["args"] = ["true"].as_slice().into();
+    spec["root"]["readonly"] = false.into();
+    let mounts = spec["mounts"].as_array_mut().expect("mounts");
+    for folder in ["/bin", "/lib", "/lib64", "/usr"] {
+        mounts.push(serde_json::json!({
+            "destination": folder, "source": folder, "type": "bind", "options": ["rbind", "ro"],
+        }));
+    }
+    std::fs::write(&path, spec.to_string()).expect("the folder is ours");
 }

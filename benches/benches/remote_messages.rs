@@ -1,9 +1,10 @@
-//! One-way messages from one OS process to another over loopback: what arrives a second. The
-//! other process is this program again, which counts and says when all have come.
+//! One-way messages from one OS process to another over loopback: what arrives a second, in the
+//! form between nodes of our make and in libprocess'. The other process is this program again,
+//! which counts and says when all have come.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{self, Sender};
 
 use serde::{Deserialize, Serialize};
 use tepui_benches::{Contender, compare, per_second};
@@ -38,7 +39,7 @@ serde_message!(Begin, "bench.Begin");
 
 #[derive(Default)]
 struct Receiver {
-    seen: u64,
+    next: u64,
 }
 
 impl Process for Receiver {
@@ -49,14 +50,13 @@ impl Process for Receiver {
 
 impl Handle<Number> for Receiver {
     fn handle(&mut self, number: Number, ctx: &mut Context<'_, Self>) {
-        assert_eq!(
-            number.value,
-            self.seen % MESSAGES,
-            "messages arrive in order"
-        );
-        self.seen += 1;
-        if self.seen.is_multiple_of(WINDOW / 2) {
-            ctx.reply(Progress { seen: self.seen });
+        if number.value == 0 {
+            self.next = 0;
+        }
+        assert_eq!(number.value, self.next, "messages arrive in order");
+        self.next += 1;
+        if self.next.is_multiple_of(WINDOW / 2) {
+            ctx.reply(Progress { seen: self.next });
         }
     }
 }
@@ -65,7 +65,6 @@ struct Teller {
     to: Pid,
     sent: u64,
     seen: u64,
-    base: u64,
     done: Sender<()>,
 }
 
@@ -94,10 +93,9 @@ impl Handle<Begin> for Teller {
 
 impl Handle<Progress> for Teller {
     fn handle(&mut self, progress: Progress, ctx: &mut Context<'_, Self>) {
-        self.seen = progress.seen - self.base;
+        self.seen = progress.seen;
         self.tell(ctx);
         if self.seen == MESSAGES {
-            self.base = progress.seen;
             self.done.send(()).expect("the measurement waits");
         }
     }
@@ -133,30 +131,49 @@ fn main() {
     let to: Pid = line.trim().parse().expect("a PID");
 
     let world = World::real(RealOptions::default()).expect("threads can be started");
-    let node = Node::start(&world, NodeOptions::default()).expect("a port is free");
-    let (done, finished) = channel();
-    let teller = Teller {
-        to,
-        sent: 0,
-        seen: 0,
-        base: 0,
-        done,
-    };
-    let teller = node.spawn(Id::chosen("teller"), teller).expect("a free id");
-    compare(
-        "500,000 one-way messages between two OS processes",
-        &mut [Contender {
-            name: "tepui, MessagePack over HTTP/1.1",
+    let tellers = [true, false].map(|frames| teller(&world, &to, frames));
+    let contender = |name, at: usize| {
+        let (node, teller, finished) = &tellers[at];
+        Contender {
+            name,
             unit: "messages/s",
-            run: Box::new(|| {
+            run: Box::new(move || {
                 per_second(MESSAGES, || {
-                    node.send(&Pid::nobody(), teller.pid(), Begin {});
+                    node.send(&Pid::nobody(), teller, Begin {});
                     finished.recv().expect("all messages arrive");
                 })
             }),
-        }],
+        }
+    };
+    compare(
+        "500,000 one-way messages between two OS processes",
+        &mut [
+            contender("tepui, MessagePack in frames", 0),
+            contender("tepui, MessagePack over HTTP/1.1", 1),
+        ],
     );
     drop(child.stdin.take());
     child.wait().expect("the receiver ends with its input");
-    world.block_on(node.shutdown());
+    for (node, ..) in tellers {
+        world.block_on(node.shutdown());
+    }
+}
+
+/// A node that tells, with or without frames, and what says that all was told.
+fn teller(world: &World, to: &Pid, frames: bool) -> (Node, Pid, mpsc::Receiver<()>) {
+    let options = NodeOptions {
+        frames,
+        ..NodeOptions::default()
+    };
+    let node = Node::start(world, options).expect("a port is free");
+    let (done, finished) = mpsc::channel();
+    let teller = Teller {
+        to: to.clone(),
+        sent: 0,
+        seen: 0,
+        done,
+    };
+    let teller = node.spawn(Id::chosen("teller"), teller).expect("a free id");
+    let pid = teller.pid().clone();
+    (node, pid, finished)
 }

@@ -1,6 +1,9 @@
 //! What measurements share: repeated runs, their median and spread, and the machine they ran on.
 //! It asserts nothing about speed: figures are read, not tested.
 
+pub mod http;
+pub mod masters;
+
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -21,10 +24,15 @@ pub struct Figures {
 impl Figures {
     /// The middle one of all runs.
     pub fn median(&self) -> f64 {
-        let mut sorted = self.runs.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+        median(&self.runs)
     }
+}
+
+/// The middle one of all values.
+pub fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 impl fmt::Display for Figures {

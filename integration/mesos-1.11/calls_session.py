@@ -64,6 +64,7 @@ def streams(script, one):
         first.append(json.loads(record))
     shown = [event for event in first if not script.unseen(event)]
     script.steps[-1]["events"]["its old stream"] = shown
+    one.offer(3)
     script.step("the old stream's id")
     script.call(one, "SUPPRESS", headers={"Mesos-Stream-Id": old_stream})
     script.step("hang up")

@@ -253,20 +253,19 @@ def refusals(script, framework, agent):
         offer = fresh_offer(framework)
         accept(script, framework, [offer], launch(made))
         framework.wait_type("UPDATE", 1)
-    nothing = {"resources": [scalar("cpus", 0)]}
-    idle = executor(framework, "idle", **nothing)
-    done = told([status("FINISHED")])
-    may_be = {
-        "a task of zero resources": task("zero", agent, executor=idle, data=done, **nothing),
-        "an executor of zero resources": task("idle", agent, executor=idle, data=done),
-    }
-    for name, made in may_be.items():
-        script.step(name)
-        offer = fresh_offer(framework)
-        accept(script, framework, [offer], launch(made))
-        update = framework.wait_type("UPDATE")["update"]["status"]
-        if "uuid" in update:
-            script.note(framework.acknowledge(update))
+    script.step("a task of zero resources")
+    offer = fresh_offer(framework)
+    zero = task(
+        "zero",
+        agent,
+        resources=[scalar("cpus", 0)],
+        executor=executor(framework),
+        data=told([status("FINISHED")]),
+    )
+    accept(script, framework, [offer], launch(zero))
+    update = framework.wait_type("UPDATE")["update"]["status"]
+    if "uuid" in update:
+        script.note(framework.acknowledge(update))
     script.step("two tasks of one id")
     offer = fresh_offer(framework)
     good = task("double", agent, executor=executor(framework), data=told())

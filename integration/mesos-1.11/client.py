@@ -220,8 +220,8 @@ class Names:
             self.ports.add(int(address.rpartition(":")[2]))
             folders.append(("agent", request(address, "GET", f"/{name}/flags").json()["flags"]))
         for role, flags in folders:
-            for flag in ("work_dir", "runtime_dir", "sandbox_directory"):
-                if flags.get(flag, "").startswith("/tmp"):
+            for flag in ("work_dir", "runtime_dir", "fetcher_cache_dir", "launcher_dir"):
+                if flag in flags:
                     self.words.append((flags[flag], f"<{role} {flag}>"))
         # The longest first: one may be the start of another.
         self.words.sort(key=lambda word: -len(word[0]))

@@ -32,8 +32,6 @@ MASTER_VIEWS = [
 AGENT_VIEWS = ["state", "flags", "health", "containers", "monitor/statistics"]
 NODE_VIEWS = [
     "version",
-    # A Mesos whose driver has ended waits for its gauges until the timeout.
-    "metrics/snapshot?timeout=2secs",
     "system/stats.json",
     "logging/toggle",
 ]
@@ -315,7 +313,7 @@ def plain(master, name, **more):
 
 
 def situation(master):
-    """All frameworks, by name."""
+    """Makes all frameworks, by name."""
     made = {"one": first(master)}
     made["gone"] = plain(master, "gone")
     made["gone"].call("TEARDOWN")
@@ -348,6 +346,11 @@ def paths(master):
     [(address, name)] = agents(master)
     yield from (("agent", address, f"/{name}/{view}") for view in AGENT_VIEWS)
     yield from (("node", master, f"/{view}") for view in NODE_VIEWS)
+    # A Mesos whose driver has ended waits for its gauges until the timeout.
+    metrics = "/metrics/snapshot?timeout=2secs"
+    yield ("master", master, metrics)
+    if address != master:
+        yield ("agent", address, metrics)
     yield ("agent", address, "/files/debug")
     sandbox = None
     for framework in request(address, "GET", f"/{name}/state").json()["frameworks"]:
@@ -387,6 +390,8 @@ def main(master, folder):
         with open(os.path.join(folder, file_name(role, path)), "w", encoding="utf-8") as file:
             json.dump(recorded, file, indent=1, sort_keys=True)
             file.write("\n")
+    # Only who is connected can be torn down.
+    frameworks["away"].subscribe()
     for framework in frameworks.values():
         framework.call("TEARDOWN")
 

@@ -1,4 +1,5 @@
-"""An executor on pymesos: runs each task as a thread, echoes messages, and ends when told so.
+"""An executor on pymesos: runs each task as a thread, echoes messages, and ends when told so. A
+task whose data is `stay` runs until it is killed; the others finish at once.
 
 Started by an agent, with the environment that Mesos gives executors.
 """
@@ -18,10 +19,15 @@ class Threads(Executor):
         """Says that the task runs, and that it has finished."""
 
         def run():
-            for state in ("TASK_RUNNING", "TASK_FINISHED"):
+            stays = decode_data(task.get("data", "")) == b"stay"
+            for state in ("TASK_RUNNING",) if stays else ("TASK_RUNNING", "TASK_FINISHED"):
                 driver.sendStatusUpdate({"task_id": task["task_id"], "state": state})
 
         threading.Thread(target=run).start()
+
+    def killTask(self, driver, task_id):
+        """Says that it is killed."""
+        driver.sendStatusUpdate({"task_id": task_id, "state": "TASK_KILLED"})
 
     def frameworkMessage(self, driver, message):
         """Echoes it; `end` ends the executor."""

@@ -41,3 +41,14 @@ pub fn tepui() -> PathBuf {
     );
     binary
 }
+
+/// The Python that has the libraries which the programs in `python/` use.
+///
+/// # Panics
+///
+/// When nobody says which: `integration/test` makes it and sets `TEPUI_PYTHON`.
+pub fn python() -> PathBuf {
+    std::env::var_os("TEPUI_PYTHON")
+        .map(PathBuf::from)
+        .expect("TEPUI_PYTHON has to name a Python with the libraries: run integration/test")
+}

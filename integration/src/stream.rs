@@ -1,9 +1,11 @@
 //! A framework by hand: `curl` holds the subscription, its records are read as JSON.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tepui_protocol::recordio::Decoder;
@@ -19,6 +21,8 @@ pub struct Subscription {
     url: String,
     stream_id: String,
     framework_id: String,
+    /// What is on offer, by id: offers that came, while something else was waited for as well.
+    offers: RefCell<BTreeMap<String, Value>>,
 }
 
 impl Subscription {
@@ -74,6 +78,7 @@ impl Subscription {
             url,
             stream_id,
             framework_id: String::new(),
+            offers: RefCell::default(),
         };
         let subscribed = subscription.wait_for("SUBSCRIBED", |_| true);
         let id = &subscribed["subscribed"]["framework_id"]["value"];
@@ -97,8 +102,23 @@ impl Subscription {
     ///
     /// When none comes within a minute.
     pub fn next(&mut self) -> Value {
-        let event = self.events.recv_timeout(PATIENCE);
+        let event = self.receive(Instant::now() + PATIENCE);
         event.expect("an event in time")
+    }
+
+    /// The next event until then; offers are kept and forgotten as events say.
+    fn receive(&mut self, deadline: Instant) -> Result<Value, RecvTimeoutError> {
+        // Heartbeats come all the time, so it is the whole wait that has to end.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let event = self.events.recv_timeout(left)?;
+        let offers = self.offers.get_mut();
+        for offer in event["offers"]["offers"].as_array().into_iter().flatten() {
+            offers.insert(id_of(&offer["id"]), offer.clone());
+        }
+        if event["type"] == "RESCIND" {
+            offers.remove(&id_of(&event["rescind"]["offer_id"]));
+        }
+        Ok(event)
     }
 
     /// Waits for the first event of a type that `wanted` accepts; others are passed over.
@@ -107,9 +127,9 @@ impl Subscription {
     ///
     /// When none comes within a minute.
     pub fn wait_for(&mut self, kind: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        let mut passed = Vec::new();
+        let (mut passed, deadline) = (Vec::new(), Instant::now() + PATIENCE);
         loop {
-            match self.events.recv_timeout(PATIENCE) {
+            match self.receive(deadline) {
                 Ok(event) if event["type"] == kind && wanted(&event) => return event,
                 Ok(event) => passed.push(event),
                 Err(error) => panic!("no {kind} ({error}) among {passed:#?}"),
@@ -123,35 +143,33 @@ impl Subscription {
     ///
     /// When it stays open for a minute.
     pub fn wait_for_end(&mut self) -> Vec<Value> {
-        let mut passed = Vec::new();
+        let (mut passed, deadline) = (Vec::new(), Instant::now() + PATIENCE);
         loop {
-            match self.events.recv_timeout(PATIENCE) {
+            match self.receive(deadline) {
                 Ok(event) => passed.push(event),
-                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => return passed,
+                Err(RecvTimeoutError::Disconnected) => return passed,
                 Err(error) => panic!("the stream does not end ({error}) after {passed:#?}"),
             }
         }
     }
 
-    /// Waits for the first offer that `wanted` accepts; others are declined without a filter.
+    /// Gives an offer that `wanted` accepts, one that came already or the next that comes; others
+    /// are declined without a filter.
     ///
     /// # Panics
     ///
     /// When none comes within a minute.
     pub fn offer(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let event = self.wait_for("OFFERS", |_| true);
-            let offers = event["offers"]["offers"].as_array().expect("offers");
-            let mut found = None;
-            for offer in offers {
-                if found.is_none() && wanted(offer) {
-                    found = Some(offer.clone());
-                } else {
-                    self.decline(offer);
-                }
-            }
-            if let Some(offer) = found {
+            let all: Vec<Value> = self.offers.borrow().values().cloned().collect();
+            let (mut good, bad): (Vec<_>, Vec<_>) = all.into_iter().partition(|it| wanted(it));
+            if let Some(offer) = good.pop() {
                 return offer;
+            }
+            bad.iter().for_each(|offer| self.decline(offer));
+            if let Err(error) = self.receive(deadline) {
+                panic!("no such offer ({error})");
             }
         }
     }
@@ -196,13 +214,20 @@ impl Subscription {
     ///
     /// When none comes within a minute.
     pub fn status(&mut self, task: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let (mut passed, deadline) = (Vec::new(), Instant::now() + PATIENCE);
         loop {
-            let event = self.wait_for("UPDATE", |_| true);
+            let event = self.receive(deadline);
+            let event = event.unwrap_or_else(|error| {
+                panic!("no such status of {task} ({error}) among {passed:#?}")
+            });
             let status = &event["update"]["status"];
-            self.acknowledge(status);
-            if status["task_id"]["value"] == task && wanted(status) {
-                return status.clone();
+            if event["type"] == "UPDATE" {
+                self.acknowledge(status);
+                if status["task_id"]["value"] == task && wanted(status) {
+                    return status.clone();
+                }
             }
+            passed.push(event);
         }
     }
 
@@ -278,6 +303,10 @@ impl Subscription {
     /// When curl cannot be run.
     pub fn call(&self, mut call: Value) -> u16 {
         call["framework_id"] = json!({"value": self.framework_id});
+        for part in ["accept", "decline"] {
+            let used = call[part]["offer_ids"].as_array().into_iter().flatten();
+            used.for_each(|id| drop(self.offers.borrow_mut().remove(&id_of(id))));
+        }
         let output = Command::new("curl")
             .args(["-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST"])
             .args(["-H", "Content-Type: application/json"])
@@ -324,6 +353,11 @@ pub fn scalar(offer: &Value, name: &str) -> f64 {
     of_name
         .filter_map(|resource| resource["scalar"]["value"].as_f64())
         .sum()
+}
+
+/// The text of an id.
+fn id_of(id: &Value) -> String {
+    id["value"].as_str().unwrap_or_default().to_owned()
 }
 
 /// Reads up to the empty line that ends the head of an answer.

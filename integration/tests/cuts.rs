@@ -286,6 +286,15 @@ fn check(arrived: &Arrived, exits: &[u64]) {
 
 #[test]
 fn numbers_rise_and_are_missing_only_at_cuts() {
+    numbers_rise(true);
+}
+
+#[test]
+fn so_they_do_in_the_form_of_libprocess() {
+    numbers_rise(false);
+}
+
+fn numbers_rise(frames: bool) {
     let (_other, sink) = receiver();
     let proxy = Proxy::to(SocketAddr::from(sink.address()));
     let to = Pid::new(sink.id(), proxy.address.into());
@@ -294,7 +303,11 @@ fn numbers_rise_and_are_missing_only_at_cuts() {
     let both = Arc::<[AtomicU64; 2]>::default();
     let sources: Vec<(Node, ProcessRef<Source>)> = (0..2)
         .map(|number| {
-            let node = Node::start(&world, NodeOptions::default()).unwrap();
+            let options = NodeOptions {
+                frames,
+                ..NodeOptions::default()
+            };
+            let node = Node::start(&world, options).unwrap();
             let source = Source {
                 number,
                 to: to.clone(),

@@ -2,22 +2,14 @@
 //! Python's protobuf with what protoc makes of the schema, a libprocess peer in MessagePack,
 //! pymesos. What they check of the answers is in `integration/python/`.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tepui_integration::{Cluster, Subscription, command_task, scalar, top};
+use tepui_integration::{Cluster, Subscription, command_task, python, scalar, top};
 
 const PATIENCE: Duration = Duration::from_secs(120);
-
-/// The Python that has the clients' libraries.
-fn python() -> PathBuf {
-    std::env::var_os("TEPUI_PYTHON")
-        .map(PathBuf::from)
-        .expect("TEPUI_PYTHON has to name a Python with the libraries; integration/test sets it")
-}
 
 /// Runs one of the programs in `integration/python/` to its end, and gives what it printed.
 fn run(script: &str, arguments: &[&str]) -> String {
@@ -164,7 +156,23 @@ fn curl_goes_through_a_session_in_json() {
     cluster.stop();
 }
 
-/// A path as an argument.
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a text")
+#[test]
+fn pymesos_runs_tasks_though_it_is_a_bad_correspondent() {
+    let mut cluster = Cluster::start(&[]);
+    for _ in 0..3 {
+        cluster.add_agent(&["--resources=cpus:2;mem:1024;disk:0;ports:[]"]);
+    }
+    let said = run(
+        "pymesos_scheduler.py",
+        &[cluster.address(), "3", "50", "15"],
+    );
+    let last = said.lines().last().unwrap_or_default();
+    let seen: Value = serde_json::from_str(last).unwrap_or_else(|_| panic!("{said}"));
+    let count = |name: &str| seen[name].as_u64().unwrap_or_default();
+    assert_eq!(count("breaks") + count("failovers"), 10, "{seen}");
+    assert_eq!(count("reregistered"), 10, "{seen}");
+    assert!(count("withheld") >= 20, "{seen}");
+    assert!(count("retries") >= 20, "{seen}");
+    assert_eq!(count("executors_lost"), 3, "{seen}");
+    cluster.stop();
 }

@@ -153,7 +153,7 @@ pub const RULES: &[Rule] = &[
             let cut_off: &[u8] = &[0x08, 0x01, 0x12, 0x7f, 0x0a];
             let endless: &[u8] = &[0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
             let random: Vec<u8> = (0..4096_u32)
-                .map(|n| (n * 2_654_435_761 >> 13) as u8)
+                .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
                 .collect();
             for body in [cut_off, endless, &random] {
                 let request = Request::post("/api/v1/scheduler", "application/x-protobuf", body);
@@ -218,13 +218,16 @@ pub const RULES: &[Rule] = &[
             for request in [
                 "hello\r\n\r\n".to_owned(),
                 "GET / HTTP/9.9\r\n\r\n".to_owned(),
-                "GET /\u{1} HTTP/1.1\r\n\r\n".to_owned(),
-                format!("POST /api/v1/scheduler HTTP/1.1\r\n{call}Content-Length: 3\r\n\r\n{{}} "),
+                "GET /\u{1} HTTP/1.1\r\nHost: t\r\n\r\n".to_owned(),
                 format!(
-                    "POST /api/v1/scheduler HTTP/1.1\r\n{call}Transfer-Encoding: chunked\r\n\r\n\
+                    "POST /api/v1/scheduler HTTP/1.1\r\nHost: t\r\n{call}Content-Length: 3\r\n\r\n{{}} "
+                ),
+                format!(
+                    "POST /api/v1/scheduler HTTP/1.1\r\nHost: t\r\n{call}Transfer-Encoding: chunked\r\n\r\n\
                      2\r\n{{}}\r\n0\r\n\r\n"
                 ),
-                "POST /api/v1/scheduler HTTP/1.1\r\nContent-Length: -1\r\n\r\n".to_owned(),
+                "POST /api/v1/scheduler HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n"
+                    .to_owned(),
             ] {
                 let answer =
                     tepui_integration::raw::exchange(stage.cluster.address(), request.as_bytes());
@@ -279,7 +282,7 @@ pub const RULES: &[Rule] = &[
         sent: "SUBSCRIBE with a failover timeout that is no duration",
         answer: "ERROR, and the stream is closed",
         check: |stage| {
-            for timeout in [1e300, -1.0] {
+            for timeout in [1e300, 1e10] {
                 let mut info = info("x");
                 info["failover_timeout"] = json!(timeout);
                 ends_in_error(stage, info);

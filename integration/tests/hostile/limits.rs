@@ -49,7 +49,7 @@ pub const RULES: &[Rule] = &[
             ] {
                 let mut stream = connect(stage.cluster.address());
                 let head = format!(
-                    "POST /api/v1/scheduler HTTP/1.1\r\n{header}\r\n\
+                    "POST /api/v1/scheduler HTTP/1.1\r\nHost: t\r\n{header}\r\n\
                      Transfer-Encoding: chunked\r\n\r\n"
                 );
                 stream.write_all(head.as_bytes()).expect("a head is read");
@@ -99,8 +99,8 @@ pub const RULES: &[Rule] = &[
         check: |stage| {
             let starts = [
                 "P",
-                "POST /api/v1/scheduler HTTP/1.1\r\nContent-Ty",
-                "POST /api/v1/scheduler HTTP/1.1\r\nContent-Type: application/json\r\n\
+                "POST /api/v1/scheduler HTTP/1.1\r\nHost: t\r\nContent-Ty",
+                "POST /api/v1/scheduler HTTP/1.1\r\nHost: t\r\nContent-Type: application/json\r\n\
                  Content-Length: 100\r\n\r\n{",
                 "POST /master/x.Y HTTP/1.1\r\nLibprocess-From: a@127.0.0.1:9\r\n",
                 "POST /master/x.Y HTTP/1.1\r\nLibprocess-From: a@127.0.0.1:9\r\n\

@@ -48,7 +48,7 @@ pub struct Stage {
 
 impl Stage {
     pub fn new() -> Stage {
-        let mut cluster = Cluster::start(&[]);
+        let mut cluster = Cluster::start(&["--allocation_interval=100ms"]);
         cluster.add_agent(&["--resources=cpus:4;mem:4096;disk:1024;ports:[31000-31009]"]);
         let framework = Subscription::open(cluster.address(), &info("the victim"));
         Stage {

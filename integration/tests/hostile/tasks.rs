@@ -20,11 +20,11 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "TASK-2",
-        sent: "a task whose resources are negative, zero, without a value, not finite, or not named",
+        sent: "a task whose resources are negative, without a value, not finite, or not named",
         answer: "TASK_ERROR, or 400 where it is no number",
         check: |stage| {
             let scalar = |name: &str, value: Value| json!({"name": name, "type": "SCALAR", "scalar": {"value": value}});
-            for amount in [json!(-1), json!(0), json!(1e308), json!(-1e308)] {
+            for amount in [json!(-1), json!(-0.001), json!(1e308), json!(-1e308)] {
                 refused(stage, |task| {
                     task["resources"] = json!([scalar("cpus", amount.clone())])
                 });

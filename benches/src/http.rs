@@ -1,0 +1,211 @@
+//! A framework on the v1 HTTP API, the same for every master: a subscription that is read on a
+//! thread of its own, and calls on a kept-alive connection. Paths have the `/master` prefix, which
+//! every Mesos understands.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tepui_protocol::recordio::Decoder;
+
+/// A measurement that waits longer has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+const RECORD_MAX: usize = 64 << 20;
+
+/// An event, and when its last byte was read.
+#[derive(Debug)]
+pub struct Arrived {
+    /// Which framework it came to, as given at its subscription.
+    pub framework: usize,
+    /// When it came.
+    pub at: Instant,
+    /// The event.
+    pub event: Value,
+}
+
+/// A subscribed framework.
+#[derive(Debug)]
+pub struct Framework {
+    address: String,
+    /// The id that the master gave.
+    pub id: String,
+    stream_id: String,
+    subscription: TcpStream,
+    calls: BufReader<TcpStream>,
+}
+
+impl Framework {
+    /// Subscribes; events behind SUBSCRIBED go to `events` under `number`. Also returns when the
+    /// call was sent.
+    pub fn subscribe(
+        address: &str,
+        number: usize,
+        events: &Sender<Arrived>,
+    ) -> (Framework, Instant) {
+        let call = json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": {
+            "user": "root", "name": format!("bench-{number}"), "roles": [format!("role-{number}")],
+            "capabilities": [{"type": "MULTI_ROLE"}],
+        }}});
+        let mut subscription = connect(address);
+        let sent = Instant::now();
+        send(&mut subscription, address, "", &call);
+        let mut reader = BufReader::new(subscription.try_clone().expect("a handle"));
+        let head = head(&mut reader);
+        assert!(head.starts_with("HTTP/1.1 200"), "subscribed: {head}");
+        let stream_id = field(&head, "Mesos-Stream-Id").expect("a stream id").to_owned();
+        let (told, subscribed) = channel();
+        let events = events.clone();
+        std::thread::spawn(move || read_events(reader, number, &told, &events));
+        let id = subscribed.recv_timeout(PATIENCE).expect("SUBSCRIBED comes");
+        let framework = Framework {
+            address: address.to_owned(),
+            id,
+            stream_id,
+            subscription,
+            calls: BufReader::new(connect(address)),
+        };
+        (framework, sent)
+    }
+
+    /// Makes a call and waits until it is accepted; when it was sent.
+    pub fn call(&mut self, kind: &str, arguments: Value) -> Instant {
+        let mut call = json!({"framework_id": {"value": self.id}, "type": kind});
+        if !arguments.is_null() {
+            call[kind.to_lowercase()] = arguments;
+        }
+        let sent = Instant::now();
+        let stream_id = format!("Mesos-Stream-Id: {}\r\n", self.stream_id);
+        send(self.calls.get_mut(), &self.address, &stream_id, &call);
+        let head = head(&mut self.calls);
+        assert!(head.starts_with("HTTP/1.1 202"), "{kind} is accepted: {head}");
+        skip_body(&mut self.calls, &head);
+        sent
+    }
+
+    /// Declines offers, not to get them again for so many seconds.
+    pub fn decline(&mut self, offers: &[Value], seconds: f64) -> Instant {
+        let ids: Vec<&Value> = offers.iter().map(|offer| &offer["id"]).collect();
+        self.call("DECLINE", json!({"offer_ids": ids, "filters": {"refuse_seconds": seconds}}))
+    }
+
+    /// Acknowledges a status update, if it wants to be.
+    pub fn acknowledge(&mut self, status: &Value) {
+        if let Some(uuid) = status.get("uuid") {
+            let arguments = json!({
+                "agent_id": status["agent_id"], "task_id": status["task_id"], "uuid": uuid,
+            });
+            self.call("ACKNOWLEDGE", arguments);
+        }
+    }
+
+    /// Removes the framework from its master.
+    pub fn teardown(mut self) {
+        self.call("TEARDOWN", Value::Null);
+        let _ = self.subscription.shutdown(Shutdown::Both);
+    }
+}
+
+/// The next event of a type within the patience of a measurement.
+pub fn next(events: &Receiver<Arrived>, kind: &str) -> Arrived {
+    next_within(events, kind, PATIENCE).unwrap_or_else(|| panic!("no {kind} in time"))
+}
+
+/// The next event of a type; others are passed over.
+pub fn next_within(events: &Receiver<Arrived>, kind: &str, patience: Duration) -> Option<Arrived> {
+    let until = Instant::now() + patience;
+    loop {
+        match events.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            Ok(arrived) if arrived.event["type"] == kind => return Some(arrived),
+            Ok(_) => {}
+            Err(RecvTimeoutError::Timeout) => return None,
+            Err(RecvTimeoutError::Disconnected) => panic!("the subscription ended"),
+        }
+    }
+}
+
+/// The body of a reply to GET, read whole.
+pub fn get(address: &str, path: &str) -> Vec<u8> {
+    let mut stream = connect(address);
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("the master reads");
+    let mut reader = BufReader::new(stream);
+    let head = head(&mut reader);
+    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+    let length = field(&head, "Content-Length").expect("a length");
+    let mut body = vec![0; length.parse().expect("a number")];
+    reader.read_exact(&mut body).expect("a whole body");
+    body
+}
+
+fn connect(address: &str) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the master listens");
+    stream.set_nodelay(true).expect("a socket");
+    stream
+}
+
+fn send(stream: &mut TcpStream, address: &str, fields: &str, call: &Value) {
+    let body = call.to_string();
+    let request = format!(
+        "POST /master/api/v1/scheduler HTTP/1.1\r\nHost: {address}\r\n\
+         Content-Type: application/json\r\nAccept: application/json\r\n{fields}\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).expect("the master reads");
+}
+
+fn head(reader: &mut impl BufRead) -> String {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        assert!(reader.read_line(&mut head).expect("an answer") > 0, "closed: {head}");
+    }
+    head
+}
+
+fn field<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    head.lines().find_map(|line| {
+        let (key, value) = line.split_once(':')?;
+        key.eq_ignore_ascii_case(name).then_some(value.trim())
+    })
+}
+
+fn skip_body(reader: &mut impl Read, head: &str) {
+    let length = field(head, "Content-Length").map_or(0, |text| text.parse().expect("a number"));
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).expect("a whole body");
+}
+
+/// Reads a chunked stream of records until it ends.
+fn read_events(
+    mut reader: BufReader<TcpStream>,
+    framework: usize,
+    told: &Sender<String>,
+    events: &Sender<Arrived>,
+) {
+    let mut decoder = Decoder::new(RECORD_MAX);
+    let mut line = String::new();
+    loop {
+        line.clear();
+        let read = reader.read_line(&mut line);
+        let size = usize::from_str_radix(line.trim(), 16).unwrap_or(0);
+        if !matches!(read, Ok(1..)) || size == 0 {
+            return;
+        }
+        let mut chunk = vec![0; size + 2];
+        if reader.read_exact(&mut chunk).is_err() {
+            return;
+        }
+        let at = Instant::now();
+        for record in decoder.push(&chunk[..size]).expect("records are well framed") {
+            let event: Value = serde_json::from_slice(&record).expect("records are JSON");
+            if event["type"] == "SUBSCRIBED" {
+                let id = &event["subscribed"]["framework_id"]["value"];
+                let _ = told.send(id.as_str().unwrap_or_default().to_owned());
+            } else if event["type"] != "HEARTBEAT" {
+                let _ = events.send(Arrived { framework, at, event });
+            }
+        }
+    }
+}
