@@ -14,16 +14,18 @@ use syn::spanned::Spanned;
 use syn::visit::Visit;
 
 /// Crates in the order in which they may build on each other.
-const ORDER: [(&str, &str); 12] = [
+const ORDER: [(&str, &str); 14] = [
     ("runtime/message", "tepui-message"),
     ("runtime", "tepui-runtime"),
     ("actors/protocol", "tepui-protocol"),
+    ("actors/invariants", "tepui-invariants"),
     ("actors/allocator", "tepui-allocator"),
     ("actors/containerizer", "tepui-containerizer"),
     ("actors/framework", "tepui-framework"),
     ("actors/agent", "tepui-agent"),
     ("actors/master", "tepui-master"),
     ("http/api", "tepui-api"),
+    ("actors/simulation", "tepui-simulation"),
     ("http/cli", "tepui"),
     ("integration", "tepui-integration"),
     ("benches", "tepui-benches"),

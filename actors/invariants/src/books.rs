@@ -1,0 +1,253 @@
+//! What master, allocator, agents and frameworks have written down, and the rules between them.
+//!
+//! [`at_any_time`] holds in every instant; [`once_quiet`] only when no message is under way and
+//! nothing has changed for a while.
+
+use std::collections::BTreeMap;
+
+use tepui_protocol::mesos::v1::TaskState;
+use tepui_protocol::resources::Resources;
+
+use crate::history::is_terminal;
+use crate::{
+    BOOKS_AGREE, ENDS_OR_RUNS, FAIR, FREE_IS_OFFERED, IN_ONE_PLACE, Invariant,
+    NOTHING_FOR_THE_DEAD, NOTHING_WAITS, TaskKey, Violation,
+};
+
+/// What is written down of an agent. Resources are compared without their allocation.
+#[derive(Clone, Debug, Default)]
+pub struct AgentBooks {
+    /// All that it has, by the master.
+    pub total: Resources,
+    /// What its tasks and executors use, by framework, by the master.
+    pub used: BTreeMap<String, Resources>,
+    /// What is offered, by framework, by the master.
+    pub offered: BTreeMap<String, Resources>,
+    /// What is given away, by framework, by the allocator; `None` where it does not know the agent.
+    pub allocated: Option<BTreeMap<String, Resources>>,
+    /// What its tasks and executors use, by framework, by the agent; `None` while it is down.
+    pub running: Option<BTreeMap<String, Resources>>,
+    /// Tasks that run on it, by the agent.
+    pub tasks: Vec<TaskKey>,
+    /// Tasks with an update that the agent has no acknowledgement of.
+    pub waiting: Vec<TaskKey>,
+}
+
+/// What a framework has written down of a task.
+#[derive(Clone, Debug)]
+pub struct TaskBook {
+    /// The agent it was launched on.
+    pub agent: String,
+    /// What it and its executor were launched with.
+    pub resources: Resources,
+    /// The last state that the framework was told.
+    pub told: Option<TaskState>,
+}
+
+/// What a framework that would take more is after.
+#[derive(Clone, Debug)]
+pub struct Demand {
+    /// The least that it takes of one agent.
+    pub task: Resources,
+    /// Its share counts as this much less.
+    pub weight: f64,
+    /// It declined what is free, and its filter still holds.
+    pub filters: bool,
+}
+
+/// What is written down of a framework.
+#[derive(Clone, Debug, Default)]
+pub struct FrameworkBook {
+    /// Every task that it launched, by the framework.
+    pub tasks: BTreeMap<String, TaskBook>,
+    /// It was torn down.
+    pub over: bool,
+    /// It acknowledges what it is told.
+    pub acknowledges: bool,
+    /// Set where it would take more.
+    pub demand: Option<Demand>,
+}
+
+/// All books, from one instant.
+#[derive(Clone, Debug, Default)]
+pub struct Books {
+    /// By agent id: the agents that the master knows.
+    pub agents: BTreeMap<String, AgentBooks>,
+    /// By framework id.
+    pub frameworks: BTreeMap<String, FrameworkBook>,
+}
+
+fn broken(invariant: &'static Invariant, detail: String) -> Violation {
+    Violation { invariant, detail }
+}
+
+/// What is wrong in this very instant.
+#[must_use]
+pub fn at_any_time(books: &Books) -> Vec<Violation> {
+    let agents = books.agents.iter();
+    agents
+        .filter_map(|(id, agent)| in_one_place(id, agent))
+        .collect()
+}
+
+/// [`IN_ONE_PLACE`] for one agent: a master's own book suffices, so that it can assert this.
+#[must_use]
+pub fn in_one_place(id: &str, agent: &AgentBooks) -> Option<Violation> {
+    let used: Resources = agent.used.values().sum();
+    let offered: Resources = agent.offered.values().sum();
+    let taken = (used.clone() + &offered).unallocate();
+    (!agent.total.unallocate().contains(&taken)).then(|| {
+        let total = &agent.total;
+        let detail = format!("agent {id} has {total}: used {used}, offered {offered}");
+        broken(&IN_ONE_PLACE, detail)
+    })
+}
+
+/// What is wrong although nothing moves any more.
+#[must_use]
+pub fn once_quiet(books: &Books) -> Vec<Violation> {
+    let mut found = at_any_time(books);
+    for (id, agent) in &books.agents {
+        books_agree(id, agent, books, &mut found);
+        for task in &agent.tasks {
+            let framework = books.frameworks.get(&task.framework);
+            if framework.is_some_and(|framework| framework.over) {
+                let detail = format!("task {task} runs on agent {id}");
+                found.push(broken(&NOTHING_FOR_THE_DEAD, detail));
+            }
+        }
+        for task in &agent.waiting {
+            let framework = books.frameworks.get(&task.framework);
+            if framework.is_some_and(|framework| framework.acknowledges && !framework.over) {
+                let detail = format!("an update of {task} waits on agent {id}");
+                found.push(broken(&NOTHING_WAITS, detail));
+            }
+        }
+    }
+    for (id, framework) in &books.frameworks {
+        ends_or_runs(id, framework, books, &mut found);
+        free_is_offered(id, framework, books, &mut found);
+    }
+    fair(books, &mut found);
+    found
+}
+
+/// What each framework uses by a book, empty entries left out.
+fn compared(book: &BTreeMap<String, Resources>) -> BTreeMap<&str, Resources> {
+    book.iter()
+        .map(|(framework, used)| (framework.as_str(), used.unallocate()))
+        .filter(|(_, used)| !used.is_empty())
+        .collect()
+}
+
+fn shown(book: &BTreeMap<&str, Resources>) -> String {
+    let lines = book
+        .iter()
+        .map(|(framework, used)| format!("{framework} {used}"));
+    let lines: Vec<String> = lines.collect();
+    format!("[{}]", lines.join(", "))
+}
+
+fn books_agree(id: &str, agent: &AgentBooks, books: &Books, found: &mut Vec<Violation>) {
+    let used = compared(&agent.used);
+    let mut differs =
+        |whose: &str, theirs: &BTreeMap<&str, Resources>, masters: &BTreeMap<&str, Resources>| {
+            if theirs != masters {
+                let (masters, theirs) = (shown(masters), shown(theirs));
+                let detail = format!("agent {id}: the master has {masters}, {whose} has {theirs}");
+                found.push(broken(&BOOKS_AGREE, detail));
+            }
+        };
+    if let Some(running) = &agent.running {
+        differs("the agent", &compared(running), &used);
+    }
+    if let Some(allocated) = &agent.allocated {
+        let mut given = agent.used.clone();
+        for (framework, offered) in &agent.offered {
+            *given.entry(framework.clone()).or_default() += offered;
+        }
+        differs("the allocator", &compared(allocated), &compared(&given));
+    }
+    // A framework counts what it launched and was not told the end of.
+    let mut own: BTreeMap<String, Resources> = BTreeMap::new();
+    for (framework, book) in books.frameworks.iter().filter(|(_, book)| !book.over) {
+        let live = book.tasks.values().filter(|task| task.agent == id);
+        for task in live.filter(|task| !task.told.is_some_and(is_terminal)) {
+            *own.entry(framework.clone()).or_default() += &task.resources;
+        }
+    }
+    let known = |framework: &&str| books.frameworks.contains_key(*framework);
+    let used = used
+        .into_iter()
+        .filter(|(framework, _)| known(framework))
+        .collect();
+    differs("the frameworks' own", &compared(&own), &used);
+}
+
+fn ends_or_runs(id: &str, framework: &FrameworkBook, books: &Books, found: &mut Vec<Violation>) {
+    if framework.over || !framework.acknowledges {
+        return;
+    }
+    for (task, book) in &framework.tasks {
+        let key = TaskKey::new(id, task);
+        let told = book.told;
+        let agent = books.agents.get(&book.agent);
+        // An agent that is away keeps its tasks, and the framework is told so.
+        let away = agent.is_none() && told == Some(TaskState::TaskUnreachable);
+        let runs = agent.is_some_and(|agent| agent.running.is_none() || agent.tasks.contains(&key));
+        if !runs && !away && !told.is_some_and(is_terminal) {
+            let detail = format!("task {key} is on no agent, and its framework was told {told:?}");
+            found.push(broken(&ENDS_OR_RUNS, detail));
+        }
+    }
+}
+
+fn free_is_offered(id: &str, framework: &FrameworkBook, books: &Books, found: &mut Vec<Violation>) {
+    let Some(demand) = framework.demand.as_ref().filter(|demand| !demand.filters) else {
+        return;
+    };
+    for (name, agent) in &books.agents {
+        let taken: Resources = agent.used.values().chain(agent.offered.values()).sum();
+        let free = agent.total.unallocate() - taken.unallocate();
+        if agent.running.is_some() && free.contains(&demand.task.unallocate()) {
+            let detail = format!("{free} of agent {name} is not offered to {id}");
+            found.push(broken(&FREE_IS_OFFERED, detail));
+        }
+    }
+}
+
+/// The greatest part that `amount` is of `total`, over all kinds of resources, by weight.
+fn share(amount: &Resources, total: &Resources, weight: f64) -> f64 {
+    let parts = amount.names().into_iter().filter_map(|name| {
+        let whole = total.scalar(name).to_f64();
+        (whole > 0.0).then(|| amount.scalar(name).to_f64() / whole)
+    });
+    parts.fold(0.0, f64::max) / weight
+}
+
+fn fair(books: &Books, found: &mut Vec<Violation>) {
+    let total: Resources = books.agents.values().map(|agent| &agent.total).sum();
+    let wanting = books.frameworks.iter().filter_map(|(id, framework)| {
+        let demand = framework.demand.as_ref().filter(|_| !framework.over)?;
+        let used: Resources = books
+            .agents
+            .values()
+            .filter_map(|agent| agent.used.get(id))
+            .sum();
+        let task = share(&demand.task, &total, demand.weight);
+        Some((share(&used, &total, demand.weight), task, id))
+    });
+    let wanting: Vec<(f64, f64, &String)> = wanting.collect();
+    let most = wanting.iter().max_by(|a, b| a.0.total_cmp(&b.0));
+    let least = wanting.iter().min_by(|a, b| a.0.total_cmp(&b.0));
+    if let (Some((high, of_high, rich)), Some((low, of_low, poor))) = (most, least)
+        && high - low > of_high.max(*of_low) + 1e-9
+    {
+        let detail = format!("{rich} has {high:.4} and {poor} has {low:.4}, both want more");
+        found.push(broken(&FAIR, detail));
+    }
+}
+
+#[cfg(test)]
+#[path = "books/tests.rs"]
+mod tests;

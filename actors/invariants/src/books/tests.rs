@@ -1,0 +1,180 @@
+//! Each rule between books, kept and broken.
+
+use tepui_protocol::resources::parse_text;
+
+use super::*;
+
+fn resources(text: &str) -> Resources {
+    parse_text(text, "*").unwrap()
+}
+
+fn of(framework: &str, text: &str) -> BTreeMap<String, Resources> {
+    [(framework.to_owned(), resources(text))].into()
+}
+
+/// One agent, one framework with one running task: all is well.
+fn well() -> Books {
+    let agent = AgentBooks {
+        total: resources("cpus:4;mem:4096"),
+        used: of("f", "cpus:1;mem:64"),
+        offered: of("f", "cpus:3;mem:4032"),
+        allocated: Some(of("f", "cpus:4;mem:4096")),
+        running: Some(of("f", "cpus:1;mem:64")),
+        tasks: vec![TaskKey::new("f", "t")],
+        waiting: vec![],
+    };
+    let task = TaskBook {
+        agent: "a".to_owned(),
+        resources: resources("cpus:1;mem:64"),
+        told: Some(TaskState::TaskRunning),
+    };
+    let framework = FrameworkBook {
+        tasks: [("t".to_owned(), task)].into(),
+        acknowledges: true,
+        ..FrameworkBook::default()
+    };
+    Books {
+        agents: [("a".to_owned(), agent)].into(),
+        frameworks: [("f".to_owned(), framework)].into(),
+    }
+}
+
+fn ids(found: &[Violation]) -> Vec<&'static str> {
+    found
+        .iter()
+        .map(|violation| violation.invariant.id)
+        .collect()
+}
+
+/// What a change of the good books breaks.
+fn changed(change: impl FnOnce(&mut AgentBooks, &mut FrameworkBook)) -> Vec<&'static str> {
+    let mut books = well();
+    let agent = books.agents.get_mut("a").unwrap();
+    change(agent, books.frameworks.get_mut("f").unwrap());
+    ids(&once_quiet(&books))
+}
+
+#[test]
+fn good_books_break_no_rule() {
+    assert_eq!(changed(|_, _| {}), Vec::<&str>::new());
+}
+
+#[test]
+fn what_is_given_twice_is_seen() {
+    let found = changed(|agent, _| {
+        agent.offered = of("f", "cpus:3.001;mem:4032");
+        agent.allocated = Some(of("f", "cpus:4.001;mem:4096"));
+    });
+    assert_eq!(found, ["in-one-place"]);
+}
+
+#[test]
+fn books_that_differ_are_seen_whosever_they_are() {
+    assert_eq!(
+        changed(|agent, _| agent.allocated = Some(of("f", "cpus:3"))),
+        ["books-agree"]
+    );
+    assert_eq!(
+        changed(|agent, _| agent.running = Some(of("f", "cpus:1"))),
+        ["books-agree"]
+    );
+    let forgotten = changed(|agent, _| {
+        agent.used.clear();
+        agent.offered = of("f", "cpus:4;mem:4096");
+        agent.running = Some(BTreeMap::new());
+    });
+    assert_eq!(forgotten, ["books-agree"], "the framework still counts it");
+}
+
+#[test]
+fn a_task_that_vanished_is_seen() {
+    let found = changed(|agent, _| {
+        agent.used.clear();
+        agent.offered = of("f", "cpus:4;mem:4096");
+        agent.running = Some(BTreeMap::new());
+        agent.tasks.clear();
+    });
+    assert_eq!(found, ["books-agree", "ends-or-runs"]);
+    let away = |told| {
+        let mut books = well();
+        books.agents.clear();
+        let framework = books.frameworks.get_mut("f").unwrap();
+        framework.tasks.get_mut("t").unwrap().told = Some(told);
+        ids(&once_quiet(&books))
+    };
+    assert!(away(TaskState::TaskUnreachable).is_empty());
+    assert!(away(TaskState::TaskLost).is_empty());
+    assert_eq!(away(TaskState::TaskRunning), ["ends-or-runs"]);
+}
+
+#[test]
+fn what_runs_for_the_dead_and_what_waits_is_seen() {
+    let found = changed(|agent, framework| {
+        framework.over = true;
+        agent.used.clear();
+        agent.offered.clear();
+        agent.allocated = None;
+        agent.running = None;
+    });
+    assert_eq!(found, ["nothing-for-the-dead"]);
+    let waits = |acknowledges| {
+        changed(|agent, framework| {
+            framework.acknowledges = acknowledges;
+            agent.waiting.push(TaskKey::new("f", "t"));
+        })
+    };
+    assert_eq!(waits(true), ["nothing-waits"]);
+    assert!(waits(false).is_empty());
+}
+
+#[test]
+fn what_is_free_and_wanted_has_to_be_offered() {
+    let free = |filters| {
+        changed(|agent, framework| {
+            agent.offered.clear();
+            agent.allocated = Some(of("f", "cpus:1;mem:64"));
+            framework.demand = Some(Demand {
+                task: resources("cpus:1;mem:64"),
+                weight: 1.0,
+                filters,
+            });
+        })
+    };
+    assert_eq!(free(false), ["free-is-offered"]);
+    assert!(free(true).is_empty());
+}
+
+#[test]
+fn shares_may_differ_by_one_task() {
+    let with = |cpus: [f64; 2], weights: [f64; 2]| {
+        let mut agent = AgentBooks {
+            total: resources("cpus:10;mem:1000"),
+            ..AgentBooks::default()
+        };
+        let mut frameworks = BTreeMap::new();
+        for (number, (cpus, weight)) in cpus.into_iter().zip(weights).enumerate() {
+            let id = format!("f{number}");
+            agent
+                .used
+                .insert(id.clone(), resources(&format!("cpus:{cpus}")));
+            let demand = Demand {
+                task: resources("cpus:1"),
+                weight,
+                filters: true,
+            };
+            let book = FrameworkBook {
+                demand: Some(demand),
+                ..FrameworkBook::default()
+            };
+            frameworks.insert(id, book);
+        }
+        let agents = [("a".to_owned(), agent)].into();
+        let mut found = Vec::new();
+        fair(&Books { agents, frameworks }, &mut found);
+        ids(&found)
+    };
+    assert!(with([5.0, 4.0], [1.0, 1.0]).is_empty());
+    assert_eq!(with([6.0, 4.0], [1.0, 1.0]), ["fair"]);
+    assert!(with([6.0, 3.0], [2.0, 1.0]).is_empty());
+    assert_eq!(with([4.0, 4.0], [3.0, 1.0]), ["fair"]);
+}

@@ -1,0 +1,102 @@
+//! Offers: ids, and what may be launched on them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Found;
+use crate::{Fact, HEARS_ITS_OWN, OFFER_ID_ONCE, OFFER_USED_ONCE, TaskKey};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Answered,
+    Rescinded,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Offers {
+    /// Every offer there was, with its framework.
+    offers: BTreeMap<String, (String, State)>,
+    /// Tasks launched on offers that were good at that time, and on others, with what was wrong.
+    good: BTreeSet<TaskKey>,
+    void: BTreeMap<TaskKey, String>,
+}
+
+impl Offers {
+    pub(super) fn see(&mut self, fact: &Fact, found: &mut Found) {
+        match fact {
+            Fact::Offered {
+                to,
+                framework,
+                offer,
+            } => {
+                if to != framework {
+                    let detail = format!("offer {offer} of {framework} was sent to {to}");
+                    found.add(&HEARS_ITS_OWN, detail);
+                }
+                let new = (framework.clone(), State::Open);
+                if let Some((former, _)) = self.offers.insert(offer.clone(), new) {
+                    let detail = format!("offer {offer} to {framework} was one to {former} before");
+                    found.add(&OFFER_ID_ONCE, detail);
+                }
+            }
+            Fact::Rescinded { offer } => {
+                if let Some((_, state)) = self.offers.get_mut(offer) {
+                    *state = State::Rescinded;
+                }
+            }
+            Fact::Answered {
+                framework,
+                offers,
+                launches,
+            } => self.answered(framework, offers, launches),
+            Fact::TaskSent { task } => {
+                if !self.good.contains(task)
+                    && let Some(problem) = self.void.get(task)
+                {
+                    found.add(&OFFER_USED_ONCE, format!("task {task}: {problem}"));
+                }
+            }
+            // Its successor knows none of them.
+            Fact::MasterCrashed => {
+                for (_, state) in self.offers.values_mut() {
+                    *state = State::Rescinded;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, framework: &str, offers: &[String], launches: &[String]) {
+        let problem = offers.iter().find_map(|offer| {
+            let state = self.offers.get(offer);
+            match state {
+                None => Some(format!("offer {offer} was never made")),
+                Some((owner, _)) if owner != framework => {
+                    Some(format!("offer {offer} is {owner}'s"))
+                }
+                Some((_, State::Answered)) => Some(format!("offer {offer} was used before")),
+                Some((_, State::Rescinded)) => Some(format!("offer {offer} was rescinded before")),
+                Some((_, State::Open)) => None,
+            }
+        });
+        for offer in offers {
+            if let Some((owner, state)) = self.offers.get_mut(offer)
+                && owner == framework
+                && *state == State::Open
+            {
+                *state = State::Answered;
+            }
+        }
+        for task in launches {
+            let task = TaskKey::new(framework, task);
+            match &problem {
+                None => {
+                    self.good.insert(task);
+                }
+                Some(problem) => {
+                    self.void.insert(task, problem.clone());
+                }
+            }
+        }
+    }
+}

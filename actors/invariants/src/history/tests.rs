@@ -1,0 +1,235 @@
+//! Each rule of what happens, kept and broken.
+
+use tepui_protocol::mesos::v1::TaskState;
+
+use super::*;
+use crate::TaskKey;
+
+fn task() -> TaskKey {
+    TaskKey::new("f", "t")
+}
+
+/// The ids of the rules that the last of these facts breaks; those before it break none.
+fn last(facts: &[Fact]) -> Vec<&'static str> {
+    let mut history = History::new();
+    let (end, before) = facts.split_last().unwrap();
+    for fact in before {
+        assert_eq!(history.see(fact), [], "{fact:?}");
+    }
+    let found = history.see(end);
+    found
+        .iter()
+        .map(|violation| violation.invariant.id)
+        .collect()
+}
+
+fn offered(offer: &str) -> Fact {
+    Fact::Offered {
+        to: "f".into(),
+        framework: "f".into(),
+        offer: offer.into(),
+    }
+}
+
+fn accepted(offer: &str, task: &str) -> Fact {
+    Fact::Answered {
+        framework: "f".into(),
+        offers: vec![offer.into()],
+        launches: vec![task.into()],
+    }
+}
+
+fn sent(task: &str) -> Fact {
+    Fact::TaskSent {
+        task: TaskKey::new("f", task),
+    }
+}
+
+fn forwarded(uuid: u8, state: TaskState) -> Fact {
+    Fact::Forwarded {
+        task: task(),
+        agent: "a".into(),
+        uuid: vec![uuid],
+        state,
+    }
+}
+
+fn recorded(uuid: u8) -> Fact {
+    Fact::Recorded {
+        task: task(),
+        uuid: vec![uuid],
+    }
+}
+
+fn told(uuid: Option<u8>, state: TaskState) -> Fact {
+    Fact::Told {
+        to: "f".into(),
+        task: task(),
+        uuid: uuid.map(|uuid| vec![uuid]),
+        state,
+    }
+}
+
+const NONE: [&str; 0] = [];
+
+#[test]
+fn an_offer_is_used_once_and_not_after_it_was_rescinded() {
+    assert_eq!(last(&[offered("o"), accepted("o", "t"), sent("t")]), NONE);
+    assert_eq!(last(&[offered("o"), offered("o")]), ["offer-id-once"]);
+    let twice = [
+        offered("o"),
+        accepted("o", "t"),
+        sent("t"),
+        accepted("o", "u"),
+        sent("u"),
+    ];
+    assert_eq!(last(&twice), ["offer-used-once"]);
+    let rescinded = Fact::Rescinded { offer: "o".into() };
+    assert_eq!(
+        last(&[offered("o"), rescinded, accepted("o", "t"), sent("t")]),
+        ["offer-used-once"]
+    );
+    assert_eq!(last(&[accepted("x", "t"), sent("t")]), ["offer-used-once"]);
+    assert_eq!(
+        last(&[
+            offered("o"),
+            Fact::MasterCrashed,
+            accepted("o", "t"),
+            sent("t")
+        ]),
+        ["offer-used-once"]
+    );
+}
+
+#[test]
+fn a_framework_hears_its_own() {
+    let offer = Fact::Offered {
+        to: "g".into(),
+        framework: "f".into(),
+        offer: "o".into(),
+    };
+    assert_eq!(last(&[offer]), ["hears-its-own"]);
+    let update = Fact::Told {
+        to: "g".into(),
+        task: task(),
+        uuid: None,
+        state: TaskState::TaskLost,
+    };
+    assert_eq!(last(&[update]), ["hears-its-own"]);
+}
+
+#[test]
+fn updates_go_one_at_a_time_and_in_order() {
+    let running = || forwarded(1, TaskState::TaskRunning);
+    let finished = || forwarded(2, TaskState::TaskFinished);
+    assert_eq!(last(&[running(), running(), recorded(1), finished()]), NONE);
+    assert_eq!(last(&[running(), finished()]), ["one-update-at-a-time"]);
+    assert_eq!(
+        last(&[running(), recorded(1), running()]),
+        ["acknowledged-is-silent"]
+    );
+    let crashed = Fact::AgentCrashed { agent: "a".into() };
+    assert_eq!(last(&[running(), crashed, finished()]), NONE);
+    let back = [
+        running(),
+        recorded(1),
+        finished(),
+        told(Some(2), TaskState::TaskFinished),
+        told(Some(1), TaskState::TaskRunning),
+    ];
+    assert_eq!(last(&back), ["updates-in-order"]);
+    assert_eq!(
+        last(&[told(Some(9), TaskState::TaskRunning)]),
+        ["updates-in-order"]
+    );
+}
+
+#[test]
+fn an_end_is_final() {
+    let ended = || {
+        vec![
+            forwarded(1, TaskState::TaskFinished),
+            told(Some(1), TaskState::TaskFinished),
+        ]
+    };
+    let then = |facts: Vec<Fact>| last(&[ended(), facts].concat());
+    let acknowledged = || Fact::Acknowledged {
+        task: task(),
+        uuid: vec![1],
+    };
+    assert_eq!(then(vec![told(Some(1), TaskState::TaskFinished)]), NONE);
+    assert_eq!(then(vec![told(None, TaskState::TaskLost)]), NONE);
+    assert_eq!(
+        then(vec![acknowledged(), told(None, TaskState::TaskRunning)]),
+        ["final-is-final"]
+    );
+    let other = vec![
+        recorded(1),
+        forwarded(2, TaskState::TaskFailed),
+        told(Some(2), TaskState::TaskFailed),
+    ];
+    assert_eq!(then(other), ["final-is-final"]);
+}
+
+#[test]
+fn a_task_starts_once_where_it_was_meant_to_and_is_killed_by_its_own() {
+    let started = |agent: &str| Fact::Started {
+        task: task(),
+        meant_for: "a".into(),
+        agent: agent.into(),
+    };
+    assert_eq!(last(&[started("a"), started("a")]), ["started-once"]);
+    assert_eq!(last(&[started("b")]), ["former-self"]);
+    let killed = || forwarded(1, TaskState::TaskKilled);
+    assert_eq!(last(&[killed()]), ["killed-by-its-own"]);
+    assert_eq!(last(&[Fact::KillAsked { task: task() }, killed()]), NONE);
+    let over = Fact::TeardownAsked {
+        framework: "f".into(),
+    };
+    assert_eq!(last(&[over, killed()]), NONE);
+}
+
+#[test]
+fn a_framework_goes_for_a_reason() {
+    let framework = || "f".to_owned();
+    let subscribed = || Fact::Subscribed {
+        framework: framework(),
+    };
+    let removed = |at| Fact::Removed {
+        framework: framework(),
+        at,
+    };
+    let away = || Fact::Disconnected {
+        framework: framework(),
+        at: 10,
+        failover_timeout: 5,
+    };
+    assert_eq!(
+        last(&[subscribed(), removed(20)]),
+        ["torn-down-for-a-reason"]
+    );
+    assert_eq!(
+        last(&[subscribed(), away(), removed(14)]),
+        ["torn-down-for-a-reason"]
+    );
+    assert_eq!(last(&[subscribed(), away(), removed(15)]), NONE);
+    assert_eq!(
+        last(&[subscribed(), away(), subscribed(), removed(15)]),
+        ["torn-down-for-a-reason"]
+    );
+}
+
+#[test]
+fn an_agent_id_is_one_agents_for_one_life() {
+    let registered = |host: &str| Fact::Registered {
+        agent: "a".into(),
+        host: host.into(),
+    };
+    let gone = || Fact::Gone { agent: "a".into() };
+    assert_eq!(last(&[registered("h"), registered("h")]), NONE);
+    assert_eq!(
+        last(&[registered("h"), gone(), registered("h")]),
+        ["one-life"]
+    );
+    assert_eq!(last(&[registered("h"), registered("i")]), ["one-life"]);
+}

@@ -1,0 +1,271 @@
+//! Named hosts with a master and agents, made by the constructors that the daemons use.
+//!
+//! Not here: what runs on the cluster and what befalls it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use tepui_agent::{Agent, AgentError, AgentOptions};
+use tepui_api::ApiOptions;
+use tepui_containerizer::simulated::{self, SimulatedOptions};
+use tepui_master::{MASTER_ID, Master, MasterError, MasterOptions};
+use tepui_protocol::resources::parse_text;
+use tepui_runtime::{
+    Address, Node, NodeError, NodeOptions, Pid, SimOptions, Simulation, SpawnError, World,
+};
+
+const MASTER_PORT: u16 = 5050;
+const AGENT_PORT: u16 = 5051;
+const FRAMEWORK_PORT: u16 = 5052;
+
+/// The addresses of hosts: 10.kind.x.y, so that each kind has room for 65,536.
+const MASTERS: u8 = 0;
+const AGENTS: u8 = 1;
+const FRAMEWORKS: u8 = 2;
+
+/// Why a part of the cluster did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// Its node did not.
+    #[error("node {name}: {source}")]
+    Node {
+        /// The host's name.
+        name: String,
+        /// Why.
+        source: NodeError,
+    },
+    /// A process of its was not spawned.
+    #[error("host {name}: {source}")]
+    Spawn {
+        /// The host's name.
+        name: String,
+        /// Why.
+        source: SpawnError,
+    },
+    /// The master's process was not.
+    #[error("master: {0}")]
+    Master(#[from] MasterError),
+    /// The agent's was not.
+    #[error("agent: {0}")]
+    Agent(#[from] AgentError),
+    /// The resources are no text that an agent takes.
+    #[error("agent_resources: {0}")]
+    Resources(String),
+}
+
+/// How a cluster is made.
+#[derive(Clone, Debug)]
+pub struct ClusterOptions {
+    /// The world's.
+    pub world: SimOptions,
+    /// How many agents there are at first.
+    pub agents: usize,
+    /// What each has, as `--resources` says it.
+    pub agent_resources: String,
+    /// The master's.
+    pub master: MasterOptions,
+    /// How containers behave.
+    pub containers: SimulatedOptions,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self {
+            world: SimOptions::default(),
+            agents: 3,
+            agent_resources: "cpus:4;mem:4096;disk:4096;ports:[31000-31099]".to_owned(),
+            master: MasterOptions::default(),
+            containers: SimulatedOptions::default(),
+        }
+    }
+}
+
+/// The host of an agent.
+#[derive(Debug)]
+pub struct AgentHost {
+    /// Its name, which its disk goes by.
+    pub name: String,
+    /// Where it is, up or down.
+    pub address: Address,
+    /// Its node and its agent, while it is up.
+    pub up: Option<(Node, Agent)>,
+}
+
+/// A simulated world with a master, agents, and hosts for frameworks.
+#[derive(Debug)]
+pub struct Cluster {
+    /// The world, which the caller runs.
+    pub simulation: Simulation,
+    options: ClusterOptions,
+    master: Option<(Node, Master)>,
+    agents: Vec<AgentHost>,
+    frameworks: Vec<Node>,
+}
+
+fn address(kind: u8, number: usize, port: u16) -> Address {
+    let [.., high, low] = number.to_be_bytes();
+    Address::new(IpAddr::from([10, kind, high, low]), port)
+}
+
+impl Cluster {
+    /// A new world, with its master and agents started.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub fn new(options: ClusterOptions) -> Result<Cluster, ClusterError> {
+        let mut cluster = Cluster {
+            simulation: World::simulated(options.world.clone()),
+            master: None,
+            agents: Vec::new(),
+            frameworks: Vec::new(),
+            options,
+        };
+        cluster.start_master()?;
+        for _ in 0..cluster.options.agents {
+            cluster.add_agent()?;
+        }
+        Ok(cluster)
+    }
+
+    fn node(&self, name: &str, address: Address) -> Result<Node, ClusterError> {
+        let options = NodeOptions {
+            name: name.to_owned(),
+            ip: address.ip,
+            port: address.port,
+            ..NodeOptions::default()
+        };
+        Node::start(self.simulation.world(), options).map_err(|source| ClusterError::Node {
+            name: name.to_owned(),
+            source,
+        })
+    }
+
+    /// Where the master is reached, whether it is up or not.
+    #[must_use]
+    pub fn master_pid(&self) -> Pid {
+        Pid::new(MASTER_ID, address(MASTERS, 1, MASTER_PORT))
+    }
+
+    /// The master and its node, while it is up.
+    #[must_use]
+    pub fn master(&self) -> Option<&(Node, Master)> {
+        self.master.as_ref()
+    }
+
+    /// Starts the master, if it is down.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub fn start_master(&mut self) -> Result<(), ClusterError> {
+        if self.master.is_none() {
+            let node = self.node("master", self.master_pid().address())?;
+            let master = tepui_master::spawn(&node, self.options.master.clone())?;
+            tepui_api::master_routes(&node, &master, ApiOptions::default());
+            self.master = Some((node, master));
+        }
+        Ok(())
+    }
+
+    /// The master's host crashes.
+    pub fn crash_master(&mut self) {
+        if let Some((node, _)) = self.master.take() {
+            node.crash();
+        }
+    }
+
+    /// The agents' hosts, by number from 0.
+    #[must_use]
+    pub fn agents(&self) -> &[AgentHost] {
+        &self.agents
+    }
+
+    /// A new host with an agent; its number.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub fn add_agent(&mut self) -> Result<usize, ClusterError> {
+        let number = self.agents.len();
+        self.agents.push(AgentHost {
+            name: format!("agent-{}", number + 1),
+            address: address(AGENTS, number + 1, AGENT_PORT),
+            up: None,
+        });
+        self.start_agent(number)?;
+        Ok(number)
+    }
+
+    /// Starts the agent of a host, if it is down, on the disk that it left.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub fn start_agent(&mut self, number: usize) -> Result<(), ClusterError> {
+        let Some(host) = self.agents.get(number).filter(|host| host.up.is_none()) else {
+            return Ok(());
+        };
+        let name = host.name.clone();
+        let node = self.node(&name, host.address)?;
+        let containerizer =
+            simulated::spawn(&node, self.options.containers.clone()).map_err(|source| {
+                ClusterError::Spawn {
+                    name: name.clone(),
+                    source,
+                }
+            })?;
+        let work_dir = PathBuf::from("/var/lib/tepui");
+        let mut options = AgentOptions::new(self.master_pid(), work_dir, containerizer);
+        options.hostname = name;
+        options.resources = parse_text(&self.options.agent_resources, "*")
+            .map_err(|problem| ClusterError::Resources(problem.to_string()))?
+            .to_proto();
+        let agent = tepui_agent::spawn(&node, options)?;
+        tepui_api::agent_routes(&node, &agent, ApiOptions::default());
+        if let Some(host) = self.agents.get_mut(number) {
+            host.up = Some((node, agent));
+        }
+        Ok(())
+    }
+
+    /// The host of an agent crashes: its containers end, and what was not synced is lost.
+    pub fn crash_agent(&mut self, number: usize) {
+        if let Some(host) = self.agents.get_mut(number)
+            && let Some((node, _)) = host.up.take()
+        {
+            node.crash();
+        }
+    }
+
+    /// A host for a framework, of its own.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub fn framework_host(&mut self) -> Result<Node, ClusterError> {
+        let number = self.frameworks.len() + 1;
+        let name = format!("framework-{number}");
+        let node = self.node(&name, address(FRAMEWORKS, number, FRAMEWORK_PORT))?;
+        self.frameworks.push(node.clone());
+        Ok(node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn agents_register_crash_and_come_back() {
+        let mut cluster = Cluster::new(ClusterOptions::default()).unwrap();
+        cluster.simulation.run_for(Duration::from_secs(5));
+        let (_, master) = cluster.master().unwrap();
+        let master = master.clone();
+        assert_eq!(master.snapshot().agents.size(), 3);
+        cluster.crash_agent(1);
+        // Past the silence after which a connection is given up, and the pings.
+        cluster.simulation.run_for(Duration::from_secs(120));
+        assert_eq!(master.snapshot().agents.size(), 2);
+        cluster.start_agent(1).unwrap();
+        cluster.simulation.run_for(Duration::from_secs(5));
+        assert_eq!(master.snapshot().agents.size(), 3);
+    }
+}
