@@ -64,7 +64,10 @@ impl Shared {
 pub struct BodyWriter(Arc<Shared>);
 
 /// The client's end of a streamed body: a [`Stream`] of chunks.
-pub struct BodyReader(Arc<Shared>);
+pub struct BodyReader {
+    shared: Arc<Shared>,
+    length: Option<u64>,
+}
 
 /// A channel that holds at most `capacity_bytes` not yet taken by the connection.
 pub fn body_channel(capacity_bytes: usize) -> (BodyWriter, BodyReader) {
@@ -72,7 +75,11 @@ pub fn body_channel(capacity_bytes: usize) -> (BodyWriter, BodyReader) {
         capacity_bytes,
         ..State::default()
     })));
-    (BodyWriter(Arc::clone(&shared)), BodyReader(shared))
+    let reader = BodyReader {
+        shared: Arc::clone(&shared),
+        length: None,
+    };
+    (BodyWriter(shared), reader)
 }
 
 impl BodyWriter {
@@ -171,9 +178,22 @@ impl Drop for BodyWriter {
 }
 
 impl BodyReader {
+    /// The same stream, of which it is known that it has `bytes`: the client is told so instead of
+    /// getting it chunked. A writer that ends it early must abort it.
+    #[must_use]
+    pub fn sized(mut self, bytes: u64) -> Self {
+        self.length = Some(bytes);
+        self
+    }
+
+    /// How long the whole stream is, where that is known.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
     /// Runs `callback` when the writer aborts, also while nobody polls the stream.
     pub(crate) fn on_abort(&self, callback: Box<dyn FnOnce() + Send>) {
-        let mut state = self.0.lock();
+        let mut state = self.shared.lock();
         if state.aborted {
             drop(state);
             callback();
@@ -187,7 +207,7 @@ impl Stream for BodyReader {
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let mut state = self.0.lock();
+        let mut state = self.shared.lock();
         if state.aborted {
             return Poll::Ready(Some(Err(BodyError::Aborted)));
         }
@@ -211,7 +231,7 @@ impl Stream for BodyReader {
 
 impl Drop for BodyReader {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
+        let mut state = self.shared.lock();
         let complete = state.writer_gone && state.chunks.is_empty() && !state.aborted;
         state.reader_gone = true;
         state.chunks.clear();
@@ -237,7 +257,7 @@ impl fmt::Debug for BodyWriter {
 impl fmt::Debug for BodyReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BodyReader")
-            .field("queued_bytes", &self.0.lock().queued_bytes)
+            .field("queued_bytes", &self.shared.lock().queued_bytes)
             .finish()
     }
 }

@@ -2,6 +2,7 @@
 //! A process uses `Context::blocking`, whose result comes back as an event of its own.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Node;
 use crate::oneshot;
@@ -14,7 +15,13 @@ impl Node {
         work: F,
     ) -> impl Future<Output = Option<T>> + Send + 'static + use<T, F> {
         let (sender, receiver) = oneshot::channel();
-        self.world().blocking(Box::new(move || sender.send(work())));
+        self.world().blocking(Box::new(move || {
+            // Also in the simulated world, whose thread is that of the caller.
+            match catch_unwind(AssertUnwindSafe(work)) {
+                Ok(value) => sender.send(value),
+                Err(_) => tracing::error!("blocking work panicked"),
+            }
+        }));
         receiver
     }
 }

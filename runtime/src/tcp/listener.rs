@@ -177,7 +177,7 @@ async fn serve(site: Arc<Site>, web: Rc<OnceCell<Web>>, scratch: Scratch, accept
     {
         drop(intake);
         let stuck = site.counters.streams_stuck.clone();
-        let stream = Replay::new(front, stream, site.limits.stall_timeout, stuck);
+        let stream = Replay::new(front, stream, &site.limits, stuck);
         web.serve(stream, Some(peer)).await;
     }
 }

@@ -1,8 +1,8 @@
 //! A connection as the HTTP server sees it: first what was already read of it, then the socket.
 //!
 //! Beyond that it ends a connection which the HTTP server would keep: one whose client reads
-//! nothing for long, one whose client has gone while bytes for it wait, and one that a handler
-//! cuts.
+//! nothing for long, one whose client has gone while bytes for it wait, one that a handler cuts,
+//! and one whose client was refused and sends on.
 
 use std::{
     future::Future as _,
@@ -21,8 +21,11 @@ use tokio::{
     time::Sleep,
 };
 
-use super::time::sleep;
+use super::{Limits, time::sleep};
 use crate::metrics::Counter;
+
+/// Of what a refused client still sends, so much is read while its answer is on its way.
+const MAX_SCRAP_BYTES: usize = 256 * 1024;
 
 /// Cuts a connection from anywhere.
 #[derive(Default)]
@@ -42,6 +45,10 @@ impl Cut {
     /// Reads nothing more: the answer is the connection's last, whatever the client still sends.
     pub(super) fn deafen(&self) {
         self.deaf.store(true, Ordering::Release);
+    }
+
+    fn is_deaf(&self) -> bool {
+        self.deaf.load(Ordering::Acquire)
     }
 
     /// An error once the connection was cut; else `cx` is woken when it is.
@@ -64,6 +71,10 @@ pub(super) struct Replay {
     cut: std::sync::Arc<Cut>,
     /// The client has sent its last byte.
     ended: bool,
+    /// The last answer is being sent, and so much is still read to no avail.
+    refused: bool,
+    scrap_left: usize,
+    linger: Duration,
     /// Runs while a write waits for the client to read.
     stall: Option<Pin<Box<Sleep>>>,
     stall_timeout: Duration,
@@ -71,19 +82,22 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    /// `front` is what was read of `stream` before; a write that waits longer than
+    /// `front` is what was read of `stream` before; a write that waits longer than the limits'
     /// `stall_timeout` ends the connection and is counted in `stuck`.
-    pub(super) fn new(
-        front: BytesMut,
-        stream: TcpStream,
-        stall_timeout: Duration,
-        stuck: Counter,
-    ) -> Self {
+    pub(super) fn new(front: BytesMut, stream: TcpStream, limits: &Limits, stuck: Counter) -> Self {
+        let Limits {
+            stall_timeout,
+            linger,
+            ..
+        } = *limits;
         Self {
             front,
             stream,
             cut: std::sync::Arc::default(),
             ended: false,
+            refused: false,
+            scrap_left: MAX_SCRAP_BYTES,
+            linger,
             stall: None,
             stall_timeout,
             stuck,
@@ -113,6 +127,31 @@ impl Replay {
     }
 }
 
+impl Replay {
+    /// Waits for a refused client to close as well: to close with something unread would reset the
+    /// connection, and the client might lose the answer.
+    fn let_go(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let linger = self.linger;
+        let waited = self.stall.get_or_insert_with(|| Box::pin(sleep(linger)));
+        if waited.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut scrap = [0; 4096];
+        while self.scrap_left > 0 {
+            let mut scrap = ReadBuf::new(&mut scrap);
+            let read = Pin::new(&mut self.stream).poll_read(cx, &mut scrap);
+            match (read, scrap.filled().len()) {
+                (Poll::Pending, _) => return Poll::Pending,
+                (Poll::Ready(Ok(())), count @ 1..) => {
+                    self.scrap_left = self.scrap_left.saturating_sub(count);
+                }
+                (Poll::Ready(_), _) => return Poll::Ready(Ok(())),
+            }
+        }
+        Poll::Pending
+    }
+}
+
 impl AsyncRead for Replay {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -120,8 +159,13 @@ impl AsyncRead for Replay {
         out: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.cut.check(cx)?;
-        if self.cut.deaf.load(Ordering::Acquire) {
-            return Poll::Pending;
+        if self.cut.is_deaf() {
+            // Once the refusal is sent, this is the end for the HTTP server.
+            return if self.refused {
+                Poll::Ready(Ok(()))
+            } else {
+                Poll::Pending
+            };
         }
         if !self.front.is_empty() {
             let here = self.front.len().min(out.remaining());
@@ -153,6 +197,11 @@ impl AsyncWrite for Replay {
             return self.stalled(cx);
         }
         self.stall = None;
+        if self.cut.is_deaf() && !self.refused {
+            self.refused = true;
+            // Whoever waits to read learns that this is the end.
+            cx.waker().wake_by_ref();
+        }
         written
     }
 
@@ -161,6 +210,10 @@ impl AsyncWrite for Replay {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        if shut.is_pending() || !self.cut.is_deaf() {
+            return shut;
+        }
+        self.let_go(cx)
     }
 }

@@ -271,7 +271,7 @@ impl MessageBody for Streamed {
     type Error = BodyError;
 
     fn size(&self) -> BodySize {
-        BodySize::Stream
+        self.0.length().map_or(BodySize::Stream, BodySize::Sized)
     }
 
     fn poll_next(

@@ -41,7 +41,8 @@ impl Place {
         disk.create_dir_all(&above.join("sandbox-2")).unwrap();
         disk.write_atomic(&above.join("sandbox-2/secret"), b"secret")
             .unwrap();
-        disk.write_atomic(&root.join("a/file"), b"0123456789").unwrap();
+        disk.write_atomic(&root.join("a/file"), b"0123456789")
+            .unwrap();
         Place {
             disk,
             above,
@@ -188,8 +189,13 @@ fn only_what_is_there_is_found(stage: &mut impl Stage) {
     assert_eq!(place.kind("broken"), ErrorKind::NotFound);
     assert_eq!(place.kind("a/file/x"), ErrorKind::NotADirectory);
     let error = place.read("loop-1").unwrap_err().to_string();
-    assert!(error.ends_with("too many levels of symbolic links"), "{error}");
-    let gone = place.disk.open_beneath(&place.above.join("no"), Path::new(""));
+    assert!(
+        error.ends_with("too many levels of symbolic links"),
+        "{error}"
+    );
+    let gone = place
+        .disk
+        .open_beneath(&place.above.join("no"), Path::new(""));
     assert_eq!(gone.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
@@ -213,7 +219,10 @@ fn owners_and_permissions_are_told() {
     let path = place.root.join("a/file");
     let permissions = std::fs::Permissions::from_mode(0o640);
     std::fs::set_permissions(&path, permissions).unwrap();
-    let listed = place.disk.list_beneath(&place.root, Path::new("a")).unwrap();
+    let listed = place
+        .disk
+        .list_beneath(&place.root, Path::new("a"))
+        .unwrap();
     let (name, stat) = listed.last().unwrap();
     assert_eq!((name.as_str(), stat.mode), ("file", 0o100_640));
     let me = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap();

@@ -19,6 +19,7 @@ in_both_worlds! {
     a_burst_longer_than_a_batch_is_served_whole
     work_that_blocks_comes_back_as_an_event
     work_that_panics_ends_its_process
+    who_is_no_process_has_work_done_that_blocks
 }
 
 fn the_order_between_a_pair_is_kept(stage: &mut impl Stage) {
@@ -202,6 +203,14 @@ fn work_that_panics_ends_its_process(stage: &mut impl Stage) {
     stage.block_on(node.wait(process.pid()));
     assert_eq!(log.all(), ["initialize a", "dropped"]);
     assert_eq!(node.metrics().snapshot()["runtime/processes_panicked"], 1.0);
+}
+
+fn who_is_no_process_has_work_done_that_blocks(stage: &mut impl Stage) {
+    let node = stage.node();
+    let answer = node.blocking(|| 6 * 7);
+    assert_eq!(stage.block_on(answer), Some(42));
+    let nothing = node.blocking(|| -> u8 { panic!("on purpose") });
+    assert_eq!(stage.block_on(nothing), None);
 }
 
 #[test]
