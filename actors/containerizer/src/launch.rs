@@ -104,7 +104,7 @@ pub(crate) enum Program {
     Myself { arguments: Vec<String> },
 }
 
-/// One line from the `contain` role to the agent.
+/// What the `contain` role (`Forked`, `Failed`) and a container's init (`Ready`, `Failed`) answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Report {
     /// The container's init exists, with this pid on the host.

@@ -17,7 +17,7 @@ use crate::kernel::fetch::process::{Fetch, fetch};
 use crate::kernel::hierarchies::{Hierarchies, Version};
 use crate::kernel::identity::ProcessIdentity;
 use crate::kernel::runtime_dir::{ContainerConfig, RuntimeDir};
-use crate::kernel::spawn::{SpawnError, Waiting, spawn};
+use crate::kernel::spawn::{SpawnError, Spawner, Waiting};
 use crate::kernel::usage::{self, Wanted};
 use crate::launch::{
     FetchDescription, LaunchDescription, Namespaces, Program, Rlimit, STATUS_KILLED, Shm,
@@ -109,6 +109,7 @@ pub(crate) struct Launcher {
     runtime_dir: RuntimeDir,
     usage: Wanted,
     file_limit: Option<u64>,
+    spawner: Spawner,
     linux: Option<Linux>,
 }
 
@@ -138,6 +139,7 @@ impl Launcher {
         let linux = cgroups_root.map(|root| Linux::take(root, &controllers, limit_swap));
         let runtime_dir = RuntimeDir::new(&runtime_dir);
         Ok(Launcher {
+            spawner: Spawner::new(binary.clone()),
             binary,
             destroy_timeout,
             runtime_dir,
@@ -191,7 +193,7 @@ impl Launcher {
             program: spec.program.clone(),
             environment: spec.environment.clone(),
         };
-        let waiting = spawn(&self.binary, &description);
+        let waiting = self.spawner.spawn(&description);
         let pid = match &waiting {
             Ok(waiting) => Some(waiting.pid),
             Err(error) => error.pid,

@@ -15,6 +15,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_container_runs_as_its_user", user),
     ("output_is_appended", output),
     ("limits_are_in_the_cgroups_and_follow_updates", limits),
+    (
+        "a_request_for_cpus_is_a_quota_where_that_is_asked_for",
+        quota,
+    ),
     ("resource_limits_are_set", rlimits),
     ("too_many_processes_are_refused_to_it", pids),
     ("a_fork_bomb_is_contained_and_can_be_destroyed", fork_bomb),
@@ -22,6 +26,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("a_command_that_is_not_there_ends_with_1", no_command),
     ("a_destroyed_container_is_told_of_once", destroy),
     ("a_cgroups_root_has_one_owner", one_owner),
+    ("containers_survive_the_role_that_makes_them", role_killed),
     ("the_posix_launcher_kills_a_whole_tree", posix),
 ];
 
@@ -99,22 +104,35 @@ fn limits() {
         let text = std::fs::read_to_string(place.cgroup(controller, "c", file)).unwrap();
         text.trim().to_owned()
     };
-    assert_eq!(read("cpu", "cpu.shares"), "512");
-    assert_eq!(
-        read("memory", "memory.limit_in_bytes"),
-        (64 << 20).to_string()
-    );
-    assert_eq!(
-        read("memory", "memory.soft_limit_in_bytes"),
-        (64 << 20).to_string()
-    );
+    let mem = |megabytes: u64| (megabytes << 20).to_string();
+    // Shares, quota, soft and hard limit of memory.
+    let all = || {
+        if Place::is_unified() {
+            let names = ["cpu.weight", "cpu.max", "memory.low", "memory.max"];
+            names.map(|file| read("", file))
+        } else {
+            [
+                read("cpu", "cpu.shares"),
+                read("cpu", "cpu.cfs_quota_us"),
+                read("memory", "memory.soft_limit_in_bytes"),
+                read("memory", "memory.limit_in_bytes"),
+            ]
+        }
+    };
+    let cpu = |version1: [&str; 2], version2: [&str; 2]| {
+        if Place::is_unified() {
+            version2.map(str::to_owned)
+        } else {
+            version1.map(str::to_owned)
+        }
+    };
+    let [shares, quota] = cpu(["512", "-1"], ["50", "max 100000"]);
+    assert_eq!(all(), [shares, quota, mem(64), mem(64)]);
     assert_eq!(read("pids", "pids.max"), "4096");
     for controller in ["cpu", "cpuacct", "memory", "pids", "freezer"] {
-        assert_eq!(
-            read(controller, "cgroup.procs").lines().count(),
-            2,
-            "{controller}"
-        );
+        let leaf = if Place::is_unified() { "leaf/" } else { "" };
+        let processes = read(controller, &format!("{leaf}cgroup.procs"));
+        assert_eq!(processes.lines().count(), 2, "{controller}");
     }
     let update = |cpus: f64, mem: f64| Update {
         container_id: ContainerId::top("c"),
@@ -122,22 +140,35 @@ fn limits() {
         limits: [("cpus".to_owned(), value::Scalar { value: 2.0 })].into(),
     };
     host.update(update(1.0, 128.0));
-    assert_eq!(read("cpu", "cpu.shares"), "1024");
-    assert_eq!(read("cpu", "cpu.cfs_quota_us"), "200000");
-    assert_eq!(
-        read("memory", "memory.limit_in_bytes"),
-        (128 << 20).to_string()
-    );
+    let [shares, quota] = cpu(["1024", "200000"], ["100", "200000 100000"]);
+    assert_eq!(all(), [shares.clone(), quota.clone(), mem(128), mem(128)]);
     host.update(update(1.0, 64.0));
     assert_eq!(
-        read("memory", "memory.limit_in_bytes"),
-        (128 << 20).to_string(),
-        "never lowered"
+        all(),
+        [shares, quota, mem(64), mem(128)],
+        "a hard limit is never lowered"
     );
-    assert_eq!(
-        read("memory", "memory.soft_limit_in_bytes"),
-        (64 << 20).to_string()
-    );
+    host.destroy("c");
+    assert_eq!(host.status(), 9);
+    host.stop();
+}
+
+fn quota() {
+    let place = Place {
+        adjust: |options| options.cgroups_enable_cfs = true,
+        ..Place::new()
+    };
+    let host = Host::start(&place);
+    let ready = fifo(&place.sandbox("c"));
+    host.launch_well(shell(&place, "c", "echo > ready; exec sleep 1000"));
+    std::fs::read(ready).unwrap();
+    let (file, expected) = if Place::is_unified() {
+        ("cpu.max", "50000 100000\n")
+    } else {
+        ("cpu.cfs_quota_us", "50000\n")
+    };
+    let quota = std::fs::read_to_string(place.cgroup("cpu", "c", file)).unwrap();
+    assert_eq!(quota, expected);
     host.destroy("c");
     assert_eq!(host.status(), 9);
     host.stop();
@@ -350,6 +381,35 @@ fn one_owner() {
         error.to_string(),
         "cgroups root '../x' must be a relative path of plain names"
     );
+}
+
+fn role_killed() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    let ready = fifo(&place.sandbox("c"));
+    let script = "echo > ready; read line < ready; exit 6";
+    host.launch_well(shell(&place, "c", script));
+    std::fs::read(&ready).unwrap();
+    let roles: Vec<i32> = procfs::process::all_processes()
+        .unwrap()
+        .filter_map(|process| {
+            let process = process.ok()?;
+            let stat = process.stat().ok()?;
+            let ours = stat.ppid == i32::try_from(std::process::id()).ok()?;
+            let role = process.cmdline().ok()?.get(1)? == "contain";
+            // The container's init is our child, too, and leads a session.
+            (ours && role && stat.session != stat.pid).then_some(stat.pid)
+        })
+        .collect();
+    assert_eq!(roles.len(), 1, "one for all containers");
+    let killed = nix::unistd::Pid::from_raw(roles[0]);
+    nix::sys::signal::kill(killed, nix::sys::signal::Signal::SIGKILL).unwrap();
+    host.launch_well(shell(&place, "d", "exit 5"));
+    assert_eq!(host.status(), 5 << 8);
+    std::fs::write(&ready, "go\n").unwrap();
+    assert_eq!(host.status(), 6 << 8);
+    host.stop();
+    assert_eq!(place.remains(), Vec::<std::path::PathBuf>::new());
 }
 
 fn posix() {

@@ -66,28 +66,31 @@ impl Place {
         self.folder.path().join("runtime/containers").join(id)
     }
 
-    /// A file of a container's cgroup.
+    /// A file of a container's cgroup, in whichever hierarchy has the controller.
     pub(crate) fn cgroup(&self, controller: &str, id: &str, file: &str) -> PathBuf {
         let own = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let of = |line: &&str| {
+        let version1 = own.lines().find_map(|line| {
             let (mount, kind) = line.split_once(" - ").unwrap();
             let found = kind.starts_with("cgroup ")
                 && kind.split([' ', ',']).any(|option| option == controller);
             found.then(|| PathBuf::from(mount.split(' ').nth(4).unwrap()))
-        };
-        let mount = own.lines().collect::<Vec<_>>().iter().find_map(of);
-        mount
-            .expect("a hierarchy of version 1")
-            .join(&self.root)
-            .join(id)
-            .join(file)
+        });
+        let mount = version1.unwrap_or_else(|| PathBuf::from("/sys/fs/cgroup"));
+        mount.join(&self.root).join(id).join(file)
+    }
+
+    /// Whether this host has cgroups of version 2 only.
+    pub(crate) fn is_unified() -> bool {
+        Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
     }
 
     /// Everything there is of any container here.
     pub(crate) fn remains(&self) -> Vec<PathBuf> {
         let list = |path: PathBuf| std::fs::read_dir(path).into_iter().flatten().flatten();
         let hierarchies = list(PathBuf::from("/sys/fs/cgroup"));
-        let cgroups = hierarchies.map(|entry| entry.path().join(&self.root));
+        let hierarchies = hierarchies.map(|entry| entry.path());
+        let cgroups = hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]);
+        let cgroups = cgroups.map(|hierarchy| hierarchy.join(&self.root));
         let mut found: Vec<PathBuf> = cgroups.filter(|path| path.exists()).collect();
         let containers = list(self.folder.path().join("runtime/containers"));
         found.extend(containers.map(|entry| entry.path()));

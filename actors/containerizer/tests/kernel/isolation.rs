@@ -47,7 +47,7 @@ fn shared_memory() {
 }
 
 /// Which namespaces the command is in, compared with ours.
-const NAMESPACES: &str = "readlink /proc/self/ns/pid /proc/self/ns/ipc";
+const NAMESPACES: &str = "readlink /proc/self/ns/pid; readlink /proc/self/ns/ipc";
 
 fn own_namespaces() -> String {
     let own = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
@@ -109,8 +109,13 @@ fn named_only() {
     host.launch_well(shell(&place, "c", &script));
     std::fs::read(ready).unwrap();
     assert_eq!(output(&place, "c"), own_namespaces());
-    for (controller, there) in [("freezer", true), ("memory", false), ("cpu", false)] {
-        let cgroup = place.cgroup(controller, "c", "");
+    let unified = Place::is_unified();
+    for (controller, file, there) in [
+        ("freezer", "", true),
+        ("memory", if unified { "memory.max" } else { "" }, false),
+        ("cpu", if unified { "cpu.max" } else { "" }, false),
+    ] {
+        let cgroup = place.cgroup(controller, "c", file);
         assert_eq!(cgroup.exists(), there, "{controller}");
     }
     let statistics = host.inspect("c").statistics.unwrap();
