@@ -92,6 +92,7 @@ pub(crate) fn agent(
     };
     Ok(AgentSpec {
         id: id.value,
+        hostname: info.hostname,
         region: info.domain.as_ref().and_then(region),
         attributes: info.attributes,
         capabilities: AgentCapabilities {

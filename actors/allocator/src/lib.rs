@@ -11,6 +11,7 @@ mod log;
 mod options;
 mod process;
 mod publish;
+mod whitelist;
 
 pub use core::{AllocatorError, Options, Reason};
 pub use options::{AllocatorOptions, OptionsError, parse_min_allocatable_resources, parse_weights};

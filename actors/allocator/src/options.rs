@@ -16,6 +16,9 @@ pub struct AllocatorOptions {
     /// Where each decision is written with its reason, as JSON lines; nowhere if absent. Its
     /// folder must exist.
     pub allocation_log: Option<PathBuf>,
+    /// A file of hostnames, one a line: only their agents are offered. It is read every 5 seconds;
+    /// until it could be read no agent is offered at all. All agents if absent.
+    pub whitelist: Option<PathBuf>,
 }
 
 /// The text of a flag that cannot be used.

@@ -9,7 +9,7 @@
 //! Allocations <---- run <--------------------------------------'
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tepui_protocol::mesos::v1::{AgentId, FrameworkId};
 use tepui_protocol::tepui::allocator::{
@@ -27,6 +27,7 @@ use crate::intake::{self, IntakeError};
 use crate::log::AllocationLog;
 use crate::options::AllocatorOptions;
 use crate::publish::Published;
+use crate::whitelist::{WATCH_INTERVAL, Whitelist};
 
 /// Its ids are `hierarchical-allocator(1)` and so on, as Mesos'.
 pub const ALLOCATOR_ID_PREFIX: &str = "hierarchical-allocator";
@@ -51,6 +52,7 @@ pub struct AllocatorProcess {
     core: Allocator,
     master: Pid,
     log: Option<AllocationLog>,
+    whitelist: Option<Whitelist>,
     published: Published,
     /// What the master called the present life of each agent; it comes back with each grant.
     incarnations: BTreeMap<String, u64>,
@@ -62,8 +64,13 @@ impl AllocatorProcess {
     /// A process for the master with that PID.
     #[must_use]
     pub fn new(node: &Node, options: AllocatorOptions, master: Pid) -> AllocatorProcess {
+        let mut core = Allocator::new(options.decisions, node.clock().now());
+        if options.whitelist.is_some() {
+            core.set_whitelist(Some(BTreeSet::new()));
+        }
         AllocatorProcess {
-            core: Allocator::new(options.decisions, node.clock().now()),
+            core,
+            whitelist: options.whitelist.map(Whitelist::new),
             master,
             log: options.allocation_log.map(AllocationLog::new),
             published: Published::new(node.metrics()),
@@ -149,6 +156,23 @@ impl AllocatorProcess {
         }
     }
 
+    /// Has the whitelist read, off this thread. What changed counts from the next batch on.
+    fn read_whitelist(&mut self, ctx: &Context<'_, Self>) {
+        let Some(whitelist) = &self.whitelist else {
+            return;
+        };
+        let (disk, path) = (ctx.disk(), whitelist.path.clone());
+        ctx.blocking(
+            move || disk.read(&path),
+            |process, content, _| {
+                let whitelist = process.whitelist.as_mut();
+                if let Some(hostnames) = whitelist.and_then(|list| list.read(content)) {
+                    process.core.set_whitelist(Some(hostnames));
+                }
+            },
+        );
+    }
+
     /// Has what waits of the log appended, off this thread, one write after the other.
     fn append_log(&mut self, ctx: &mut Context<'_, Self>) {
         let Some(log) = &mut self.log else { return };
@@ -193,6 +217,10 @@ impl Process for AllocatorProcess {
         self.published
             .gauges(ctx.metrics(), &self.core, ctx.now(), true);
         ctx.link(&self.master);
+        if self.whitelist.is_some() {
+            self.read_whitelist(ctx);
+            ctx.every(WATCH_INTERVAL, |process, ctx| process.read_whitelist(ctx));
+        }
         self.plan(ctx);
     }
 

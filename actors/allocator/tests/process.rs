@@ -52,6 +52,10 @@ struct Stage {
 
 impl Stage {
     fn new(seed: u64, log: Option<&Path>) -> Stage {
+        Stage::with(seed, log, None)
+    }
+
+    fn with(seed: u64, log: Option<&Path>, whitelist: Option<&Path>) -> Stage {
         let simulation = World::simulated(SimOptions {
             seed,
             ..SimOptions::default()
@@ -69,6 +73,7 @@ impl Stage {
         let options = AllocatorOptions {
             decisions: Options::default(),
             allocation_log: log.map(Path::to_owned),
+            whitelist: whitelist.map(Path::to_owned),
         };
         let allocator = spawn(&node, options, master.pid().clone())
             .unwrap()
@@ -364,4 +369,29 @@ fn a_seed_replays() {
     assert_eq!(play(7), play(7));
     assert_eq!(play(7).0.len(), 12);
     assert_ne!(play(7).0, play(8).0);
+}
+
+#[test]
+fn only_agents_of_the_whitelist_are_offered_and_it_is_read_again() {
+    let path = Path::new("/whitelist");
+    let mut stage = Stage::with(1, None, Some(path));
+    let on = |id: &str, hostname: &str| {
+        let mut agent = add_agent(id, "cpus:1;mem:64");
+        agent.agent_info.hostname = hostname.to_owned();
+        agent
+    };
+    stage.tell(add_framework("A", &["a"]));
+    stage.tell(on("one", "one.example"));
+    stage.tell(on("two", "two.example"));
+    // There is no such file: nobody is offered.
+    stage.run_for(4000);
+    assert!(stage.allocations().is_empty());
+    let disk = stage.node.disk();
+    disk.write_atomic(path, b"two.example\n").unwrap();
+    stage.run_for(3000);
+    assert_eq!(stage.allocations(), ["A in a <- two cpus:1;mem:64"]);
+    disk.write_atomic(path, b"two.example\none.example\n")
+        .unwrap();
+    stage.run_for(6000);
+    assert_eq!(stage.allocations(), ["A in a <- one cpus:1;mem:64"]);
 }

@@ -112,6 +112,7 @@ impl Model {
     fn agent(&self, number: usize, total: usize) -> AgentSpec {
         AgentSpec {
             id: name("agent", number),
+            hostname: name("agent", number),
             region: None,
             attributes: Vec::new(),
             capabilities: AgentCapabilities {

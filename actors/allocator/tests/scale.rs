@@ -22,6 +22,7 @@ fn cluster(agents: usize, frameworks: usize, roles: usize) -> Allocator {
     for at in 0..agents {
         let spec = AgentSpec {
             id: format!("agent-{at:05}"),
+            hostname: String::new(),
             region: None,
             attributes: Vec::new(),
             capabilities: AgentCapabilities {

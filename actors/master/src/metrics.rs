@@ -69,6 +69,7 @@ pub(crate) const COUNTERS: &[&str] = &[
     "master/tasks_killed",
     "master/tasks_lost",
     "master/valid_executor_to_framework_messages",
+    "master/valid_framework_to_executor_messages",
     "master/valid_operation_status_update_acknowledgements",
     "master/valid_operation_status_updates",
     "master/valid_status_update_acknowledgements",

@@ -11,6 +11,7 @@ use tepui_protocol::mesos::internal::{
     StatusUpdateMessage, UnregisterAgent, UpdateAgent,
 };
 use tepui_protocol::mesos::v1::scheduler::Call;
+use tepui_protocol::mesos::v1::scheduler::call::Type as CallType;
 use tepui_protocol::mesos::v1::{self, MasterInfo, master_info};
 use tepui_protocol::tepui::allocator::Allocations;
 use tepui_protocol::tepui::registrar::{Applied, Apply, Operation, Recover, Recovered};
@@ -52,6 +53,7 @@ pub enum MasterError {
 pub struct Master {
     pid: Pid,
     published: Arc<Published>,
+    options: Arc<MasterOptions>,
 }
 
 impl Master {
@@ -65,6 +67,23 @@ impl Master {
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.published.load()
+    }
+
+    /// Whether what a call says fits the framework as the master knows it, for calls that are
+    /// answered so: UPDATE_FRAMEWORK. The master looks itself once more.
+    ///
+    /// # Errors
+    /// Why it does not, in the words of Mesos' 400 answers.
+    pub fn check(&self, call: &Call) -> Result<(), String> {
+        let id = call.framework_id.as_ref().map(|id| id.value.as_str());
+        let snapshot = self.snapshot();
+        let framework = id.and_then(|id| snapshot.framework(id));
+        match (call.r#type(), &call.update_framework, framework) {
+            (CallType::UpdateFramework, Some(update), Some(framework)) => {
+                core::validation::update(framework, update, &self.options)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Where the snapshots are published, for who reads often.
@@ -84,6 +103,7 @@ pub fn spawn(node: &Node, options: MasterOptions) -> Result<Master, MasterError>
     let info = master_info(node, &options);
     let core = MasterCore::new(options.clone(), info.clone(), node.clock().now());
     let published = Arc::new(Published::new(core.snapshot()));
+    let known = Arc::new(options.clone());
     let process = MasterProcess {
         core,
         info,
@@ -102,7 +122,11 @@ pub fn spawn(node: &Node, options: MasterOptions) -> Result<Master, MasterError>
             source,
         })?;
     metrics::publish(node, &pid, &published);
-    Ok(Master { pid, published })
+    Ok(Master {
+        pid,
+        published,
+        options: known,
+    })
 }
 
 /// Who the master is: Mesos' MasterInfo of a master that was just elected.

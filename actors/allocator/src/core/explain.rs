@@ -44,6 +44,9 @@ impl Allocator {
         if !agent.active {
             return Ok(Reason::AgentInactive);
         }
+        if !self.is_listed(agent) {
+            return Ok(Reason::NotWhitelisted);
+        }
         if !agent.has_free() {
             return Ok(Reason::NothingFree);
         }

@@ -98,6 +98,8 @@ pub struct AgentCapabilities {
 pub struct AgentSpec {
     /// Its id.
     pub id: String,
+    /// The name by which a whitelist knows it.
+    pub hostname: String,
     /// Its region, if it has a fault domain.
     pub region: Option<String>,
     /// Its attributes; when they change, refusals of this agent are forgotten.

@@ -88,6 +88,8 @@ pub enum Reason {
     Suppressed,
     /// The agent is disconnected, drained or deactivated.
     AgentInactive,
+    /// The operator's whitelist does not name the agent's host.
+    NotWhitelisted,
     /// All of the agent is offered or in use.
     NothingFree,
     /// What is free is reserved for other roles.
@@ -156,6 +158,7 @@ impl fmt::Display for Reason {
             Reason::NotSubscribed => f.write_str("the framework is not subscribed to the role"),
             Reason::Suppressed => f.write_str("the framework suppressed offers for the role"),
             Reason::AgentInactive => f.write_str("the agent is not active"),
+            Reason::NotWhitelisted => f.write_str("the whitelist does not name the agent's host"),
             Reason::NothingFree => f.write_str("all of the agent is offered or in use"),
             Reason::ReservedForOthers => f.write_str("what is free is reserved for other roles"),
             Reason::Taken {

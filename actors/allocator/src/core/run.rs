@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tepui_runtime::Time;
 
-use super::agent::Parts;
+use super::agent::{Agent, Parts};
 use super::frameworks::ClientId;
 use super::judge::{Judge, Places};
 use super::part::Part;
@@ -89,7 +89,8 @@ impl Allocator {
 
     /// The active agents to look at, in order.
     fn candidates(&self, batch: bool, pending: &Pending, order: Order) -> Vec<u32> {
-        let active = |id: &u32| self.agents.get(*id).is_some_and(|agent| agent.active);
+        let offered = |agent: &Agent| agent.active && self.is_listed(agent);
+        let active = |id: &u32| self.agents.get(*id).is_some_and(offered);
         let mut ids: Vec<u32> = if batch || pending.all {
             self.agent_ids.values().copied().filter(active).collect()
         } else {

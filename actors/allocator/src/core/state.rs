@@ -27,6 +27,8 @@ pub struct Allocator {
     pub(super) pending: Pending,
     pub(super) next_batch: Time,
     pub(super) last_run: Option<Time>,
+    /// The hostnames whose agents may be offered; all, if there is none.
+    pub(super) whitelist: Option<BTreeSet<String>>,
 }
 
 /// What the next run has to look at.
@@ -53,6 +55,7 @@ impl Allocator {
             pending: Pending::default(),
             next_batch: now + options.allocation_interval,
             last_run: None,
+            whitelist: None,
             options,
         }
     }
@@ -70,6 +73,18 @@ impl Allocator {
     #[must_use]
     pub fn next_batch(&self) -> Time {
         self.next_batch
+    }
+
+    /// Offers only agents of these hostnames; without a list all of them. It counts from the next
+    /// run on, and takes nothing back.
+    pub fn set_whitelist(&mut self, hostnames: Option<BTreeSet<String>>) {
+        self.whitelist = hostnames;
+    }
+
+    /// Whether an agent's hostname lets it be offered.
+    pub(super) fn is_listed(&self, agent: &Agent) -> bool {
+        let list = self.whitelist.as_ref();
+        list.is_none_or(|list| list.contains(&agent.spec.hostname))
     }
 
     pub(super) fn set_total(&mut self, agent: u32, total: &Resources) {

@@ -234,6 +234,7 @@ impl Cluster {
         let without = list(words.pairs.get("without").copied().unwrap_or_default());
         let spec = AgentSpec {
             id: name.to_owned(),
+            hostname: name.to_owned(),
             region: words.pairs.get("region").map(|region| (*region).to_owned()),
             attributes: Vec::new(),
             capabilities: AgentCapabilities {

@@ -172,7 +172,6 @@ impl MasterCore {
         let offered = resources.clone();
         for operation in operations {
             let kind = operation.r#type();
-            self.count_operation(id, kind);
             if operation.id.is_some() && is_launch(kind) {
                 let kind = kind.as_str_name();
                 let problem = format!("The `id` field cannot be set on {kind} operations");
@@ -250,6 +249,7 @@ impl MasterCore {
             task.task_id.value
         ));
         self.add_task(task_of(&task, &framework_id(id)));
+        self.count_operation(id, OperationType::Launch);
         if let Some(executor) = task.executor.filter(|_| taken.executor.is_some()) {
             if let Some(scanty) = validation::scanty(&executor) {
                 self.warn(format!("framework {id}: {scanty}"));

@@ -274,12 +274,14 @@ impl MasterCore {
         self.count("master/slave_removals");
         self.count(counter);
         self.info(format!("agent {id} removed: {why}"));
+        let hostname = self.state.agent(id).map(|agent| agent.info.hostname.as_str());
+        let message = format!("Agent {} removed: {why}", hostname.unwrap_or(id));
         self.take_agent_out(
             id,
             &Farewell {
                 state: TaskState::TaskLost,
                 destiny: Destiny::Completed,
-                message: why,
+                message: &message,
                 unreachable_since: None,
             },
         );
@@ -305,7 +307,7 @@ impl MasterCore {
             let made = Made {
                 state,
                 reason: Reason::AgentRemoved,
-                message: format!("Agent {}: {}", agent.info.hostname, farewell.message),
+                message: farewell.message.to_owned(),
                 unreachable_since: farewell.unreachable_since,
             };
             self.end_task(framework_id, task_id, &made, farewell.destiny);

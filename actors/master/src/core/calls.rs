@@ -23,13 +23,13 @@ pub fn supported(call: Type) -> bool {
         | Type::Acknowledge
         | Type::Reconcile
         | Type::Request
+        | Type::UpdateFramework
         | Type::Suppress => true,
         Type::Unknown
         | Type::AcceptInverseOffers
         | Type::DeclineInverseOffers
         | Type::AcknowledgeOperationStatus
-        | Type::ReconcileOperations
-        | Type::UpdateFramework => false,
+        | Type::ReconcileOperations => false,
     }
 }
 
@@ -112,6 +112,9 @@ impl MasterCore {
             Type::Message => self.message(&id, call.message.unwrap_or_default()),
             Type::Acknowledge => self.acknowledge(&id, call.acknowledge.unwrap_or_default()),
             Type::Reconcile => self.reconcile(&id, &call.reconcile.unwrap_or_default().tasks),
+            Type::UpdateFramework => {
+                self.update_framework(&id, call.update_framework.unwrap_or_default());
+            }
             // REQUEST asks the allocator, and the hierarchical one takes no requests.
             _ => {}
         }

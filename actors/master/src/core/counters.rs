@@ -51,10 +51,9 @@ impl MasterCore {
         self.count_own(id, "events", kind.as_str_name());
     }
 
+    /// An operation was applied; as in Mesos each task of a LAUNCH is one.
     pub(super) fn count_operation(&mut self, id: &str, kind: OperationType) {
-        if kind != OperationType::Unknown {
-            self.count_own(id, "operations", kind.as_str_name());
-        }
+        self.count_own(id, "operations", kind.as_str_name());
     }
 
     pub(super) fn count_offer(&mut self, id: &str, what: &str) {
@@ -97,8 +96,18 @@ impl MasterCore {
         }
     }
 
-    /// A task ended, or was refused: by state, and by state, source and reason.
+    /// A task ended.
     pub(super) fn count_ended(&mut self, id: &str, state: TaskState, status: &TaskStatus) {
+        self.count_outcome(state, status);
+        if let Some(prefix) = self.own_keys(id) {
+            let name = state.as_str_name().to_ascii_lowercase();
+            self.count_made(format!("{prefix}tasks/terminal/{name}"));
+        }
+    }
+
+    /// A task ended, or was refused and never was one of its framework's: by state, and by state,
+    /// source and reason.
+    pub(super) fn count_outcome(&mut self, state: TaskState, status: &TaskStatus) {
         let key = match state {
             TaskState::TaskFinished => "master/tasks_finished",
             TaskState::TaskFailed => "master/tasks_failed",
@@ -116,9 +125,6 @@ impl MasterCore {
             let source = old_name(status.source().as_str_name());
             let reason = old_name(status.reason().as_str_name());
             self.count_made(format!("master/{name}/{source}/{reason}"));
-        }
-        if let Some(prefix) = self.own_keys(id) {
-            self.count_made(format!("{prefix}tasks/terminal/{name}"));
         }
     }
 }

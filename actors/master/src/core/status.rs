@@ -87,7 +87,7 @@ impl MasterCore {
                 refused.state.as_str_name(),
                 refused.message
             ));
-            self.count_ended(id, refused.state, &status);
+            self.count_outcome(refused.state, &status);
             self.send_status(id, status);
         }
     }

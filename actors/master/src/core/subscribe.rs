@@ -1,4 +1,4 @@
-//! SUBSCRIBE: a framework comes, tries again, comes back or fails over.
+//! SUBSCRIBE: a framework comes, tries again, comes back or fails over; and UPDATE_FRAMEWORK.
 //!
 //! Every subscriber is a PID. Who was connected before is told "Framework failed over" and
 //! replaced; Mesos' `force`, stream ids and heartbeats are between an adapter and its client.
@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use tepui_protocol::mesos::internal::UpdateFramework;
 use tepui_protocol::mesos::v1::FrameworkInfo;
-use tepui_protocol::mesos::v1::scheduler::call::Subscribe;
+use tepui_protocol::mesos::v1::scheduler::call::{
+    Subscribe, UpdateFramework as UpdateFrameworkCall,
+};
 use tepui_protocol::mesos::v1::scheduler::{Event, event};
 use tepui_protocol::tepui::allocator as to_allocator;
 use tepui_runtime::Pid;
@@ -166,6 +168,37 @@ impl MasterCore {
         self.subscribed(id);
     }
 
+    /// UPDATE_FRAMEWORK: a connected framework changes what it said of itself.
+    pub(super) fn update_framework(&mut self, id: &str, update: UpdateFrameworkCall) {
+        let Some(framework) = self.state.framework(id) else {
+            return;
+        };
+        if let Err(problem) = validation::update(framework, &update, &self.options) {
+            return self.warn(format!(
+                "dropping UPDATE_FRAMEWORK call of framework {id}: {problem}"
+            ));
+        }
+        let (since, old) = (framework.reregistered_at, framework.info.clone());
+        let info = update.framework_info;
+        let changed = *old != info;
+        self.info(format!("framework {id} updates what it says of itself"));
+        self.replace_info(id, info, update.suppressed_roles.into_iter().collect());
+        if let Some(framework) = self.framework_mut(id) {
+            framework.reregistered_at = since;
+        }
+        let timeout = |info: &FrameworkInfo| info.failover_timeout();
+        let now = self
+            .state
+            .framework(id)
+            .map(|framework| timeout(&framework.info));
+        if now != Some(timeout(&old)) {
+            self.say_what_disconnecting_means(id);
+        }
+        if changed {
+            self.tell_agents_of_framework(id);
+        }
+    }
+
     fn replace_info(&mut self, id: &str, info: FrameworkInfo, suppressed: BTreeSet<String>) {
         let Some(framework) = self.state.framework(id) else {
             return;
@@ -206,7 +239,6 @@ impl MasterCore {
         };
         framework.connection = Connection::Connected(from.clone());
         let was_active = std::mem::replace(&mut framework.active, true);
-        let info = framework.info.clone();
         if !was_active {
             self.tell_allocator(ToAllocator::ActivateFramework(
                 to_allocator::ActivateFramework {
@@ -215,6 +247,17 @@ impl MasterCore {
             ));
         }
         self.gauge_subscribed(id);
+        self.tell_agents_of_framework(id);
+    }
+
+    fn tell_agents_of_framework(&mut self, id: &str) {
+        let Some(info) = self
+            .state
+            .framework(id)
+            .map(|framework| framework.info.clone())
+        else {
+            return;
+        };
         let agents: Vec<String> = self.state.agents.keys().cloned().collect();
         for agent_id in agents {
             let message = UpdateFramework {

@@ -15,4 +15,5 @@ mod recovery;
 mod removals;
 mod returns;
 mod status;
+mod update;
 mod validation;

@@ -19,7 +19,7 @@ use tepui_protocol::mesos::v1::scheduler::call::Type;
 pub use self::bounds::{AGENT_INFO, EXECUTOR_INFO, FRAMEWORK_INFO, ROLE, ROLES, TASK};
 pub use self::executor::scanty;
 pub(in crate::core) use self::framework::PRINCIPAL_CHANGED;
-pub use self::framework::{framework, known};
+pub use self::framework::{framework, known, update};
 pub use self::message::{registration, running};
 pub use self::resources::of_launch;
 pub use self::task::{Launch, Taken, task};
@@ -73,6 +73,14 @@ pub fn call(call: &Call) -> Result<(), String> {
     };
     if !present {
         return Err(format!("Expecting '{part}' to be present"));
+    }
+    if let Some(update) = call
+        .update_framework
+        .as_ref()
+        .filter(|_| part == "update_framework")
+        && update.framework_info.id != call.framework_id
+    {
+        return Err("'framework_id' differs from 'update_framework.framework_info.id'".into());
     }
     match &call.acknowledge {
         Some(acknowledge) if !is_uuid(&acknowledge.uuid) => Err("Not a valid UUID".into()),

@@ -302,8 +302,8 @@ fn calls_of_others_and_unknown_frameworks_are_dropped() {
 fn a_call_that_is_not_supported_is_dropped_and_counted() {
     let mut bench = Bench::new();
     let id = bench.framework("a");
-    let mut call = Bench::of(&id, call::Type::UpdateFramework);
-    call.update_framework = Some(call::UpdateFramework::default());
+    let mut call = Bench::of(&id, call::Type::ReconcileOperations);
+    call.reconcile_operations = Some(call::ReconcileOperations::default());
     bench.call("a", call);
     assert_eq!(bench.count("tepui/master/unsupported_calls"), 1);
     assert!(bench.take_events("a").is_empty());

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use tepui_protocol::ids;
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::scheduler::OfferConstraints;
+use tepui_protocol::mesos::v1::scheduler::call::UpdateFramework;
 use tepui_protocol::mesos::v1::{FrameworkInfo, OfferFilters};
 use tepui_protocol::roles::{self, RoleError};
 
 use super::bounds;
 use crate::MasterOptions;
-use crate::snapshot::{framework_can, framework_roles};
+use crate::snapshot::{Framework, framework_can, framework_roles};
 
 /// The greatest failover timeout: Mesos' `Duration` holds 2^63 nanoseconds.
 const MAX_TIMEOUT_SECONDS: f64 = 9_223_372_036.854_775;
@@ -194,6 +195,50 @@ fn offer_filters(filters: &OfferFilters) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Whether a framework may change so: Mesos' checks of UPDATE_FRAMEWORK, in its order and words.
+///
+/// # Errors
+/// Why not.
+pub fn update(
+    framework: &Framework,
+    update: &UpdateFramework,
+    options: &MasterOptions,
+) -> Result<(), String> {
+    let (old, new) = (&*framework.info, &update.framework_info);
+    self::framework(
+        Some(&framework.id),
+        new,
+        &update.suppressed_roles,
+        None,
+        options,
+    )
+    .map_err(|problem| format!("Supplied FrameworkInfo is not valid: {problem}"))?;
+    let constraints = update.offer_constraints.as_ref();
+    if constraints.is_some_and(|constraints| !constraints.role_constraints.is_empty()) {
+        return Err(
+            "'UpdateFramework.offer_constraints' are not valid: offer_constraints is not supported"
+                .to_owned(),
+        );
+    }
+    let kept = |field: &str, old: &str, new: &str| {
+        format!(
+            "Updating 'FrameworkInfo.{field}' is unsupported; attempted to update from '{old}' to \
+             '{new}'"
+        )
+    };
+    let problem = if old.principal != new.principal {
+        PRINCIPAL_CHANGED.to_owned()
+    } else if old.user != new.user {
+        kept("user", &old.user, &new.user)
+    } else if old.checkpoint() != new.checkpoint() {
+        let [old, new] = [old, new].map(|info| info.checkpoint().to_string());
+        kept("checkpoint", &old, &new)
+    } else {
+        return Ok(());
+    };
+    Err(format!("FrameworkInfo update is not valid: {problem}"))
 }
 
 /// Why a framework that comes back with another principal is refused, in Mesos' words.

@@ -76,6 +76,7 @@ fn framework_spec(info: &FrameworkInfo, suppressed: Vec<String>) -> FrameworkSpe
 fn agent_spec(id: String, total: &[Resource]) -> AgentSpec {
     AgentSpec {
         id,
+        hostname: String::new(),
         region: None,
         attributes: Vec::new(),
         capabilities: AgentCapabilities {
