@@ -17,10 +17,8 @@ use tepui_runtime::{
     Context, Declaration, Handle, Id, Node, Pid, Process, ProcessRef, SpawnError, Time,
 };
 
+use crate::environment::ExecutorOptions;
 use crate::subscription::{Attempt, Subscription};
-
-/// Longest pause between two SUBSCRIBEs; the agent waits 2 seconds for executors by default.
-const RETRY_MAX: Duration = Duration::from_secs(1);
 
 /// What an executor does.
 pub trait Executor: Send + 'static {
@@ -58,7 +56,8 @@ pub trait Executor: Send + 'static {
         let _ = driver;
     }
 
-    /// The agent is gone; updates are kept until it is back.
+    /// The agent is gone; updates are kept until it is back. Without checkpoints, and where it
+    /// does not come back in time, [`Executor::shutdown`] follows.
     fn disconnected(&mut self, driver: &mut ExecutorDriver) {
         let _ = driver;
     }
@@ -89,7 +88,8 @@ impl ExecutorDriver {
     }
 }
 
-/// Starts an executor that subscribes to `agent` under the ids it was launched with.
+/// Starts an executor that subscribes to `agent` under the ids it was launched with, for a
+/// framework that asked for checkpoints.
 ///
 /// # Errors
 /// [`SpawnError`] where the node is down.
@@ -100,12 +100,28 @@ pub fn spawn_executor<E: Executor>(
     executor_id: ExecutorId,
     executor: E,
 ) -> Result<Pid, SpawnError> {
+    let options = ExecutorOptions::new(agent, framework_id, executor_id);
+    spawn_executor_with(node, options, executor)
+}
+
+/// Starts an executor with these options, as [`ExecutorOptions::from_environment`] reads them
+/// from what an agent has set.
+///
+/// # Errors
+/// [`SpawnError`] where the node is down.
+pub fn spawn_executor_with<E: Executor>(
+    node: &Node,
+    options: ExecutorOptions,
+    executor: E,
+) -> Result<Pid, SpawnError> {
     let process = ExecutorProcess {
         executor,
-        agent,
-        framework_id,
-        executor_id,
-        subscription: Subscription::new(RETRY_MAX),
+        agent: options.agent,
+        framework_id: options.framework_id,
+        executor_id: options.executor_id,
+        recovery: options.recovery,
+        losses: 0,
+        subscription: Subscription::new(options.subscription_backoff_max),
         unacknowledged_tasks: BTreeMap::new(),
         unacknowledged_updates: Vec::new(),
     };
@@ -119,6 +135,10 @@ struct ExecutorProcess<E> {
     agent: Pid,
     framework_id: FrameworkId,
     executor_id: ExecutorId,
+    /// How long a lost agent is waited for.
+    recovery: Option<Duration>,
+    /// How often the agent was lost, by which a timer knows whether it is stale.
+    losses: u64,
     subscription: Subscription,
     /// Tasks of which no update was acknowledged, by id.
     unacknowledged_tasks: BTreeMap<String, TaskInfo>,
@@ -142,6 +162,20 @@ impl<E: Executor> Process for ExecutorProcess<E> {
         }
         if let Some(attempt) = self.subscription.lost(ctx.random()) {
             self.run(ctx, |executor, driver| executor.disconnected(driver));
+            let Some(recovery) = self.recovery else {
+                self.shut_down(
+                    "the agent is gone, and its framework asked for no checkpoints",
+                    ctx,
+                );
+                return;
+            };
+            self.losses += 1;
+            let loss = self.losses;
+            ctx.delay(recovery, move |process, ctx| {
+                if process.losses == loss && !process.subscription.is_subscribed() {
+                    process.shut_down("the agent did not come back in time", ctx);
+                }
+            });
             self.attempt(attempt, ctx);
         }
     }
@@ -211,9 +245,7 @@ impl<E: Executor> Handle<Event> for ExecutorProcess<E> {
             }
             event::Type::Shutdown | event::Type::Error => {
                 let why = event.error.map(|error| error.message).unwrap_or_default();
-                tracing::info!(executor = self.executor_id.value, why, "shut down");
-                self.run(ctx, |executor, driver| executor.shutdown(driver));
-                ctx.terminate();
+                self.shut_down(&why, ctx);
             }
             event::Type::Heartbeat | event::Type::Unknown => {}
         }
@@ -221,6 +253,12 @@ impl<E: Executor> Handle<Event> for ExecutorProcess<E> {
 }
 
 impl<E: Executor> ExecutorProcess<E> {
+    fn shut_down(&mut self, why: &str, ctx: &mut Context<'_, Self>) {
+        tracing::info!(executor = self.executor_id.value, why, "shut down");
+        self.run(ctx, |executor, driver| executor.shutdown(driver));
+        ctx.terminate();
+    }
+
     fn know(&mut self, task: &TaskInfo) {
         self.unacknowledged_tasks
             .insert(task.task_id.value.clone(), task.clone());

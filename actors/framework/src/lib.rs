@@ -25,12 +25,14 @@
 //! actor subscribes again, with its framework id, whenever it lost the master.
 
 mod driver;
+mod environment;
 mod executor;
 mod scheduler;
 mod subscription;
 mod task;
 
 pub use self::driver::Driver;
-pub use self::executor::{Executor, ExecutorDriver, spawn_executor};
+pub use self::environment::{EnvironmentError, ExecutorOptions};
+pub use self::executor::{Executor, ExecutorDriver, spawn_executor, spawn_executor_with};
 pub use self::scheduler::{Framework, Options, Scheduler, spawn, spawn_with};
 pub use self::task::{Task, scalar};

@@ -75,6 +75,8 @@ pub fn validate_executor_call(
         Standing::NotSubscribed if call.r#type() != call::Type::Subscribe => {
             Err(CallError::NotSubscribed)
         }
+        // As Mesos, the last of all.
+        _ if call.r#type() == call::Type::Unknown => Err(CallError::UnknownType),
         Standing::NotSubscribed | Standing::Subscribed => Ok(()),
     }
 }
@@ -86,8 +88,7 @@ fn form(call: &Call) -> Result<(), CallError> {
         return invalid("Expecting 'type' to be present");
     };
     match call::Type::try_from(kind).unwrap_or(call::Type::Unknown) {
-        call::Type::Unknown => Err(CallError::UnknownType),
-        call::Type::Heartbeat => Ok(()),
+        call::Type::Unknown | call::Type::Heartbeat => Ok(()),
         call::Type::Subscribe => match &call.subscribe {
             None => invalid("Expecting 'subscribe' to be present"),
             Some(subscribe) => {

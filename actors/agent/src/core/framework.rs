@@ -67,6 +67,13 @@ impl Framework {
         }
     }
 
+    /// Whether the task ended and was acknowledged here, as far as that is remembered.
+    #[must_use]
+    pub fn has_completed(&self, task: &str) -> bool {
+        let mut all = self.executors.values().chain(&self.completed);
+        all.any(|executor| executor.has_completed(task))
+    }
+
     /// The executor that has this task, in whatever phase.
     pub fn executor_of_mut(&mut self, task: &str) -> Option<&mut Executor> {
         self.executors

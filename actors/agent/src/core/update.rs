@@ -151,12 +151,13 @@ impl Core {
             return Err("unknown executor");
         };
         match executor.tasks.get(task).map(|known| &known.phase) {
+            _ if executor.state == ExecutorState::Terminated => Err("its executor has ended"),
             Some(Phase::Queued(_)) if !is_terminal(status.state()) => {
                 Err("the task was not given to its executor yet")
             }
             Some(Phase::Terminated) => Err("the task has ended already"),
             Some(Phase::Queued(_) | Phase::Launched) => Ok(()),
-            None if executor.has_completed(task) => Err("the task has ended already"),
+            None if known.has_completed(task) => Err("the task has ended already"),
             None if known.strays.len() >= MAX_STRAYS && !known.strays.contains(task) => {
                 Err("too many updates of unknown tasks are unacknowledged")
             }

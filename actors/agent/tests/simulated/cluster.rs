@@ -257,8 +257,14 @@ impl Cluster {
     }
 
     pub(crate) fn agent(&self) -> (Node, Agent) {
+        self.agent_with(|_| {})
+    }
+
+    pub(crate) fn agent_with(&self, change: impl FnOnce(&mut AgentOptions)) -> (Node, Agent) {
         let node = start(&self.simulation, "agent", [10, 0, 0, 2], 5051);
-        let agent = spawn(&node, self.options(&node)).unwrap();
+        let mut options = self.options(&node);
+        change(&mut options);
+        let agent = spawn(&node, options).unwrap();
         (node, agent)
     }
 

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tepui_agent::spawn;
+use tepui_agent::AgentOptions;
 use tepui_protocol::mesos::internal::KillTask;
 use tepui_protocol::mesos::v1::TaskId;
 use tepui_runtime::Node;
 
-use crate::cluster::{Cluster, framework, framework_id, is_terminal, start, task};
+use crate::cluster::{Cluster, framework, framework_id, is_terminal, task};
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const HOUR: Duration = Duration::from_secs(3600);
 
 fn named(id: &str, command: &str) -> tepui_protocol::mesos::v1::TaskInfo {
     let mut task = task(command);
@@ -150,24 +150,25 @@ fn an_agent_that_dies_on_a_full_disk_leaves_checkpoints_that_are_whole() {
 }
 
 #[test]
-fn sandboxes_go_after_a_week_over_restarts_and_earlier_on_a_full_disk() {
+fn sandboxes_go_at_their_time_over_restarts_and_earlier_on_a_full_disk() {
     let mut cluster = Cluster::new();
     cluster.launch(framework(false), "sleep 1");
-    let (node, agent) = cluster.agent();
+    let keep = |options: &mut AgentOptions| options.gc_delay = HOUR * 7;
+    let (node, agent) = cluster.agent_with(keep);
     cluster.run_until_logged("t TASK_FINISHED");
     cluster.simulation.run_for(Duration::from_secs(60));
     let sandbox = Path::new("/w/slaves/S0/frameworks/F/executors/t");
     assert!(node.disk().exists(sandbox));
     assert_eq!(agent.snapshot.load().scheduled_removals, 3);
-    cluster.simulation.run_for(DAY * 3);
+    cluster.simulation.run_for(HOUR * 3);
     node.crash();
     drop(agent);
 
-    let (node, agent) = cluster.agent();
-    cluster.simulation.run_for(DAY * 3);
-    assert!(node.disk().exists(sandbox), "six days old");
-    cluster.simulation.run_for(DAY);
-    assert!(!node.disk().exists(sandbox), "seven days old");
+    let (node, agent) = cluster.agent_with(keep);
+    cluster.simulation.run_for(HOUR * 3);
+    assert!(node.disk().exists(sandbox), "six hours old");
+    cluster.simulation.run_for(HOUR);
+    assert!(!node.disk().exists(sandbox), "seven hours old");
     assert!(!node.disk().exists(Path::new("/w/slaves/S0/frameworks/F")));
     assert!(node.disk().exists(Path::new("/w/slaves/S0")));
     assert_eq!(agent.snapshot.load().scheduled_removals, 0);
@@ -186,10 +187,7 @@ fn sandboxes_go_after_a_week_over_restarts_and_earlier_on_a_full_disk() {
 #[test]
 fn a_link_is_not_followed_out_of_the_work_dir() {
     let mut cluster = Cluster::new();
-    let node = start(&cluster.simulation, "agent", [10, 0, 0, 2], 5051);
-    let mut options = cluster.options(&node);
-    options.gc_delay = Duration::from_secs(1);
-    let _agent = spawn(&node, options).unwrap();
+    let (node, _agent) = cluster.agent_with(|options| options.gc_delay = Duration::from_secs(1));
     cluster.run_until_logged("register");
     cluster.simulation.run_for(Duration::from_secs(1));
     let disk = node.disk();

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tepui_framework::{
-    Driver, Executor, ExecutorDriver, Framework, Options, Scheduler, Task, spawn, spawn_executor,
-    spawn_with,
+    Driver, Executor, ExecutorDriver, ExecutorOptions, Framework, Options, Scheduler, Task, spawn,
+    spawn_executor, spawn_executor_with, spawn_with,
 };
 use tepui_protocol::mesos::v1::executor;
 use tepui_protocol::mesos::v1::scheduler::{Call, Event, call, event};
@@ -410,6 +410,33 @@ fn an_executor_tells_again_what_was_not_acknowledged() {
     agent_node.send(&agent, &executor, shutdown);
     simulation.run_for(Duration::from_secs(1));
     assert!(!node.has_process(executor.id()));
+}
+
+#[test]
+fn an_executor_waits_for_its_agent_no_longer_than_it_may() {
+    for (recovery, there_after, gone_after) in [
+        // The loss is noticed by silence, after 15 seconds.
+        (None, 5, 20),
+        (Some(Duration::from_secs(60)), 60, 80),
+    ] {
+        let mut simulation = World::simulated(SimOptions::default());
+        let agent_node = start(&simulation, "agent", 1);
+        let log = Log::default();
+        let agent = agent_node.spawn(Id::chosen("slave(1)"), Agent { log });
+        let agent = agent.unwrap().pid().clone();
+        let node = start(&simulation, "executor", 2);
+        let options = ExecutorOptions {
+            recovery,
+            ..ExecutorOptions::new(agent, FrameworkId::default(), ExecutorId::default())
+        };
+        let executor = spawn_executor_with(&node, options, Runs).unwrap();
+        simulation.run_for(Duration::from_secs(1));
+        agent_node.crash();
+        simulation.run_for(Duration::from_secs(there_after));
+        assert!(node.has_process(executor.id()), "{recovery:?}");
+        simulation.run_for(Duration::from_secs(gone_after - there_after));
+        assert!(!node.has_process(executor.id()), "{recovery:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod calls;
 mod custom;
 mod environment;
+mod laws;
 mod limitation;
 mod recovery;
 mod registration;
