@@ -1,7 +1,7 @@
-//! Tells the crate when and by whom it is built, for `/version`. `SOURCE_DATE_EPOCH` makes builds
-//! repeatable.
+//! Tells the crate when, by whom and from which commit it is built, for `/version` and `/state`.
+//! `SOURCE_DATE_EPOCH` makes builds repeatable; without a repository nothing is said of a commit.
 
-use std::time::SystemTime;
+use std::{path::Path, process::Command, time::SystemTime};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
@@ -13,4 +13,26 @@ fn main() {
     println!("cargo::rustc-env=TEPUI_BUILD_TIME={seconds}");
     let user = std::env::var("USER").unwrap_or_default();
     println!("cargo::rustc-env=TEPUI_BUILD_USER={user}");
+    repository();
+}
+
+fn repository() {
+    // Changes with each commit and each change of the branch.
+    let log = Path::new("../../.git/logs/HEAD");
+    if !log.exists() {
+        return;
+    }
+    println!("cargo::rerun-if-changed={}", log.display());
+    let asked: [(&str, &[&str]); 3] = [
+        ("TEPUI_GIT_SHA", &["rev-parse", "HEAD"]),
+        ("TEPUI_GIT_BRANCH", &["symbolic-ref", "HEAD"]),
+        ("TEPUI_GIT_TAG", &["describe", "--exact-match", "--tags"]),
+    ];
+    for (name, arguments) in asked {
+        let answer = Command::new("git").args(arguments).output();
+        let answer = answer.ok().filter(|output| output.status.success());
+        if let Some(text) = answer.and_then(|output| String::from_utf8(output.stdout).ok()) {
+            println!("cargo::rustc-env={name}={}", text.trim());
+        }
+    }
 }

@@ -141,10 +141,24 @@ pub fn decode<M: Message>(name: &str, encoding: Encoding, body: &[u8]) -> Result
             other => other.to_string(),
         };
         Refusal::BadRequest(match encoding {
-            Encoding::Json => format!("Failed to convert JSON into {name} protobuf: {why}"),
+            Encoding::Json => json_problem(name, body, &why),
             _ => format!("Failed to parse body into {name} protobuf: {why}"),
         })
     })
+}
+
+/// Mesos tells apart a body that is no JSON, one that is no object, and one that is no call.
+fn json_problem(name: &str, body: &[u8], why: &str) -> String {
+    if let Err(syntax) = serde_json::from_slice::<serde::de::IgnoredAny>(body) {
+        return format!("Failed to parse body into JSON: {syntax}");
+    }
+    let object = body.trim_ascii_start().starts_with(b"{");
+    let why = if object {
+        why
+    } else {
+        "Expecting a JSON object"
+    };
+    format!("Failed to convert JSON into {name} protobuf: {why}")
 }
 
 const JSON: &str = Encoding::Json.content_type();

@@ -89,9 +89,9 @@ fn inaccessible(path: &str) -> Refusal {
 /// What a client is told of an error of the disk.
 fn refusal(path: &str, error: &io::Error) -> Refusal {
     match error.kind() {
-        io::ErrorKind::NotFound
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::InvalidFilename => Refusal::NotFound(String::new()),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
+            Refusal::NotFound(String::new())
+        }
         io::ErrorKind::PermissionDenied => inaccessible(path),
         io::ErrorKind::InvalidInput => {
             Refusal::BadRequest(format!("'{path}' is neither a file nor a folder.\n"))

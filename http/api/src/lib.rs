@@ -1,11 +1,11 @@
 //! The gateway: HTTP in, typed messages out.
 //!
-//! A node's routes below `master` and `slave(1)`: the scheduler API, the executor API, health,
-//! version, metrics. Each open stream of events is represented by an actor, so that master and
-//! agent know frameworks and executors by PID only. Knows HTTP's rules; decides nothing about the
-//! cluster.
+//! A node's routes below `master` and `slave(1)`: the scheduler API, the executor API, the views of
+//! the state, sandbox files, metrics. Each open stream of events is represented by an actor, so
+//! that master and agent know frameworks and executors by PID only. Knows HTTP's rules; decides
+//! nothing about the cluster.
 //!
-//! Read `scheduler.rs` first, then `http_scheduler.rs`.
+//! Read `routes.rs` first, then `scheduler.rs` and `views/state.rs`.
 
 pub mod checks;
 mod executor;
@@ -26,6 +26,6 @@ pub use self::{
     executor::{AgentView, ValidateExecutorCall},
     options::ApiOptions,
     routes::{agent_routes, executor_routes, master_routes, scheduler_routes},
-    scheduler::{FindFramework, Framework, MasterView},
+    scheduler::{CheckCall, FindFramework, Framework, MasterView},
     views::{MESOS_VERSION, TEPUI_VERSION},
 };

@@ -22,6 +22,7 @@ pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
         Arc::clone(master.published()),
         Arc::clone(master.published()),
     );
+    let checked = master.clone();
     let find: FindFramework = Arc::new(move |id| match published.load().framework(id) {
         None => Framework::Unknown,
         Some(framework) => match &framework.connection {
@@ -33,6 +34,7 @@ pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
         recovered: Arc::new(move || recovery.load().recovered),
         find,
         supported: tepui_master::supported,
+        check: Arc::new(move |call| checked.check(call)),
     };
     let flags = Arc::new(options.flags.clone());
     let log = options.log_file.clone();
@@ -67,8 +69,10 @@ pub fn agent_routes(node: &Node, agent: &Agent, options: ApiOptions) {
     node.route(id, "/flags", views::flags(&flags));
     let snapshot = &agent.snapshot;
     node.route(id, "/state", views::agent_state(snapshot, &flags));
-    node.route(id, "/containers", views::containers(snapshot));
-    node.route(id, "/monitor/statistics", views::statistics(snapshot));
+    let inspector = Arc::default();
+    node.route(id, "/containers", views::containers(snapshot, &inspector));
+    let statistics = views::statistics(snapshot, &inspector);
+    node.route(id, "/monitor/statistics", statistics);
     node.delegate(agent.pid.id());
     node_routes(node);
     let snapshot = Arc::clone(snapshot);

@@ -33,6 +33,9 @@ pub enum Framework {
 /// Asks the master's latest snapshot for a framework.
 pub type FindFramework = Arc<dyn Fn(&str) -> Framework + Send + Sync>;
 
+/// Asks the master's latest snapshot whether a call fits it.
+pub type CheckCall = Arc<dyn Fn(&Call) -> Result<(), String> + Send + Sync>;
+
 /// What the gateway asks of a master without a message to it.
 #[derive(Clone)]
 pub struct MasterView {
@@ -42,6 +45,8 @@ pub struct MasterView {
     pub find: FindFramework,
     /// Whether calls of a type are offered; the others are answered 501.
     pub supported: fn(call::Type) -> bool,
+    /// What stands against a call as the master is now, where that is answered at once.
+    pub check: CheckCall,
 }
 
 /// The scheduler API of one master.
@@ -149,10 +154,14 @@ impl SchedulerApi {
                 kind.as_str_name()
             )));
         }
+        (self.view.check)(&call).map_err(Refusal::BadRequest)?;
         session
             .adapter
             .dispatch(move |adapter, ctx| adapter.forward(call, ctx));
-        Ok(Response::accepted())
+        Ok(match kind {
+            call::Type::UpdateFramework => Response::ok(),
+            _ => Response::accepted(),
+        })
     }
 }
 

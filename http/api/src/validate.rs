@@ -96,9 +96,11 @@ fn differs(same: bool, other: &str) -> Option<String> {
     (!same).then(|| format!("'framework_id' differs from '{other}'"))
 }
 
-/// A status update's uuid is the 16 bytes themselves.
+/// A status update's uuid is the 16 bytes themselves. As Mesos, only the versions of RFC 4122 are
+/// taken; the version is in the upper half of the seventh byte.
 fn bad_uuid(uuid: &[u8]) -> Option<String> {
-    (uuid.len() != 16).then(|| "Not a valid UUID".to_owned())
+    let valid = uuid.len() == 16 && (1..=5).contains(&(uuid[6] >> 4));
+    (!valid).then(|| "Not a valid UUID".to_owned())
 }
 
 #[cfg(test)]
@@ -201,8 +203,8 @@ mod tests {
     }
 
     #[test]
-    fn an_acknowledged_uuid_has_16_bytes() {
-        let acknowledge = |length: usize| {
+    fn an_acknowledged_uuid_has_16_bytes_and_a_version() {
+        let acknowledge = |uuid: &[u8]| {
             let acknowledge = call::Acknowledge {
                 agent_id: AgentId {
                     value: "a".to_owned(),
@@ -210,19 +212,21 @@ mod tests {
                 task_id: TaskId {
                     value: "t".to_owned(),
                 },
-                uuid: Bytes::from(vec![7; length]),
+                uuid: Bytes::copy_from_slice(uuid),
             };
             Call {
                 acknowledge: Some(acknowledge),
                 ..call(Type::Acknowledge)
             }
         };
-        assert_eq!(problem(&acknowledge(16)), None);
+        let bad = Some("Not a valid UUID");
         for length in [0, 15, 17, 36] {
-            assert_eq!(
-                problem(&acknowledge(length)).as_deref(),
-                Some("Not a valid UUID")
-            );
+            assert_eq!(problem(&acknowledge(&[0x44; 36][..length])).as_deref(), bad);
+        }
+        for version in 0..16 {
+            let expected = bad.filter(|_| !(1..=5).contains(&version));
+            let found = problem(&acknowledge(&[version << 4; 16]));
+            assert_eq!(found.as_deref(), expected, "version {version}");
         }
     }
 }

@@ -20,6 +20,7 @@ mod prometheus;
 mod redirect;
 mod resources;
 mod roles;
+mod shared;
 mod state;
 mod summary;
 mod task;
@@ -28,18 +29,30 @@ mod version;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use tepui_runtime::{
     Node,
     http::{Handler, Request, Response},
 };
 
-pub(crate) use self::{
-    agent_state::agent_state, agents::agents, containers::containers,
-    containers::statistics, flags::flags, frameworks::frameworks, health::health, metrics::metrics,
-    prometheus::prometheus, redirect::redirect, roles::roles, state::state, summary::summary, tasks::tasks, version::version,
-};
 pub use self::build::{MESOS_VERSION, TEPUI_VERSION};
+pub(crate) use self::{
+    agent_state::agent_state,
+    agents::agents,
+    containers::{containers, statistics},
+    flags::flags,
+    frameworks::frameworks,
+    health::health,
+    metrics::metrics,
+    prometheus::prometheus,
+    redirect::redirect,
+    roles::roles,
+    state::state,
+    summary::summary,
+    tasks::tasks,
+    version::version,
+};
 use crate::checks::Refusal;
 
 /// Answers with the JSON that `render` gives, which runs where it may take its time.
@@ -57,9 +70,9 @@ where
             };
             let of = node.clone();
             match node.blocking(move || render(&request, &of)).await {
-                Some(Ok(text)) => answer(function, text),
+                Some(Ok(text)) => answer(function, text.into()),
                 Some(Err(refusal)) => refusal.into(),
-                None => Response::text(500, "the view could not be rendered"),
+                None => unrendered(),
             }
         })
     })
@@ -73,10 +86,16 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<Vec<u8>, Refusal> {
 /// A value as JSON, or as a call of the function that `jsonp` names.
 pub(crate) fn json<T: Serialize>(request: &Request, value: &T) -> Response {
     let rendered = jsonp(request).and_then(|function| Ok((function, to_json(value)?)));
-    rendered.map_or_else(Response::from, |(function, text)| answer(function, text))
+    rendered.map_or_else(Response::from, |(function, text)| {
+        answer(function, text.into())
+    })
 }
 
-fn answer(function: Option<String>, text: Vec<u8>) -> Response {
+fn unrendered() -> Response {
+    Response::text(500, "the view could not be rendered")
+}
+
+fn answer(function: Option<String>, text: Bytes) -> Response {
     match function {
         None => Response::bytes(200, "application/json", text),
         Some(function) => {

@@ -112,7 +112,11 @@ fn runs<'a>(
     let of_framework = every(snapshot).filter(move |(id, _)| *id == framework);
     let of_executor =
         of_framework.filter(move |(_, view)| view.info.executor_id.value == *executor);
-    of_executor.map(|(_, view)| view).collect::<Vec<_>>().into_iter().rev()
+    of_executor
+        .map(|(_, view)| view)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
 }
 
 /// All runs with their framework's id; those of one executor in their order.
@@ -120,7 +124,10 @@ fn every(snapshot: &Snapshot) -> impl Iterator<Item = (&str, &Arc<ExecutorView>)
     let completed = snapshot.completed_frameworks.iter().flat_map(|framework| {
         let id = framework.info.id.as_ref();
         let id = id.map_or("", |id| id.value.as_str());
-        framework.completed_executors.iter().map(move |view| (id, view))
+        framework
+            .completed_executors
+            .iter()
+            .map(move |view| (id, view))
     });
     let ended = snapshot.frameworks.iter().flat_map(|(id, framework)| {
         let ended = framework.completed_executors.iter();

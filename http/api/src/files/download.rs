@@ -22,9 +22,7 @@ pub(super) fn download(attached: &Arc<dyn Attached>) -> Handler {
             let disk_node = node.clone();
             let opened = node.blocking(move || open(&*attached, &disk_node, &request));
             match opened.await {
-                Some(Ok(opened)) => {
-                    send(opened, &running, &node).unwrap_or_else(Response::from)
-                }
+                Some(Ok(opened)) => send(opened, &running, &node).unwrap_or_else(Response::from),
                 // Here, and only here, Mesos has words for it.
                 Some(Err(Refusal::NotFound(_))) => Response::text(404, "404 Not Found."),
                 Some(Err(refusal)) => refusal.into(),
@@ -74,6 +72,7 @@ fn send(opened: Opened, running: &Sessions<()>, node: &Node) -> Result<Response,
     let (writer, reader) = body_channel(Transfer::PIECE);
     let disposition = format!("attachment; filename={}", quoted(&opened.name));
     let kind = mime::of(Path::new(&opened.name));
+    let reader = reader.sized(opened.size);
     let transfer = Transfer::new(opened.file, opened.size, writer, admission);
     node.spawn(Id::prefix("download"), transfer)
         .map_err(|problem| Refusal::Unavailable(problem.to_string()))?;

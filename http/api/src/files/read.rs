@@ -135,7 +135,11 @@ mod tests {
     fn a_character_is_not_cut_in_two() {
         assert_eq!(whole("añ".as_bytes()), 3);
         assert_eq!(whole(&"añ".as_bytes()[..2]), 1);
-        assert_eq!(whole(&"ñ".as_bytes()[..1]), 1, "else nothing would ever be read");
+        assert_eq!(
+            whole(&"ñ".as_bytes()[..1]),
+            1,
+            "else nothing would ever be read"
+        );
         assert_eq!(whole(b"a\xff\xc3"), 3, "this is no text");
         assert_eq!(whole(b""), 0);
     }

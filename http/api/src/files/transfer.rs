@@ -4,7 +4,7 @@
 //! ```text
 //!   reading --piece read--> waiting --taken--> reading ... --all sent--> ended
 //!      |                       |
-//!      +-- disk error          +-- the client leaves, or takes nothing for a minute --> ended
+//!      +-- disk error          +-- the client leaves, or takes nothing for a while --> ended
 //! ```
 //!
 //! What the file grows by meanwhile is not sent. Where it shrinks, or cannot be read on, the
@@ -19,7 +19,7 @@ use tepui_runtime::{
 
 use crate::sessions::Admission;
 
-/// How long a client may take nothing.
+/// After how long it is looked whether the client has taken anything.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A file on its way to a client.
@@ -30,8 +30,8 @@ pub(super) struct Transfer {
     size: u64,
     /// `None` once the transfer is over.
     writer: Option<BodyWriter>,
-    /// Rises with each piece: a client that has not taken anything is told by it.
-    progress: u64,
+    /// What had been sent when the client was last looked at.
+    seen: u64,
     _admission: Admission,
 }
 
@@ -50,7 +50,7 @@ impl Transfer {
             sent: 0,
             size,
             writer: Some(writer),
-            progress: 0,
+            seen: 0,
             _admission: admission,
         }
     }
@@ -90,14 +90,16 @@ impl Transfer {
             Err(problem) => return self.cut(&problem.to_string(), ctx),
         }
         self.sent += count;
-        self.progress += 1;
-        let (myself, progress) = (ctx.myself(), self.progress);
+        let myself = ctx.myself();
         writer.on_drained(Box::new(move || myself.dispatch(Self::read)));
-        ctx.delay(PATIENCE, move |transfer, ctx| {
-            if transfer.progress == progress {
-                transfer.cut("the client takes nothing", ctx);
-            }
-        });
+    }
+
+    /// Cuts a client off that has taken nothing since the last time.
+    fn look(&mut self, ctx: &mut Context<'_, Self>) {
+        if self.sent == self.seen {
+            return self.cut("the client takes nothing", ctx);
+        }
+        self.seen = self.sent;
     }
 
     fn cut(&mut self, reason: &str, ctx: &mut Context<'_, Self>) {
@@ -119,6 +121,107 @@ impl Process for Transfer {
                 myself.dispatch(|_, ctx| ctx.terminate());
             }));
         }
+        ctx.every(PATIENCE, Self::look);
         self.read(ctx);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use futures_util::{FutureExt as _, StreamExt as _};
+    use tepui_runtime::{
+        BodyReader, Id, Node, NodeOptions, SimOptions, Simulation, World, body_channel,
+    };
+
+    use super::*;
+    use crate::sessions::Sessions;
+
+    const SIZE: usize = 3 * Transfer::PIECE + 5;
+
+    struct Stage {
+        simulation: Simulation,
+        node: Node,
+        sessions: Sessions<()>,
+        reader: Option<BodyReader>,
+    }
+
+    impl Stage {
+        fn new() -> Self {
+            let simulation = World::simulated(SimOptions::default());
+            let node = Node::start(simulation.world(), NodeOptions::default()).unwrap();
+            let path = Path::new("/file");
+            node.disk().write_atomic(path, &[7; SIZE]).unwrap();
+            let file = node.disk().open_beneath(path, Path::new("")).unwrap();
+            let (sessions, (writer, reader)) = (Sessions::new(1), body_channel(Transfer::PIECE));
+            let admission = sessions.admit().unwrap();
+            let transfer = Transfer::new(file, SIZE as u64, writer, admission);
+            node.spawn(Id::prefix("download"), transfer).unwrap();
+            Self {
+                simulation,
+                node,
+                sessions,
+                reader: Some(reader),
+            }
+        }
+
+        fn run(&mut self, seconds: u64) {
+            self.simulation.run_for(Duration::from_secs(seconds));
+        }
+
+        /// What the client gets when it reads once: `None` at the end.
+        fn next(&mut self) -> Option<Result<usize, BodyError>> {
+            self.run(1);
+            let next = self.reader.as_mut()?.next().now_or_never();
+            next.unwrap().map(|chunk| chunk.map(|bytes| bytes.len()))
+        }
+
+        /// Whether the transfer is over, and its place free for another.
+        fn is_over(&self) -> bool {
+            self.sessions.admit().is_some()
+        }
+    }
+
+    #[test]
+    fn a_piece_is_read_when_the_one_before_is_taken() {
+        let mut stage = Stage::new();
+        for _ in 0..3 {
+            stage.run(30);
+            assert_eq!(stage.next(), Some(Ok(Transfer::PIECE)));
+        }
+        assert_eq!(stage.next(), Some(Ok(5)));
+        assert_eq!(stage.next(), None);
+        assert!(stage.is_over());
+    }
+
+    #[test]
+    fn a_client_that_takes_nothing_is_cut() {
+        let mut stage = Stage::new();
+        stage.run(59);
+        assert!(!stage.is_over());
+        stage.run(62);
+        assert!(stage.is_over());
+        assert_eq!(stage.next(), Some(Err(BodyError::Aborted)));
+    }
+
+    #[test]
+    fn a_client_that_leaves_ends_the_transfer() {
+        let mut stage = Stage::new();
+        stage.run(1);
+        stage.reader = None;
+        stage.run(1);
+        assert!(stage.is_over());
+    }
+
+    #[test]
+    fn a_file_that_shrinks_is_not_taken_for_a_whole_one() {
+        let mut stage = Stage::new();
+        assert_eq!(stage.next(), Some(Ok(Transfer::PIECE)));
+        stage.run(1);
+        let disk = stage.node.disk();
+        disk.write_atomic(Path::new("/file"), b"less").unwrap();
+        assert_eq!(stage.next(), Some(Ok(Transfer::PIECE)), "that one was read");
+        assert_eq!(stage.next(), Some(Err(BodyError::Aborted)));
     }
 }

@@ -107,7 +107,8 @@ impl StateView<'_> {
         map.serialize_entry("reserved_resources_full", &ReservedFull(&total))?;
         map.serialize_entry("unreserved_resources_full", &Full(&unreserved))?;
         map.serialize_entry("reserved_resources_allocated", &Reserved(&allocated))?;
-        let unreserved = Summary::of(&allocated.unreserved());
+        let unreserved = allocated.unreserved();
+        let unreserved = Summary::of(&unreserved);
         map.serialize_entry("unreserved_resources_allocated", &unreserved)?;
         map.serialize_entry("resource_providers", &NOTHING)
     }
@@ -147,7 +148,10 @@ impl Serialize for FrameworkEntry<'_> {
         }
         let present = || {
             let executors = self.snapshot.map(|snapshot| snapshot.executors_of(id));
-            executors.into_iter().flatten().map(|view| ExecutorEntry(view))
+            executors
+                .into_iter()
+                .flatten()
+                .map(|view| ExecutorEntry(view))
         };
         map.serialize_entry("executors", &Each(present))?;
         let ended = || {

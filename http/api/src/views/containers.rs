@@ -1,7 +1,11 @@
 //! `/containers` and `/monitor/statistics` of an agent: its executors' containers, how they stand
 //! and what they use. The figures are the containerizer's, asked for all containers at once.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use serde::Serialize;
 use tepui_agent::{
@@ -9,11 +13,11 @@ use tepui_agent::{
     core::{AgentState, executor::ExecutorState},
 };
 use tepui_protocol::{
-    mesos::v1::{ContainerId, ContainerStatus, ResourceStatistics},
+    mesos::v1::{ContainerStatus, ResourceStatistics},
     tepui::containerizer::{Inspect, Inspected, inspected},
 };
 use tepui_runtime::{
-    Node,
+    Node, Time,
     http::{Handler, Response},
 };
 
@@ -23,14 +27,22 @@ use crate::checks::Refusal;
 /// How long the containerizer may take; reading cgroups takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// For how long an answer of the containerizer serves those who ask next. Mesos, too, looks twice
+/// a second at most, and lets everyone wait instead; each figure carries its time.
+const FRESH: Duration = Duration::from_millis(500);
+
+/// What the containerizer says, by container, and the last that it said.
+#[derive(Default)]
+pub(crate) struct Inspector(Mutex<Option<(Time, Arc<Found>)>>);
+
 /// `/containers`, of one where `container_id` names it.
-pub(crate) fn containers(snapshot: &SnapshotCell) -> Handler {
-    let cell = Arc::clone(snapshot);
+pub(crate) fn containers(snapshot: &SnapshotCell, inspector: &Arc<Inspector>) -> Handler {
+    let (cell, inspector) = (Arc::clone(snapshot), Arc::clone(inspector));
     Arc::new(move |request, node| {
-        let snapshot = cell.load_full();
+        let (snapshot, inspector) = (cell.load_full(), Arc::clone(&inspector));
         Box::pin(async move {
             let only = request.query.get("container_id").map(String::as_str);
-            match inspect(&snapshot, only, &node).await {
+            match inspector.ask(&snapshot, &node).await {
                 Ok(found) => json(&request, &entries(&snapshot, only, &found, true)),
                 Err(refusal) => refusal.into(),
             }
@@ -39,12 +51,12 @@ pub(crate) fn containers(snapshot: &SnapshotCell) -> Handler {
 }
 
 /// `/monitor/statistics`.
-pub(crate) fn statistics(snapshot: &SnapshotCell) -> Handler {
-    let cell = Arc::clone(snapshot);
+pub(crate) fn statistics(snapshot: &SnapshotCell, inspector: &Arc<Inspector>) -> Handler {
+    let (cell, inspector) = (Arc::clone(snapshot), Arc::clone(inspector));
     Arc::new(move |request, node| {
-        let snapshot = cell.load_full();
+        let (snapshot, inspector) = (cell.load_full(), Arc::clone(&inspector));
         Box::pin(async move {
-            match inspect(&snapshot, None, &node).await {
+            match inspector.ask(&snapshot, &node).await {
                 Ok(found) => json(&request, &entries(&snapshot, None, &found, false)),
                 Err(refusal) => Response::from(refusal),
             }
@@ -55,30 +67,38 @@ pub(crate) fn statistics(snapshot: &SnapshotCell) -> Handler {
 /// What the containerizer says, by container.
 type Found = BTreeMap<String, inspected::Container>;
 
-async fn inspect(snapshot: &Snapshot, only: Option<&str>, node: &Node) -> Result<Found, Refusal> {
-    if snapshot.state == AgentState::Recovering {
-        let problem = "Agent has not finished recovery".to_owned();
-        return Err(Refusal::Unavailable(problem));
+impl Inspector {
+    async fn ask(&self, snapshot: &Snapshot, node: &Node) -> Result<Arc<Found>, Refusal> {
+        if snapshot.state == AgentState::Recovering {
+            let problem = "Agent has not finished recovery".to_owned();
+            return Err(Refusal::Unavailable(problem));
+        }
+        if running(snapshot, None).next().is_none() {
+            return Ok(Arc::default());
+        }
+        let now = node.clock().now();
+        if let Some((at, found)) = &*self.last()
+            && now.since(*at) < FRESH
+        {
+            return Ok(Arc::clone(found));
+        }
+        let containerizer = &snapshot.origin.containerizer;
+        let answer = node.ask::<Inspect, Inspected>(containerizer, Inspect::default(), PATIENCE);
+        let inspected = answer.await.map_err(|problem| {
+            Refusal::Internal(format!("The containerizer does not answer: {problem}"))
+        })?;
+        let containers = inspected.containers.into_iter();
+        let found: Found = containers
+            .map(|container| (container.container_id.value.clone(), container))
+            .collect();
+        let found = Arc::new(found);
+        *self.last() = Some((node.clock().now(), Arc::clone(&found)));
+        Ok(found)
     }
-    let ids = running(snapshot, only).map(|(_, view)| ContainerId {
-        value: view.container.clone(),
-        ..ContainerId::default()
-    });
-    let question = Inspect {
-        container_ids: ids.collect(),
-    };
-    if question.container_ids.is_empty() {
-        return Ok(Found::new());
+
+    fn last(&self) -> MutexGuard<'_, Option<(Time, Arc<Found>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    let containerizer = &snapshot.origin.containerizer;
-    let answer = node.ask::<Inspect, Inspected>(containerizer, question, PATIENCE);
-    let inspected = answer.await.map_err(|problem| {
-        Refusal::Internal(format!("The containerizer does not answer: {problem}"))
-    })?;
-    let containers = inspected.containers.into_iter();
-    Ok(containers
-        .map(|container| (container.container_id.value.clone(), container))
-        .collect())
 }
 
 /// The executors whose containers run, or the one in that container.

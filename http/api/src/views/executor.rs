@@ -1,7 +1,9 @@
 //! An executor and its command as the master shows them.
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use tepui_protocol::mesos::v1::{CommandInfo, ExecutorInfo, command_info::Uri, executor_info};
+use tepui_protocol::mesos::v1::{
+    CommandInfo, Environment, ExecutorInfo, command_info::Uri, environment::Variable, executor_info,
+};
 
 use super::{
     Each,
@@ -18,7 +20,10 @@ pub(crate) struct ExecutorOnAgent<'a> {
 impl Serialize for ExecutorOnAgent<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let info = self.info;
-        let framework = info.framework_id.as_ref().map_or("", |id| id.value.as_str());
+        let framework = info
+            .framework_id
+            .as_ref()
+            .map_or("", |id| id.value.as_str());
         let no_command = CommandInfo::default();
         let command = info.command.as_ref().unwrap_or(&no_command);
         let mut map = to.serialize_map(None)?;
@@ -62,9 +67,41 @@ impl Serialize for CommandView<'_> {
         }
         map.serialize_entry("argv", &command.arguments)?;
         if let Some(environment) = &command.environment {
-            map.serialize_entry("environment", environment)?;
+            map.serialize_entry("environment", &EnvironmentView(environment))?;
         }
         map.serialize_entry("uris", &Each(|| command.uris.iter().map(UriView)))?;
+        map.end()
+    }
+}
+
+struct EnvironmentView<'a>(&'a Environment);
+
+impl Serialize for EnvironmentView<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(1))?;
+        let variables = || self.0.variables.iter().map(VariableView);
+        if !self.0.variables.is_empty() {
+            map.serialize_entry("variables", &Each(variables))?;
+        }
+        map.end()
+    }
+}
+
+/// A variable. Its type is also written where it is the default, for Mesos does so.
+struct VariableView<'a>(&'a Variable);
+
+impl Serialize for VariableView<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let variable = self.0;
+        let mut map = to.serialize_map(None)?;
+        map.serialize_entry("name", &variable.name)?;
+        map.serialize_entry("type", variable.r#type().as_str_name())?;
+        if let Some(value) = &variable.value {
+            map.serialize_entry("value", value)?;
+        }
+        if let Some(secret) = &variable.secret {
+            map.serialize_entry("secret", secret)?;
+        }
         map.end()
     }
 }

@@ -1,106 +1,104 @@
 //! Resources as endpoints show them: summed up by name, or one by one.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use tepui_protocol::{
     mesos::v1::{Resource, value},
-    resources::{Amount, Quantities, Ranges, Resources, Scalar},
+    resources::{Amount, Quantities, Resources, Scalar},
 };
 
 /// Sums by name. The four that every agent has are always there; revocable resources are summed
 /// apart, under their name with `_revocable` behind it.
 #[derive(Debug)]
-pub(crate) struct Summary {
-    scalars: BTreeMap<String, Scalar>,
-    ranges: BTreeMap<String, Ranges>,
-    sets: BTreeMap<String, std::collections::BTreeSet<String>>,
+pub(crate) struct Summary<'a>(Vec<Sum<'a>>);
+
+/// There are few names, so that they are looked for one by one.
+#[derive(Debug)]
+struct Sum<'a> {
+    name: &'a str,
+    revocable: bool,
+    amount: Amount,
 }
 
-impl Default for Summary {
-    fn default() -> Self {
-        let always = ["cpus", "disk", "gpus", "mem"];
-        Self {
-            scalars: always
-                .map(|name| (name.to_owned(), Scalar::ZERO))
-                .into_iter()
-                .collect(),
-            ranges: BTreeMap::new(),
-            sets: BTreeMap::new(),
-        }
+const ALWAYS: [&str; 4] = ["cpus", "disk", "gpus", "mem"];
+
+impl<'a> Summary<'a> {
+    fn new() -> Self {
+        let always = ALWAYS.map(|name| Sum {
+            name,
+            revocable: false,
+            amount: Amount::Scalar(Scalar::ZERO),
+        });
+        Self(always.into())
     }
-}
 
-impl Summary {
     /// The sums of `resources`.
-    pub(crate) fn of(resources: &Resources) -> Self {
-        let mut summary = Self::default();
+    pub(crate) fn of(resources: &'a Resources) -> Self {
+        let mut summary = Self::new();
         for entry in resources {
-            let name = shown_name(entry.kind.name(), entry.kind.is_revocable());
-            match (&entry.amount, entry.quantity()) {
-                (Amount::Scalar(_), quantity) => {
-                    summary.add_scalar(name, quantity.unwrap_or_default());
-                }
-                (Amount::Ranges(ranges), _) => summary.add_ranges(name, ranges),
-                (Amount::Set(items), _) => {
-                    summary.sets.entry(name).or_default().extend(items.clone());
-                }
-            }
+            let amount = match entry.quantity() {
+                Some(quantity) => Amount::Scalar(quantity),
+                None => entry.amount.clone(),
+            };
+            summary.add(entry.kind.name(), entry.kind.is_revocable(), amount);
         }
         summary
     }
 
     /// The sums of resources as messages carry them.
-    pub(crate) fn of_proto(resources: &[Resource]) -> Self {
-        let mut summary = Self::default();
+    pub(crate) fn of_proto(resources: &'a [Resource]) -> Self {
+        let mut summary = Self::new();
         for resource in resources {
-            let name = shown_name(&resource.name, resource.revocable.is_some());
-            match resource.r#type() {
+            let amount = match resource.r#type() {
                 value::Type::Scalar => {
                     let scalar = resource.scalar.as_ref().map_or(0.0, |scalar| scalar.value);
-                    summary.add_scalar(name, Scalar::rounded(scalar).unwrap_or_default());
+                    Amount::Scalar(Scalar::rounded(scalar).unwrap_or_default())
                 }
                 value::Type::Ranges => {
                     let ranges = resource.ranges.iter().flat_map(|ranges| &ranges.range);
-                    let ranges: Ranges = ranges.map(|range| (range.begin, range.end)).collect();
-                    summary.add_ranges(name, &ranges);
+                    Amount::Ranges(ranges.map(|range| (range.begin, range.end)).collect())
                 }
                 value::Type::Set => {
                     let items = resource.set.iter().flat_map(|set| set.item.iter().cloned());
-                    summary.sets.entry(name).or_default().extend(items);
+                    Amount::Set(items.collect())
                 }
-                value::Type::Text => {}
-            }
+                value::Type::Text => continue,
+            };
+            summary.add(&resource.name, resource.revocable.is_some(), amount);
         }
         summary
     }
 
-    fn add_scalar(&mut self, name: String, scalar: Scalar) {
-        *self.scalars.entry(name).or_default() += scalar;
-    }
-
-    fn add_ranges(&mut self, name: String, ranges: &Ranges) {
-        let sum = self.ranges.entry(name).or_default();
-        *sum = sum.union(ranges);
+    fn add(&mut self, name: &'a str, revocable: bool, amount: Amount) {
+        let same = |sum: &&mut Sum<'_>| {
+            (sum.name, sum.revocable) == (name, revocable)
+                && sum.amount.value_type() == amount.value_type()
+        };
+        match self.0.iter_mut().find(same) {
+            Some(sum) => sum.amount.add(&amount),
+            None => self.0.push(Sum {
+                name,
+                revocable,
+                amount,
+            }),
+        }
     }
 }
 
-fn shown_name(name: &str, revocable: bool) -> String {
-    let suffix = if revocable { "_revocable" } else { "" };
-    format!("{name}{suffix}")
-}
-
-impl Serialize for Summary {
+impl Serialize for Summary<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let mut map = to.serialize_map(None)?;
-        for (name, scalar) in &self.scalars {
-            map.serialize_entry(name, &scalar.to_f64())?;
-        }
-        for (name, ranges) in &self.ranges {
-            map.serialize_entry(name, &ranges.to_string())?;
-        }
-        for (name, items) in &self.sets {
-            map.serialize_entry(name, &Amount::Set(items.clone()).to_string())?;
+        let mut map = to.serialize_map(Some(self.0.len()))?;
+        for sum in &self.0 {
+            let key = if sum.revocable {
+                Cow::Owned(format!("{}_revocable", sum.name))
+            } else {
+                Cow::Borrowed(sum.name)
+            };
+            match &sum.amount {
+                Amount::Scalar(scalar) => map.serialize_entry(&key, &scalar.to_f64())?,
+                other => map.serialize_entry(&key, &other.to_string())?,
+            }
         }
         map.end()
     }
@@ -158,11 +156,12 @@ mod tests {
     fn the_four_are_always_there_and_the_rest_where_it_is() {
         let none = r#"{"cpus":0.0,"disk":0.0,"gpus":0.0,"mem":0.0}"#;
         assert_eq!(shown(&Summary::of(&Resources::new())), none);
-        let text = "cpus:0.1;cpus(web):0.2;mem:64;ports:[31000-31005,8000-8000];zones:{b,a};tokens:3";
+        let text =
+            "cpus:0.1;cpus(web):0.2;mem:64;ports:[31000-31005,8000-8000];zones:{b,a};tokens:3";
         let resources = parse(text, "*").unwrap();
         let expected = concat!(
-            r#"{"cpus":0.3,"disk":0.0,"gpus":0.0,"mem":64.0,"tokens":3.0,"#,
-            r#""ports":"[8000-8000, 31000-31005]","zones":"{a, b}"}"#
+            r#"{"cpus":0.3,"disk":0.0,"gpus":0.0,"mem":64.0,"#,
+            r#""ports":"[8000-8000, 31000-31005]","zones":"{a, b}","tokens":3.0}"#
         );
         assert_eq!(shown(&Summary::of(&resources)), expected);
         assert_eq!(shown(&Summary::of_proto(&resources.to_proto())), expected);
@@ -174,7 +173,7 @@ mod tests {
         let mut revocable = resources[0].clone();
         revocable.revocable = Some(tepui_protocol::mesos::v1::resource::RevocableInfo::default());
         resources.push(revocable);
-        let expected = r#"{"cpus":2.0,"cpus_revocable":2.0,"disk":0.0,"gpus":0.0,"mem":0.0}"#;
+        let expected = r#"{"cpus":2.0,"disk":0.0,"gpus":0.0,"mem":0.0,"cpus_revocable":2.0}"#;
         assert_eq!(shown(&Summary::of_proto(&resources)), expected);
         let bag = Resources::from_proto(&resources).unwrap();
         assert_eq!(shown(&Summary::of(&bag)), expected);

@@ -7,17 +7,17 @@ use std::{
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use tepui_master::{Published, Snapshot};
-use tepui_protocol::resources::{Entry, Quantities, Resources};
+use tepui_protocol::resources::{Amount, Entry, Quantities, Resources, Scalar};
 use tepui_runtime::http::Handler;
 
-use super::{Each, EachKey, rendered, resources::Amounts, to_json};
+use super::{Each, EachKey, resources::Amounts, shared::everything, to_json};
 
 /// The weight of a role that none is set for.
 const DEFAULT_WEIGHT: f64 = 1.0;
 
 pub(crate) fn roles(published: &Arc<Published>) -> Handler {
     let published = Arc::clone(published);
-    rendered(move |_, _| to_json(&RolesView(&Roles::of(&published.load()))))
+    everything(move || to_json(&RolesView(&Roles::of(&published.load()))))
 }
 
 /// What is counted of a role and the roles below it.
@@ -94,9 +94,8 @@ impl Roles {
         entry: &Entry,
         which: impl Fn(&mut Role) -> &mut Quantities,
     ) {
-        let (Some(role), Some(quantity)) = (role, entry.quantity()) else {
-            return;
-        };
+        let Some(role) = role else { return };
+        let quantity = quantity(entry);
         for above in lineage(role) {
             which(self.role(above)).add(entry.kind.name(), quantity);
         }
@@ -110,6 +109,16 @@ impl Roles {
             }
         }
         self.0.entry(name.to_owned()).or_default()
+    }
+}
+
+/// What an entry counts for: ranges and sets as many as they have numbers and names.
+fn quantity(entry: &Entry) -> Scalar {
+    let units = |count: u64| Scalar::from_units(i64::try_from(count).unwrap_or(i64::MAX));
+    match &entry.amount {
+        Amount::Scalar(_) => entry.quantity().unwrap_or_default(),
+        Amount::Ranges(ranges) => units(ranges.count()),
+        Amount::Set(names) => units(names.len() as u64),
     }
 }
 

@@ -12,12 +12,14 @@ use super::{
     agents::{AgentView, Recovered},
     build::BUILD,
     flags::{self, Flags},
-    frameworks, rendered, to_json,
+    frameworks,
+    shared::everything,
+    to_json,
 };
 
 pub(crate) fn state(published: &Arc<Published>, flags: &Flags) -> Handler {
     let (published, flags) = (Arc::clone(published), Arc::clone(flags));
-    rendered(move |_, _| {
+    everything(move || {
         to_json(&StateView {
             snapshot: &published.load(),
             flags: &flags,
@@ -46,7 +48,12 @@ impl Serialize for StateView<'_> {
             })
         };
         map.serialize_entry("slaves", &Each(agents))?;
-        let recovered = || snapshot.recovered_agents.values().map(|info| Recovered(info));
+        let recovered = || {
+            snapshot
+                .recovered_agents
+                .values()
+                .map(|info| Recovered(info))
+        };
         map.serialize_entry("recovered_slaves", &Each(recovered))?;
         frameworks::write(&mut map, snapshot, None)?;
         map.serialize_entry("orphan_tasks", &NOTHING)?;
@@ -69,7 +76,11 @@ impl StateView<'_> {
         let kinds = kinds.filter_map(|kind| capability::Type::try_from(kind).ok());
         let names: Vec<&str> = kinds.map(|kind| kind.as_str_name()).collect();
         map.serialize_entry("capabilities", &names)?;
-        let active = snapshot.agents.values().filter(|agent| agent.active).count();
+        let active = snapshot
+            .agents
+            .values()
+            .filter(|agent| agent.active)
+            .count();
         let inactive = snapshot.agents.size() - active;
         // Mesos shows the values of its gauges here, which are no integers.
         map.serialize_entry("activated_slaves", &(active as f64))?;

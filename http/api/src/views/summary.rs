@@ -14,13 +14,13 @@ use tepui_protocol::mesos::v1::Task;
 use tepui_runtime::http::Handler;
 
 use super::{
-    Each, agents::AgentView, flags::Flags, framework::FrameworkView, rendered, task::Counts,
-    to_json,
+    Each, agents::AgentView, flags::Flags, framework::FrameworkView, shared::everything,
+    task::Counts, to_json,
 };
 
 pub(crate) fn summary(published: &Arc<Published>, flags: &Flags) -> Handler {
     let (published, flags) = (Arc::clone(published), Arc::clone(flags));
-    rendered(move |_, _| {
+    everything(move || {
         let snapshot = published.load();
         to_json(&SummaryView {
             tallies: Tallies::of(&snapshot),
@@ -84,10 +84,10 @@ impl Serialize for SummaryView<'_> {
             map.serialize_entry("cluster", cluster)?;
         }
         let agents = || {
-            self.snapshot.agents.values().map(|agent| AgentSummary {
-                agent,
-                view: self,
-            })
+            self.snapshot
+                .agents
+                .values()
+                .map(|agent| AgentSummary { agent, view: self })
         };
         map.serialize_entry("slaves", &Each(agents))?;
         let frameworks = || {
@@ -136,7 +136,11 @@ impl Serialize for FrameworkSummary<'_> {
         };
         view.write_summary(&mut map, &view.offered())?;
         let tallies = &self.view.tallies.by_framework;
-        write_tally(&mut map, tallies.get(self.framework.id.as_str()), "slave_ids")?;
+        write_tally(
+            &mut map,
+            tallies.get(self.framework.id.as_str()),
+            "slave_ids",
+        )?;
         map.end()
     }
 }

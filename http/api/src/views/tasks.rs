@@ -109,9 +109,8 @@ mod tests {
                 request.query.clear();
                 request.query.insert(key.to_owned(), bad.to_owned());
                 let refusal = Wanted::of(&request).unwrap_err();
-                let text = format!(
-                    "Invalid {key} '{bad}': expected a number that is not negative.\n"
-                );
+                let text =
+                    format!("Invalid {key} '{bad}': expected a number that is not negative.\n");
                 assert_eq!((refusal.status(), refusal.to_string()), (400, text));
             }
         }

@@ -1,6 +1,8 @@
 //! A small cluster: a master and an agent of which each has a node, with executors that are actors
 //! in place of processes, and a scheduler on HTTP.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tepui_agent::{Agent, AgentOptions};
@@ -27,7 +29,7 @@ impl Cluster {
         let world = World::real(RealOptions::default()).unwrap();
         let work_dir = tempfile::tempdir().unwrap();
         let log = work_dir.path().join("log");
-        std::fs::write(&log, "one\ntwo\n").unwrap();
+        world.disk("").write_atomic(&log, b"one\ntwo\n").unwrap();
         let api = |name: &str| ApiOptions {
             flags: [("cluster", name), ("quiet", "false")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -68,6 +70,17 @@ impl Cluster {
     /// What the agent answers.
     pub(crate) fn get_agent(&self, path: &str) -> Reply {
         request(self.agent_node.address(), "GET", path, &[], b"")
+    }
+
+    /// Writes a file of the host.
+    pub(crate) fn write(&self, path: &Path, bytes: impl AsRef<[u8]>) {
+        let disk = self.agent_node.disk();
+        disk.write_atomic(path, bytes.as_ref()).unwrap();
+    }
+
+    /// Makes a folder of the host.
+    pub(crate) fn folder(&self, path: &Path) {
+        self.agent_node.disk().create_dir_all(path).unwrap();
     }
 
     pub(crate) fn master_address(&self) -> Address {

@@ -9,9 +9,13 @@ use std::sync::{
 
 use tepui_agent::core::call::{Standing, validate_executor_call};
 use tepui_api::{AgentView, ApiOptions, executor_routes};
-use tepui_protocol::mesos::v1::executor::{Call, Event, call, event};
+use tepui_protocol::mesos::v1::{
+    ExecutorId, FrameworkId,
+    executor::{Call, Event, call, event},
+};
 use tepui_runtime::{
-    Context, Declaration, Handle, Id, Node, NodeOptions, Pid, Process, RealOptions, World,
+    Context, Declaration, Encoding, Handle, Id, Message as _, Node, NodeOptions, Pid, Process,
+    RealOptions, World,
 };
 
 use crate::support::{Reply, request};
@@ -164,6 +168,58 @@ fn an_executor_is_a_pid_to_the_agent() {
     assert_eq!(stage.next(), (call::Type::Subscribe, pid.clone()));
     assert_eq!(stage.call("MESSAGE", "f", "e", MESSAGE).status, 202);
     assert_eq!(stage.next(), (call::Type::Message, pid));
+}
+
+#[test]
+fn an_executor_may_speak_protobuf() {
+    let stage = Stage::new();
+    let call = Call {
+        framework_id: FrameworkId {
+            value: "f".to_owned(),
+        },
+        executor_id: ExecutorId {
+            value: "e".to_owned(),
+        },
+        r#type: Some(call::Type::Subscribe.into()),
+        subscribe: Some(call::Subscribe::default()),
+        ..Call::default()
+    };
+    let body = call.encode(Encoding::Protobuf).unwrap();
+    let headers = [
+        ("Content-Type", "application/x-protobuf"),
+        ("Accept", "application/x-protobuf"),
+    ];
+    let mut stream = request(stage.node.address(), "POST", PATH, &headers, &body);
+    let kind = stream.header("content-type");
+    assert_eq!((stream.status, kind), (200, Some("application/x-protobuf")));
+    let record = stream.record().unwrap();
+    let subscribed = Event::decode(Encoding::Protobuf, &record).unwrap();
+    assert_eq!(subscribed, event(event::Type::Subscribed));
+    assert_eq!(stage.next().0, call::Type::Subscribe);
+    let mut refused = request(stage.node.address(), "POST", PATH, &headers, b"\xff");
+    let text = refused.text();
+    assert_eq!(refused.status, 400);
+    assert!(
+        text.starts_with("Failed to parse body into Call protobuf: "),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_accepted_counts_for_a_stream_only() {
+    let stage = Stage::new();
+    let html = [JSON[0], ("Accept", "text/html")];
+    let ids = r#""framework_id":{"value":"f"},"executor_id":{"value":"e"}"#;
+    let reply = stage.post(
+        &html,
+        &format!(r#"{{"type":"SUBSCRIBE",{ids}{SUBSCRIBE}}}"#),
+    );
+    let text = "Expecting 'Accept' to allow 'application/x-protobuf' or 'application/json'";
+    assert_eq!(said(reply), (406, text.to_owned()));
+    let mut stream = stage.call("SUBSCRIBE", "f", "e", SUBSCRIBE);
+    assert_eq!(stream.json(), serde_json::json!({"type": "SUBSCRIBED"}));
+    let reply = stage.post(&html, &format!(r#"{{"type":"MESSAGE",{ids}{MESSAGE}}}"#));
+    assert_eq!(said(reply), (202, String::new()));
 }
 
 #[test]

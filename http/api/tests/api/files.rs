@@ -44,6 +44,15 @@ impl Stage {
         }
     }
 
+    /// Writes a file in the sandbox.
+    fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        self.cluster.write(&self.sandbox.join(name), bytes);
+    }
+
+    fn folder(&self, name: &str) {
+        self.cluster.folder(&self.sandbox.join(name));
+    }
+
     /// Status and body of a request for a path of the agent's files.
     fn get(&self, endpoint: &str, path: &str, more: &str) -> (u16, String) {
         let path = path.replace(' ', "%20");
@@ -64,7 +73,7 @@ fn piece(offset: u64, data: &str) -> (u16, String) {
 #[test]
 fn a_sandbox_is_attached_three_times() {
     let stage = Stage::new();
-    std::fs::write(stage.sandbox.join("out"), "hello").unwrap();
+    stage.write("out", "hello");
     for path in &stage.paths {
         let whole = stage.get("read", &format!("{path}/out"), "&offset=0");
         assert_eq!(whole, piece(0, "hello"), "{path}");
@@ -83,7 +92,7 @@ fn a_sandbox_is_attached_three_times() {
 #[test]
 fn a_file_is_read_in_pieces() {
     let stage = Stage::new();
-    std::fs::write(stage.sandbox.join("out"), "0123456789").unwrap();
+    stage.write("out", "0123456789");
     assert_eq!(stage.read("out", ""), piece(10, ""), "how long it is");
     assert_eq!(stage.read("out", "&offset=-1&length=4"), piece(10, ""));
     assert_eq!(stage.read("out", "&offset=2&length=3"), piece(2, "234"));
@@ -106,7 +115,7 @@ fn a_file_is_read_in_pieces() {
         "Failed to parse length: Failed to convert 'a' to number.\n",
     );
     let large = "x".repeat(100_000);
-    std::fs::write(stage.sandbox.join("large"), &large).unwrap();
+    stage.write("large", &large);
     assert_eq!(
         stage.read("large", "&offset=1"),
         piece(1, &large[..65_536]),
@@ -117,8 +126,8 @@ fn a_file_is_read_in_pieces() {
 #[test]
 fn a_folder_is_browsed() {
     let stage = Stage::new();
-    std::fs::create_dir(stage.sandbox.join("d")).unwrap();
-    std::fs::write(stage.sandbox.join("d/b"), "12").unwrap();
+    stage.folder("d");
+    stage.write("d/b", "12");
     symlink("b", stage.sandbox.join("d/a")).unwrap();
     symlink("/etc/passwd", stage.sandbox.join("d/c")).unwrap();
     let path = format!("{}/d", stage.paths[0]);
@@ -131,18 +140,26 @@ fn a_folder_is_browsed() {
     assert!(b["mtime"].is_f64() && b["uid"].is_string() && b["gid"].is_string());
     assert!(b["mode"].as_str().unwrap().starts_with("-rw"), "{b}");
     assert_eq!(listed[0]["size"], 2, "a link is what it leads to");
-    assert_eq!(listed[2]["mode"], "lrwxrwxrwx", "of this one nothing is told");
+    assert_eq!(
+        listed[2]["mode"], "lrwxrwxrwx",
+        "of this one nothing is told"
+    );
     assert_eq!(listed.as_array().unwrap().len(), 3);
     assert_eq!(stage.get("browse", &format!("{path}/b"), "").1, "[]");
     let (status, text) = stage.get("browse", &path, "&jsonp=f");
-    assert!(status == 200 && text.starts_with("f([{") && text.ends_with("])"), "{text}");
+    assert!(
+        status == 200 && text.starts_with("f([{") && text.ends_with("])"),
+        "{text}"
+    );
 }
 
 #[test]
 fn nothing_outside_a_sandbox_is_shown() {
     let stage = Stage::new();
     let sandbox = &stage.sandbox;
-    std::fs::write(stage.cluster.work_dir.path().join("secret"), "secret").unwrap();
+    stage
+        .cluster
+        .write(&stage.cluster.work_dir.path().join("secret"), "secret");
     symlink("/etc/passwd", sandbox.join("passwd")).unwrap();
     symlink("/", sandbox.join("top")).unwrap();
     symlink("../..", sandbox.join("up")).unwrap();
@@ -171,7 +188,15 @@ fn nothing_outside_a_sandbox_is_shown() {
     }
     let work_dir = stage.cluster.work_dir.path().display().to_string();
     let secret = format!("{work_dir}/secret");
-    for path in [secret.as_str(), &work_dir, "/etc/passwd", "etc", "/", "/slave", "/master/log"] {
+    for path in [
+        secret.as_str(),
+        &work_dir,
+        "/etc/passwd",
+        "etc",
+        "/",
+        "/slave",
+        "/master/log",
+    ] {
         for endpoint in ["browse", "read", "download"] {
             let shown = stage.get(endpoint, path, "");
             assert_eq!(shown, absent(endpoint), "{endpoint} {path}");
@@ -217,15 +242,17 @@ fn absent(endpoint: &str) -> (u16, String) {
 fn a_large_file_is_downloaded_whole() {
     let stage = Stage::new();
     let large: Vec<u8> = (0..3_000_000_u32).flat_map(u32::to_le_bytes).collect();
-    std::fs::write(stage.sandbox.join("large.tar.gz"), &large).unwrap();
+    stage.write("large.tar.gz", &large);
     let path = format!("/files/download?path={}/large.tar.gz", stage.paths[2]);
     let mut reply = stage.cluster.get_agent(&path);
     assert_eq!(reply.status, 200);
     assert_eq!(reply.header("content-type"), Some("application/x-gzip"));
     let disposition = "attachment; filename=large.tar.gz";
     assert_eq!(reply.header("content-disposition"), Some(disposition));
+    let length = large.len().to_string();
+    assert_eq!(reply.header("content-length"), Some(length.as_str()));
     assert!(reply.body() == large, "every byte of it");
-    std::fs::write(stage.sandbox.join("empty"), "").unwrap();
+    stage.write("empty", "");
     let path = format!("/files/download?path={}/empty", stage.paths[0]);
     assert_eq!(stage.cluster.get_agent(&path).body(), b"");
 }
@@ -233,8 +260,14 @@ fn a_large_file_is_downloaded_whole() {
 #[test]
 fn the_logs_are_attached() {
     let stage = Stage::new();
-    assert_eq!(stage.get("read", "/slave/log", "&offset=4"), piece(4, "two\\n"));
-    assert_eq!(stage.get("download", "/slave/log", ""), (200, "one\ntwo\n".to_owned()));
+    assert_eq!(
+        stage.get("read", "/slave/log", "&offset=4"),
+        piece(4, "two\\n")
+    );
+    assert_eq!(
+        stage.get("download", "/slave/log", ""),
+        (200, "one\ntwo\n".to_owned())
+    );
     assert_eq!(stage.get("read", "/slave/log/x", "").0, 404);
     let mut reply = stage.cluster.get("/files/read?path=/master/log&offset=0");
     assert_eq!(reply.text(), piece(0, "one\\ntwo\\n").1);

@@ -154,6 +154,10 @@ impl Stage {
             recovered: Arc::new(move || is_recovered.load(Ordering::Acquire)),
             find: Arc::new(find),
             supported,
+            check: Arc::new(|call| match &call.update_framework {
+                Some(update) if update.framework_info.name == "other" => Err("not so".to_owned()),
+                _ => Ok(()),
+            }),
         };
         scheduler_routes(&node, master.pid(), view, options);
         Self {
@@ -283,8 +287,8 @@ fn wrong_calls_get_mesos_statuses_and_words() {
             r#"{"type":"DECLINE","decline":{"offer_ids":5}}"#,
             "decline.offer_ids",
         ),
-        ("nope", ""),
-        ("", ""),
+        ("[]", "protobuf: Expecting a JSON object"),
+        ("5", "protobuf: Expecting a JSON object"),
     ];
     for (body, path) in bodies {
         let mut reply = stage.post(&JSON, body);
@@ -295,6 +299,15 @@ fn wrong_calls_get_mesos_statuses_and_words() {
             "{text}"
         );
         assert!(text.contains(path), "the path is named: {text}");
+    }
+    for body in ["nope", "", r#"{"type":"#, "{} x"] {
+        let mut reply = stage.post(&JSON, body);
+        let text = reply.text();
+        assert_eq!(reply.status, 400, "{body}");
+        assert!(
+            text.starts_with("Failed to parse body into JSON: "),
+            "{text}"
+        );
     }
 }
 
@@ -413,6 +426,23 @@ fn a_call_that_is_not_offered_is_named() {
         (reply.status, reply.text().as_str()),
         (501, "REQUEST is not offered")
     );
+}
+
+#[test]
+fn update_framework_is_answered_by_what_it_says() {
+    let stage = Stage::new(ApiOptions::default());
+    let (_stream, id, stream_id) = stage.subscribe();
+    let headers = [JSON[0], ("Mesos-Stream-Id", &stream_id)];
+    let answer = |name: &str| {
+        let body = format!(
+            r#"{{"type":"UPDATE_FRAMEWORK","framework_id":{{"value":"{id}"}},"update_framework":
+            {{"framework_info":{{"id":{{"value":"{id}"}},"user":"u","name":"{name}"}}}}}}"#
+        );
+        let mut reply = stage.post(&headers, &body);
+        (reply.status, reply.text())
+    };
+    assert_eq!(answer("other"), (400, "not so".to_owned()));
+    assert_eq!(answer("same"), (200, String::new()));
 }
 
 #[test]

@@ -94,10 +94,12 @@ impl Reply {
 
     /// The whole of a body, whether it has a length or comes in chunks.
     pub(crate) fn body(&mut self) -> Vec<u8> {
-        if self.header("content-length").is_some() {
-            return self.text().into_bytes();
-        }
         let mut body = Vec::new();
+        if let Some(length) = self.header("content-length") {
+            body.resize(length.parse().unwrap(), 0);
+            self.reader.read_exact(&mut body).unwrap();
+            return body;
+        }
         while let Some(chunk) = self.chunk() {
             body.extend(chunk);
         }

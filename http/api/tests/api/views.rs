@@ -79,6 +79,8 @@ impl Stage {
                 "discovery": {"visibility": "CLUSTER", "name": "d"},
             },
         ]));
+        // What t1 frees is not to be offered again while the views are looked at.
+        scheduler.call("SUPPRESS", &json!({}));
         scheduler.until(&[("t1", "TASK_FINISHED"), ("t2", "TASK_RUNNING")]);
         let stage = Self { cluster, scheduler };
         stage.settled();
@@ -161,7 +163,7 @@ fn status(state: &str, container: &str) -> Value {
         "timestamp": "T",
         "container_status": {
             "container_id": {"value": container},
-            "network_infos": [{"ip_addresses": [{"ip_address": "127.0.0.1"}]}],
+            "network_infos": [{"ip_addresses": [{"protocol": "IPv4", "ip_address": "127.0.0.1"}]}],
         },
     })
 }
@@ -263,7 +265,10 @@ fn the_master_shows_all_of_its_state() {
         "unregistered_frameworks": [],
     });
     assert_eq!(stage.master("/frameworks"), expected);
-    assert_eq!(stage.master("/frameworks?framework_id=zz")["frameworks"], json!([]));
+    assert_eq!(
+        stage.master("/frameworks?framework_id=zz")["frameworks"],
+        json!([])
+    );
 }
 
 #[test]
@@ -313,7 +318,11 @@ fn agents_are_shown_with_each_of_their_resources() {
         "recovered_slaves": [],
     });
     assert_eq!(stage.master("/slaves"), expected);
-    assert_eq!(stage.master("/slaves?slave_id=M-S0")["slaves"], json!([]), "M is a name of ours");
+    assert_eq!(
+        stage.master("/slaves?slave_id=M-S0")["slaves"],
+        json!([]),
+        "M is a name of ours"
+    );
     let id = format!("{}-S0", stage.cluster.master.snapshot().master_info.id);
     assert_eq!(stage.master(&format!("/slaves?slave_id={id}")), expected);
 }
@@ -324,7 +333,9 @@ fn tasks_are_shown_in_order_and_in_pages() {
     let ids = |query: &str| {
         let tasks = stage.master(&format!("/tasks{query}"));
         let tasks = tasks["tasks"].as_array().unwrap().clone();
-        let ids = tasks.iter().map(|task| task["id"].as_str().unwrap().to_owned());
+        let ids = tasks
+            .iter()
+            .map(|task| task["id"].as_str().unwrap().to_owned());
         ids.collect::<Vec<_>>()
     };
     let mut both = ids("?order=asc");
@@ -337,10 +348,42 @@ fn tasks_are_shown_in_order_and_in_pages() {
     assert_eq!(ids(""), both, "the newest comes first");
     assert_eq!(ids("?task_id=t2"), ["t2"]);
     assert_eq!(ids("?framework_id=zz"), Vec::<String>::new());
-    assert_eq!(stage.master("/tasks?task_id=t1"), json!({"tasks": [first_task()]}));
+    assert_eq!(
+        stage.master("/tasks?task_id=t1"),
+        json!({"tasks": [first_task()]})
+    );
     let mut refused = stage.cluster.get("/tasks?limit=-1");
     let text = "Invalid limit '-1': expected a number that is not negative.\n";
     assert_eq!((refused.status, refused.text().as_str()), (400, text));
+}
+
+#[test]
+fn an_offer_is_shown_at_its_framework_its_agent_and_its_role() {
+    let cluster = Cluster::new();
+    let mut scheduler = cluster.scheduler(&json!({"name": "fw", "user": "root"}));
+    let offers = scheduler.event("OFFERS");
+    let offer = &offers["offers"][0];
+    let get = |path: &str| -> Value { serde_json::from_str(&cluster.get(path).text()).unwrap() };
+    let framework = &get("/frameworks")["frameworks"][0];
+    let expected = json!([{
+        "id": offer["id"]["value"], "framework_id": scheduler.id,
+        "allocation_info": {"role": "*"}, "slave_id": offer["agent_id"]["value"],
+        "resources": total(),
+    }]);
+    assert_eq!(framework["offers"], expected);
+    assert_eq!(framework["offered_resources"], total());
+    assert_eq!(framework["resources"], total());
+    assert_eq!(framework["used_resources"], amounts(0.0, 0.0, 0.0));
+    let agent = &get("/slaves")["slaves"][0];
+    assert_eq!(agent["offered_resources"], total());
+    assert_eq!(agent["offered_resources_full"].as_array().unwrap().len(), 4);
+    let role = &get("/roles")["roles"][0];
+    let held = json!({"cpus": 4.0, "disk": 2048.0, "mem": 1024.0, "ports": 9.0});
+    assert_eq!((&role["offered"], &role["resources"]), (&held, &held));
+    assert_eq!(
+        (&role["allocated"], &role["quota"]["consumed"]),
+        (&json!({}), &json!({}))
+    );
 }
 
 #[test]
@@ -375,10 +418,16 @@ fn a_framework_that_is_torn_down_is_shown_as_completed() {
     };
     let framework = &state["completed_frameworks"][0];
     assert_eq!(framework["unregistered_time"], "T");
-    assert_eq!((&framework["active"], &framework["connected"]), (&json!(false), &json!(false)));
+    assert_eq!(
+        (&framework["active"], &framework["connected"]),
+        (&json!(false), &json!(false))
+    );
     assert_eq!(framework["tasks"], json!([]));
     let ended = framework["completed_tasks"].as_array().unwrap();
-    let ended: Vec<_> = ended.iter().map(|task| (&task["id"], &task["state"])).collect();
+    let ended: Vec<_> = ended
+        .iter()
+        .map(|task| (&task["id"], &task["state"]))
+        .collect();
     assert_eq!(
         ended,
         [
@@ -421,14 +470,22 @@ fn the_agent_shows_all_of_its_state() {
     };
     let framework = state["frameworks"][0].take();
     let present = framework["executors"][0].as_object().unwrap().clone();
-    let ended = framework["completed_executors"][0].as_object().unwrap().clone();
+    let ended = framework["completed_executors"][0]
+        .as_object()
+        .unwrap()
+        .clone();
     let shown = |mut executor: serde_json::Map<String, Value>, tasks: &str, other: &str| {
         let name = executor.remove("name").unwrap();
-        assert!(name.as_str().unwrap().starts_with("Command Executor"), "{name}");
+        assert!(
+            name.as_str().unwrap().starts_with("Command Executor"),
+            "{name}"
+        );
         assert_eq!(executor.remove(other), Some(json!([])));
         (executor.remove(tasks).unwrap(), Value::Object(executor))
     };
-    let (tasks, present) = shown(present, "tasks", "completed_tasks");
+    let (tasks, mut present) = shown(present, "tasks", "completed_tasks");
+    let labels = present.as_object_mut().unwrap().remove("labels").unwrap();
+    assert_eq!(labels, second_task()["labels"], "they are its task's");
     assert_eq!(tasks, json!([second_task()]));
     assert_eq!(present, executor(&second_task(), "C2", 1.6, 64.0));
     let (tasks, ended) = shown(ended, "completed_tasks", "tasks");
@@ -447,7 +504,10 @@ fn the_agent_shows_all_of_its_state() {
     });
     let state = state.as_object_mut().unwrap();
     let full = state.remove("unreserved_resources_full").unwrap();
-    assert_eq!(full, stage.master("/slaves")["slaves"][0]["unreserved_resources_full"]);
+    assert_eq!(
+        full,
+        stage.master("/slaves")["slaves"][0]["unreserved_resources_full"]
+    );
     assert_eq!(Value::Object(state.clone()), expected);
 }
 
@@ -498,7 +558,9 @@ fn each_view_has_mesos_forms_of_its_path() {
         let mut script = master.get(&format!("/{view}?jsonp=f"));
         assert_eq!(script.header("content-type"), Some("text/javascript"));
         let script = script.text();
-        let inner = script.strip_prefix("f(").and_then(|rest| rest.strip_suffix(')'));
+        let inner = script
+            .strip_prefix("f(")
+            .and_then(|rest| rest.strip_suffix(')'));
         assert_eq!(stage.read(inner.unwrap()), plain, "{view}");
     }
     for view in ["state", "flags", "containers", "monitor/statistics"] {
@@ -544,5 +606,8 @@ fn metrics_are_shown_to_mesos_tools_and_to_prometheus() {
     assert_eq!((refused.status, refused.text().as_str()), (400, text));
     let mut reply = cluster.get("/metrics/prometheus");
     let text = reply.text();
-    assert!(text.lines().any(|line| line == "master_elected 1"), "{text}");
+    assert!(
+        text.lines().any(|line| line == "master_elected 1"),
+        "{text}"
+    );
 }
