@@ -8,7 +8,7 @@ use tepui_containerizer::{
     linux::{LauncherKind, LinuxOptions},
 };
 use tepui_protocol::attributes;
-use tepui_runtime::{Pid, RealOptions, World};
+use tepui_runtime::Pid;
 use tracing::{info, warn};
 
 use crate::{
@@ -39,7 +39,7 @@ fn run(values: &Values) -> Result<ExitCode, Failure> {
         .path("work_dir")
         .ok_or(FlagError::Required { name: "work_dir" })?;
     let work_dir = cluster::absolute(&work_dir)?;
-    let world = World::real(RealOptions::default())?;
+    let world = cluster::world(values)?;
     let mut signals = Signals::watch(&world).map_err(Failure::Signals)?;
     // The agent takes this lock itself; asked for here so that the answer to a second daemon is
     // who the first is, not that its port is taken.

@@ -11,7 +11,7 @@ use tepui_api::ApiOptions;
 use tepui_containerizer::linux::{self, LinuxOptions};
 use tepui_master::{Master, MasterOptions};
 use tepui_protocol::{mesos::v1::Attribute, mesos::v1::DomainInfo, resources::Resources};
-use tepui_runtime::{Lock, Node, NodeOptions, Pid, Terminate, World};
+use tepui_runtime::{Lock, Node, NodeOptions, Pid, RealOptions, Terminate, World};
 
 use crate::{
     command,
@@ -19,6 +19,20 @@ use crate::{
     flags::{self, Group, Values},
     logging::Logging,
 };
+
+/// The world of a daemon.
+///
+/// # Errors
+///
+/// [`Failure::World`].
+pub(crate) fn world(values: &Values) -> Result<World, Failure> {
+    let defaults = RealOptions::default();
+    let threads = values.parsed("LIBPROCESS_NUM_WORKER_THREADS");
+    Ok(World::real(RealOptions {
+        arbiters: threads.map_or(defaults.arbiters, |threads: usize| threads.clamp(1, 1024)),
+        ..defaults
+    })?)
+}
 
 /// A master and the node it runs on.
 pub(crate) struct RunningMaster {

@@ -18,7 +18,7 @@ mod values;
 
 pub(crate) use self::{
     agent::AGENT,
-    common::{LISTENING, LOGGING},
+    common::{LIBPROCESS, LISTENING, LOGGING},
     execute::EXECUTE,
     help::usage,
     local::LOCAL,

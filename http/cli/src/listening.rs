@@ -45,6 +45,8 @@ impl Listening {
                 port,
                 advertise,
                 disabled_endpoints: disabled_endpoints(values)?,
+                require_peer_address_ip_match: values
+                    .boolean("LIBPROCESS_REQUIRE_PEER_ADDRESS_IP_MATCH"),
                 ..NodeOptions::default()
             },
             hostname: hostname(values, reached),

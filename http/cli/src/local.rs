@@ -3,7 +3,6 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use tepui_runtime::{RealOptions, World};
 use tracing::{info, warn};
 
 use crate::{
@@ -45,7 +44,7 @@ fn run(values: &Values) -> Result<ExitCode, Failure> {
         .path("work_dir")
         .unwrap_or_else(|| PathBuf::from("/tmp/mesos/work"));
     let work_dir = cluster::absolute(&work_dir)?;
-    let world = World::real(RealOptions::default())?;
+    let world = cluster::world(values)?;
     let mut signals = Signals::watch(&world).map_err(Failure::Signals)?;
     let who = cluster::who("local", listening.node.port);
     let _lock = cluster::lock(&world, &work_dir, "lock", &who)?;

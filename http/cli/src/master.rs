@@ -1,11 +1,11 @@
 //! `tepui master`: a master until SIGINT or SIGTERM.
 
-use std::{collections::BTreeSet, process::ExitCode};
+use std::{collections::BTreeSet, process::ExitCode, time::Duration};
 
 use tepui_allocator::{AllocatorOptions, parse_min_allocatable_resources, parse_weights};
+use tepui_api::units::parse_duration;
 use tepui_master::{MasterOptions, RegistryKind};
 use tepui_protocol::{json, mesos::v1::DomainInfo, roles};
-use tepui_runtime::{RealOptions, World};
 use tracing::{info, warn};
 
 use crate::{
@@ -30,7 +30,7 @@ fn run(values: &Values) -> Result<ExitCode, Failure> {
     let mut listening = Listening::of(values, "master")?;
     let mut options = options(values)?;
     options.hostname = Some(std::mem::take(&mut listening.hostname));
-    let world = World::real(RealOptions::default())?;
+    let world = cluster::world(values)?;
     let mut signals = Signals::watch(&world).map_err(Failure::Signals)?;
     let _lock = values
         .path("work_dir")
@@ -94,6 +94,7 @@ pub(crate) fn options(values: &Values) -> Result<MasterOptions, FlagError> {
     }
     Ok(MasterOptions {
         agent_ping_timeout: ping,
+        agent_removal_rate_limit: removal_rate(values)?,
         max_agent_ping_timeouts: max_pings.unwrap_or(defaults.max_agent_ping_timeouts),
         agent_reregister_timeout: reregister,
         max_completed_frameworks: count(
@@ -148,6 +149,7 @@ fn allocator(values: &Values) -> Result<AllocatorOptions, FlagError> {
     let region = domain(values)?.and_then(|domain| domain.fault_domain);
     decisions.region = region.map(|domain| domain.region.name);
     options.allocation_log = values.path("allocation_log");
+    options.whitelist = values.path("whitelist");
     Ok(options)
 }
 
@@ -167,6 +169,29 @@ fn whitelist(values: &Values) -> Result<Option<BTreeSet<String>>, FlagError> {
         roles::validate(role).map_err(|problem| bad("roles", problem))?;
     }
     Ok(Some(names))
+}
+
+/// The time between two removals that a rate such as `1/10mins` leaves.
+fn removal_rate(values: &Values) -> Result<Option<Duration>, FlagError> {
+    let name = "agent_removal_rate_limit";
+    let Some(text) = values.text(name) else {
+        return Ok(None);
+    };
+    let read = || {
+        let (count, within) = text.split_once('/')?;
+        let count: u32 = count.parse().ok().filter(|count| *count > 0)?;
+        let within = parse_duration(within)
+            .ok()
+            .filter(|within| !within.is_zero())?;
+        Some(within / count)
+    };
+    match read() {
+        Some(pause) => Ok(Some(pause)),
+        None => Err(bad(
+            name,
+            "expected <number of agents>/<duration>, such as 1/10mins",
+        )),
+    }
 }
 
 fn removal_limit(values: &Values) -> Result<f64, FlagError> {
@@ -226,6 +251,8 @@ mod tests {
             "--agent_ping_timeout=1secs",
             "--max_agent_ping_timeouts=2",
             "--offer_timeout=1mins",
+            "--agent_removal_rate_limit=2/1mins",
+            "--whitelist=file:///etc/agents",
             "--roles=web, db",
             "--weights=web=2,db=0.5",
             "--recovery_agent_removal_limit=50%",
@@ -235,6 +262,9 @@ mod tests {
         .unwrap();
         assert_eq!(found.agent_ping_timeout.as_secs(), 1);
         assert_eq!(found.max_agent_ping_timeouts, 2);
+        assert_eq!(found.agent_removal_rate_limit.unwrap().as_secs(), 30);
+        let whitelist = found.allocator.whitelist.clone().unwrap();
+        assert_eq!(whitelist.to_str(), Some("/etc/agents"));
         assert_eq!(found.offer_timeout.unwrap().as_secs(), 60);
         assert_eq!(
             found.roles.unwrap(),
@@ -259,6 +289,18 @@ mod tests {
                 "agent_reregister_timeout",
             ),
             ("--offer_timeout=0ns", "offer_timeout"),
+            (
+                "--agent_removal_rate_limit=0/1mins",
+                "agent_removal_rate_limit",
+            ),
+            (
+                "--agent_removal_rate_limit=1mins",
+                "agent_removal_rate_limit",
+            ),
+            (
+                "--agent_removal_rate_limit=1/0ns",
+                "agent_removal_rate_limit",
+            ),
             ("--roles=a b", "roles"),
             ("--weights=web", "weights"),
             ("--weights=web=-1", "weights"),

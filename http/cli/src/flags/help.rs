@@ -41,7 +41,8 @@ pub(crate) fn usage(
     if environment {
         text.push_str(
             "Each flag may also be set as TEPUI_<NAME> or MESOS_<NAME> in the environment; the\n\
-             command line wins.\n",
+             command line wins. Of libprocess' variables LIBPROCESS_IP, _ADVERTISE_IP, _ADVERTISE_PORT,\n\
+             _NUM_WORKER_THREADS and _REQUIRE_PEER_ADDRESS_IP_MATCH are taken, too.\n",
         );
     }
     text

@@ -6,6 +6,7 @@
 //! - A flag given twice, or together with its older name, is an error; so is an unknown one.
 //! - `TEPUI_NAME` and `MESOS_NAME` in the environment: the command line wins over both, `TEPUI_`
 //!   over `MESOS_`. Names that no flag has are ignored there.
+//! - `LIBPROCESS_IP` and its like: what libprocess itself takes from the environment, after all else.
 //! - A value `file:///path` stands for that file's content, except where the flag is a path. JSON
 //!   may also be given as the absolute path of a file, with a warning.
 
@@ -16,7 +17,7 @@ use std::{
 };
 
 use super::{
-    Flag, Group, Kind, Support,
+    Flag, Group, Kind, LIBPROCESS, Support,
     values::{self, Values},
 };
 
@@ -87,6 +88,7 @@ pub(crate) fn parse(groups: &[&[Group]], sources: &Sources<'_>) -> Result<Parsed
         CommandLine::Given(given) => given,
     };
     environment(&flags, sources.environment, &mut given)?;
+    libprocess(&flags, sources.environment, &mut given, &mut values)?;
     for flag in flags {
         let Some(value) = given.remove(flag.name) else {
             if let Some(default) = flag.default {
@@ -241,6 +243,49 @@ fn environment(
         }
         for (name, value) in found {
             given.entry(name).or_insert(value);
+        }
+    }
+    Ok(())
+}
+
+/// Flags that libprocess itself takes from the environment, where nothing else says them.
+const OF_LIBPROCESS: [&str; 3] = ["ip", "advertise_ip", "advertise_port"];
+
+/// Adds what libprocess itself takes from the environment.
+fn libprocess(
+    flags: &[&Flag],
+    environment: &BTreeMap<String, String>,
+    given: &mut BTreeMap<&'static str, Given>,
+    values: &mut Values,
+) -> Result<(), FlagError> {
+    for name in OF_LIBPROCESS {
+        let origin = format!("LIBPROCESS_{}", name.to_uppercase());
+        if let (Some((flag, _)), Some(text)) = (find(flags, name), environment.get(&origin)) {
+            let text = text.clone();
+            given.entry(flag.name).or_insert(Given {
+                text,
+                origin,
+                deprecated: false,
+            });
+        }
+    }
+    // The address of another command is no address of this one.
+    if given.contains_key("ip_discovery_command")
+        && given
+            .get("ip")
+            .is_some_and(|ip| ip.origin == "LIBPROCESS_IP")
+    {
+        given.remove("ip");
+    }
+    for flag in LIBPROCESS {
+        if let Some(text) = environment.get(flag.name) {
+            let bad = |problem| FlagError::BadValue {
+                name: flag.name,
+                problem,
+            };
+            values::check(flag, text).map_err(bad)?;
+            offered(flag, text)?;
+            values.set(flag.name, text.clone());
         }
     }
     Ok(())

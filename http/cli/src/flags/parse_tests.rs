@@ -237,3 +237,52 @@ fn of_several_flags_with_one_name_the_first_counts() {
     };
     assert_eq!(values.parsed::<u16>("port"), Some(1));
 }
+
+#[test]
+fn what_libprocess_takes_from_the_environment_comes_last() {
+    const TABLE: &[Group] = &[(
+        "Listening",
+        flags! {
+            ip: Ip => does "";
+            ip_discovery_command: Text => does "";
+            port: Port = "5050" => does "";
+        },
+    )];
+    let load = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment = environment.iter().map(own).collect();
+        let sources = Sources {
+            arguments: &arguments,
+            environment: &environment,
+            read: &read,
+        };
+        match parse(&[TABLE], &sources) {
+            Ok(Parsed::Values(values)) => Ok(values),
+            Ok(other) => panic!("{other:?}"),
+            Err(problem) => Err(problem.to_string()),
+        }
+    };
+    let ip = ("LIBPROCESS_IP", "10.0.0.1");
+    assert_eq!(load(&[], &[ip]).unwrap().text("ip"), Some("10.0.0.1"));
+    let given = load(&["--ip=10.0.0.2"], &[ip]).unwrap();
+    assert_eq!(given.text("ip"), Some("10.0.0.2"));
+    assert_eq!(
+        load(&["--ip_discovery_command=x"], &[ip])
+            .unwrap()
+            .text("ip"),
+        None
+    );
+    assert_eq!(
+        load(&[], &[("LIBPROCESS_PORT", "1")]).unwrap().text("port"),
+        Some("5050")
+    );
+    let threads = load(&[], &[("LIBPROCESS_NUM_WORKER_THREADS", "3")]).unwrap();
+    assert_eq!(threads.parsed("LIBPROCESS_NUM_WORKER_THREADS"), Some(3));
+    for variable in ["LIBPROCESS_SSL_ENABLED", "SSL_ENABLED"] {
+        assert!(load(&[], &[(variable, "false")]).is_ok());
+        let expected =
+            format!("Flag '{variable}': TLS is not offered, so that '1' cannot be honored");
+        assert_eq!(load(&[], &[(variable, "1")]).unwrap_err(), expected);
+    }
+}

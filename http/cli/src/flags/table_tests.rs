@@ -19,7 +19,10 @@ struct Line {
     test: &'static str,
 }
 
-const LISTS: [(&[Group], &str, fn(&Values) -> String); 3] = [
+/// A command's flags, the list of them, and all that is started with their values.
+type List = (&'static [Group], &'static str, fn(&Values) -> String);
+
+const LISTS: [List; 3] = [
     (
         MASTER,
         include_str!("../../tests/flags/master.txt"),

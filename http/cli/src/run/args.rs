@@ -212,7 +212,10 @@ mod tests {
             (["--instances=0", "x"], "--instances"),
             (["--agents=0", "x"], "--instances and --agents"),
             (["--name=a/b", "x"], "--name"),
-            (["--user=no such user", "x"], "--user: there is no user 'no such user'"),
+            (
+                ["--user=no such user", "x"],
+                "--user: there is no user 'no such user'",
+            ),
         ] {
             let problem = args(&arguments).check().unwrap_err();
             assert!(problem.starts_with(flag), "{problem}");

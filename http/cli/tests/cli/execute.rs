@@ -104,6 +104,17 @@ fn a_task_is_executed_on_a_cluster() {
         stdout.contains("\n  message: 'Command exited with status 1'\n"),
         "{stdout}"
     );
+    let (status, stdout, _) = cluster.execute(&[
+        "--name=limited",
+        "--command=test $(ulimit -n) = 77",
+        r#"--rlimits={"rlimits":[{"type":"RLMT_NOFILE","soft":77,"hard":77}]}"#,
+        "--resources=cpus:0.5;mem:32",
+    ]);
+    assert_eq!(status, 0, "{stdout}");
+    let volume = r#"--volumes=[{"container_path":"x","mode":"RW","host_path":"/srv"}]"#;
+    let (status, stdout, _) = cluster.execute(&["--name=v", "--command=true", volume]);
+    assert_eq!((status, states(&stdout)), (1, vec!["TASK_ERROR"]));
+    assert!(stdout.contains("container.volumes"), "{stdout}");
     assert_eq!(cluster.frameworks(), 0, "they were torn down");
 }
 
