@@ -11,6 +11,7 @@ import sys
 
 import calls_agent
 import calls_http
+import calls_lost
 import calls_session
 import calls_tasks
 from script import Script
@@ -18,7 +19,7 @@ from script import Script
 
 def main(master, file):
     script = Script(master)
-    for part in (calls_http, calls_session, calls_tasks, calls_agent):
+    for part in (calls_http, calls_session, calls_tasks, calls_agent, calls_lost):
         part.play(script)
     recorded = script.record()
     with open(file, "w", encoding="utf-8") as output:

@@ -63,7 +63,8 @@ def sized(reply):
     if reply.status == 200 and reply.body:
         shown = reply.json()
         sizes = {key: len(part) for key, part in shown.items() if isinstance(part, list)}
-        reply.body = json.dumps(sizes or sorted(shown)).encode()
+        keys = sorted(key for key in shown if not key.startswith("git_"))
+        reply.body = json.dumps(sizes or keys).encode()
         reply.headers["content-length"] = str(len(reply.body))
 
 

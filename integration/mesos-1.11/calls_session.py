@@ -68,13 +68,8 @@ def streams(script, one):
     script.step("the old stream's id")
     script.call(one, "SUPPRESS", headers={"Mesos-Stream-Id": old_stream})
     script.step("hang up")
-    one.close()
-    while one.take(10)["type"] != "(end of stream)":
-        pass
-    while script.call(one, "SUPPRESS").status == 202:
-        script.steps[-1]["replies"].pop()
+    hang_up(script, one, 403)
     script.step("come back")
-    script.recorded["one"] = len(one.events)
     script.subscribe(one)
     # What was suppressed and declined is offered again.
     one.offer()
@@ -222,6 +217,32 @@ def teardown(script, stream, framework_id):
     stream.close()
 
 
+def hang_up(script, framework, refusal):
+    """Closes the stream, and makes calls until one is refused so, which is noted."""
+    framework.close()
+    while framework.take(10)["type"] != "(end of stream)":
+        pass
+    while script.call(framework, "SUPPRESS").status != refusal:
+        script.steps[-1]["replies"].pop()
+
+
+def gone(script, framework):
+    """Subscribes with an id that is not any more."""
+    framework.subscribe()
+    framework.stream.reply.headers["mesos-stream-id"] = "<uuid>"
+    script.note(framework.stream.reply)
+    framework.wait_type("(end of stream)")
+
+
+def brief(script):
+    script.step("hang up with no time to come back")
+    framework = script.framework("brief")
+    script.come(framework)
+    hang_up(script, framework, 400)
+    script.step("come back too late")
+    gone(script, framework)
+
+
 def end(script, one):
     script.step("teardown")
     script.call(one, "TEARDOWN")
@@ -230,10 +251,7 @@ def end(script, one):
     script.call(one, "SUPPRESS")
     script.call(one, "TEARDOWN")
     script.step("subscribe after it")
-    one.subscribe()
-    one.stream.reply.headers["mesos-stream-id"] = "<uuid>"
-    script.note(one.stream.reply)
-    one.wait_type("(end of stream)")
+    gone(script, one)
 
 
 def play(script):
@@ -244,4 +262,5 @@ def play(script):
     strays(script, one, agent)
     update_framework(script, one)
     end(script, one)
+    brief(script)
     encodings(script)

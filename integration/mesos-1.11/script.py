@@ -80,9 +80,12 @@ class Script:
     def come(self, framework):
         """Subscribes a framework that is offered nothing until it asks; its offers are not told."""
         self.subscribe(framework)
-        declined = {"offer_ids": [framework.offer()["id"]], "filters": FOREVER}
-        framework.call("DECLINE", decline=declined)
+        framework.offer()
         framework.call("SUPPRESS")
+        self.barrier(framework)
+        events = [event for event in framework.events if event["type"] == "OFFERS"]
+        ids = [offer["id"] for event in events for offer in event["offers"]["offers"]]
+        framework.call("DECLINE", decline={"offer_ids": ids, "filters": FOREVER})
         self.quiet.add(framework.info["name"])
 
     def call(self, framework, kind, **parts):

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 
+from agent import HOSTNAME, Agent
 from client import HERE, Names, Scheduler, agents, request
 
 MASTER_VIEWS = [
@@ -312,9 +313,29 @@ def plain(master, name, **more):
     return framework
 
 
+def lost(master):
+    """A framework whose task was on an agent that is given up."""
+    agent = Agent(master)
+    agent.register()
+    info = {"user": "root", "name": "lost", "checkpoint": True, "role": "plain"}
+    framework = Scheduler(master, {**info, "capabilities": [{"type": "PARTITION_AWARE"}]})
+    assert framework.subscribe().status == 200
+    offer = None
+    while offer is None:
+        offers = framework.wait_type("OFFERS")["offers"]["offers"]
+        offer = next((offer for offer in offers if offer["hostname"] == HOSTNAME), None)
+    made = task("lost", offer["agent_id"], None, command={"value": "sleep 600"})
+    launched(framework, offer, [(made, None)])
+    quiet(framework)
+    agent.alive = False
+    assert framework.wait_type("FAILURE"), "the agent is not given up"
+    return framework
+
+
 def situation(master):
     """Makes all frameworks, by name."""
-    made = {"one": first(master)}
+    made = {"lost": lost(master)}
+    made["one"] = first(master)
     made["gone"] = plain(master, "gone")
     made["gone"].call("TEARDOWN")
     made["gone"].wait_type("(end of stream)")

@@ -101,7 +101,7 @@ impl Subscription {
     /// # Panics
     ///
     /// When none comes within a minute.
-    pub fn next(&mut self) -> Value {
+    pub fn next_event(&mut self) -> Value {
         let event = self.receive(Instant::now() + PATIENCE);
         event.expect("an event in time")
     }
@@ -194,7 +194,16 @@ impl Subscription {
     /// # Panics
     ///
     /// When the master does not take it.
-    pub fn launch(&self, offer: &Value, mut tasks: Vec<Value>) {
+    pub fn launch(&self, offer: &Value, tasks: Vec<Value>) {
+        self.launch_and_refuse(offer, tasks, 0);
+    }
+
+    /// As [`Subscription::launch`], but the rest is not offered again for so many seconds.
+    ///
+    /// # Panics
+    ///
+    /// When the master does not take it.
+    pub fn launch_and_refuse(&self, offer: &Value, mut tasks: Vec<Value>, seconds: u32) {
         for task in &mut tasks {
             task["agent_id"] = offer["agent_id"].clone();
         }
@@ -202,7 +211,7 @@ impl Subscription {
         let accept = json!({
             "offer_ids": [offer["id"]],
             "operations": [launch],
-            "filters": {"refuse_seconds": 0},
+            "filters": {"refuse_seconds": seconds},
         });
         assert_eq!(self.call(json!({"type": "ACCEPT", "accept": accept})), 202);
     }

@@ -3,7 +3,7 @@
 //! What differs has to be in `DIFFERENCES.md`. The metrics have a table of their own, in the
 //! gateway's crate.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,7 +13,13 @@ use tepui_integration::{Cluster, top};
 
 /// The flags with which Mesos was recorded, as far as they show.
 const DOMAIN: &str = r#"--domain={"fault_domain":{"region":{"name":"here"},"zone":{"name":"a"}}}"#;
-const MASTER: &[&str] = &["--hostname=localhost", "--cluster=recorded", DOMAIN];
+const MASTER: &[&str] = &[
+    "--hostname=localhost",
+    "--cluster=recorded",
+    DOMAIN,
+    "--agent_ping_timeout=1secs",
+    "--max_agent_ping_timeouts=3",
+];
 const AGENT: &[&str] = &[
     "--hostname=localhost",
     DOMAIN,
@@ -74,8 +80,10 @@ fn every_call_is_answered_as_mesos_does() {
 fn views_have_every_key_of_mesos_and_metrics_are_as_their_table_says() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     record("views.py", "views", "views", folder.path());
-    let [master, agent] = ["master", "agent"]
+    let shown = ["master", "agent"]
         .map(|node| metrics(&folder.path().join(format!("{node}-metrics-snapshot.json"))));
+    check_counts(&shown[0]);
+    let [master, agent] = shown.map(|metrics| metrics.into_keys().collect::<BTreeSet<String>>());
     let mut faults = Vec::new();
     for key in master
         .union(&agent)
@@ -112,7 +120,7 @@ fn every_metric_of_mesos_is_accounted_for() {
     let recorded = metrics(&recordings().join("views/master-metrics-snapshot.json"));
     assert!(recorded.len() > 300, "{} keys", recorded.len());
     let strange: Vec<&String> = recorded
-        .iter()
+        .keys()
         .filter(|key| metric_keys::find(key).is_none())
         .collect();
     assert!(
@@ -121,12 +129,36 @@ fn every_metric_of_mesos_is_accounted_for() {
     );
 }
 
-/// The keys of a recorded `/metrics/snapshot`.
-fn metrics(path: &Path) -> BTreeSet<String> {
+/// Holds what the master counted of frameworks against what Mesos counted of the same ones. How
+/// often resources are offered again is a matter of time, and heartbeats are not counted.
+fn check_counts(shown: &BTreeMap<String, f64>) {
+    let by_time = |what: &str| {
+        matches!(what, "events" | "events/offers" | "events/heartbeat")
+            || what.starts_with("offers/")
+            || what.starts_with("roles/")
+    };
+    let recorded = metrics(&recordings().join("views/master-metrics-snapshot.json"));
+    let mut compared = 0;
+    for name in ["away", "gone", "holder"] {
+        let prefix = format!("master/frameworks/{name}/<framework {name}>/");
+        for (key, value) in recorded.range(prefix.clone()..) {
+            let Some(what) = key.strip_prefix(&prefix) else {
+                break;
+            };
+            if !by_time(what) {
+                assert_eq!(shown.get(key), Some(value), "{key}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 100, "{compared} metrics were compared");
+}
+
+/// A recorded `/metrics/snapshot`.
+fn metrics(path: &Path) -> BTreeMap<String, f64> {
     let text = std::fs::read_to_string(path).expect("a recording");
     let recorded: Value = serde_json::from_str(&text).expect("JSON");
-    let body = recorded["body"].as_object().expect("an object");
-    body.keys().cloned().collect()
+    serde_json::from_value(recorded["body"].clone()).expect("numbers by key")
 }
 
 fn of_agent(key: &str) -> bool {

@@ -271,7 +271,7 @@ fn an_executor_that_is_killed_takes_its_tasks_along() {
     kill(pid, Signal::SIGKILL).expect("the executor lives");
     let (mut failed, mut failures) = (0, 0);
     while failed < 2 || failures < 1 {
-        let event = framework.next();
+        let event = framework.next_event();
         let status = &event["update"]["status"];
         match event["type"].as_str() {
             Some("UPDATE") => {

@@ -6,7 +6,7 @@ use tepui_integration::raw::Request;
 
 use super::{Rule, Stage, info, scheduler, subscribe};
 
-const NOT_JSON: &str = "Failed to convert JSON into Call protobuf";
+const NOT_JSON: &str = "JSON";
 const NOT_PROTOBUF: &str = "Failed to parse body into Call protobuf";
 
 /// The rules of this file.

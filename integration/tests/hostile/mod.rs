@@ -112,6 +112,7 @@ impl Stage {
     pub fn check(mut self, rules: &[Rule]) {
         let mut broken = Vec::new();
         for rule in rules {
+            let start = std::time::Instant::now();
             let check = || {
                 (rule.check)(&mut self);
                 self.still_serves();
@@ -126,6 +127,7 @@ impl Stage {
                     said.unwrap_or("a panic")
                 ));
             }
+            println!("{}: {:?}", rule.id, start.elapsed());
         }
         assert!(broken.is_empty(), "{}", broken.join("\n"));
         self.runs_a_task();
