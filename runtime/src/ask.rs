@@ -192,6 +192,13 @@ impl Asks {
         std::mem::take(&mut state.waiting).into_values().collect()
     }
 
+    /// Whether a question to another node than `own` waits for its answer.
+    pub(crate) fn awaits_from_elsewhere(&self, number: u64, own: Address) -> bool {
+        let state = self.lock();
+        let entry = state.waiting.get(&number);
+        entry.is_some_and(|entry| entry.to.address() != own)
+    }
+
     /// Reads an answer that came encoded, `None` if nothing waits for it from another node than
     /// `own`. The body under an unexpected name is not looked at. Which other node answers is not
     /// looked at either: one that is behind another address names its own.

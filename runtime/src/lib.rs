@@ -80,4 +80,4 @@ pub use crate::random::Random;
 pub use crate::sim::Network;
 pub use crate::tcp::Limits;
 pub use crate::transport::{Outgoings, Refusal};
-pub use crate::world::{RealOptions, SimOptions, Simulation, World, WorldError};
+pub use crate::world::{Passage, RealOptions, SimOptions, Simulation, Stage, World, WorldError};

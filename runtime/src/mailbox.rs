@@ -94,6 +94,8 @@ pub(crate) trait AnyMailbox: Send + Sync {
         encoding: Encoding,
         body: &[u8],
     ) -> Option<Result<Box<dyn OutboundMessage>, CodecError>>;
+    /// Whether the process takes a message of a name from other nodes.
+    fn takes(&self, name: &str) -> bool;
     fn counts(&self) -> EventCounts;
     fn is_closed(&self) -> bool;
     /// Closes it and has the process end without another call of the author's code.
@@ -270,6 +272,10 @@ impl<P: Process> AnyMailbox for Mailbox<P> {
         body: &[u8],
     ) -> Option<Result<Box<dyn OutboundMessage>, CodecError>> {
         self.declaration.decode(name, encoding, body)
+    }
+
+    fn takes(&self, name: &str) -> bool {
+        self.declaration.takes(name)
     }
 
     fn counts(&self) -> EventCounts {

@@ -253,10 +253,6 @@ impl Node {
             })
             .collect()
     }
-
-    pub(crate) fn trace(&self, from: &Pid, to: &Pid, name: &str, body: &[u8]) {
-        self.0.world.trace(from, to, name, body);
-    }
 }
 
 impl fmt::Debug for Node {

@@ -106,6 +106,11 @@ impl<P: Process> Declaration<P> {
         Some(body.and_then(|body| Ok((decode(encoding, &body)?, *serve))))
     }
 
+    /// Whether a message of a name is declared for senders on other nodes.
+    pub(crate) fn takes(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     /// Reads a body as the message of a name, `None` if no such message is declared.
     pub(crate) fn decode(
         &self,

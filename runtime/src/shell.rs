@@ -75,7 +75,7 @@ impl<P: Process> Shell<P> {
             }
             Event::Exited(pid) => {
                 if self.tracing {
-                    self.core.node.trace(&pid, &self.core.pid, "exited", &[]);
+                    self.core.node.world().exited(&pid, &self.core.pid);
                 }
                 let mut ctx = Context::new(&self.core);
                 self.process.exited(&pid, &mut ctx);
@@ -108,12 +108,8 @@ impl<P: Process> Shell<P> {
             }
         };
         if self.tracing {
-            let encoding = message.encodings().first();
-            let body = encoding.and_then(|&encoding| message.encode(encoding).ok());
-            let body = body.unwrap_or_default();
-            self.core
-                .node
-                .trace(&from, &self.core.pid, message.name(), &body);
+            let world = self.core.node.world();
+            world.delivered(&from, &self.core.pid, &*message);
         }
         let mut ctx = Context::of_message(&self.core, &from, encoding);
         serve(&mut self.process, message, &mut ctx);

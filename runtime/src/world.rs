@@ -19,12 +19,14 @@ use futures_core::future::BoxFuture;
 
 pub use self::real::RealOptions;
 pub use self::simulated::{SimOptions, Simulation};
+pub use self::trace::{Passage, Stage};
 use crate::address::Pid;
 use crate::clock::Time;
 use crate::disk::Disk;
 use crate::node::{Node, NodeError, NodeOptions};
 use crate::random::Random;
 use crate::transport::Binding;
+use tepui_message::OutboundMessage;
 
 /// A future that stays on the thread it was made on.
 pub(crate) type LocalFuture = Pin<Box<dyn Future<Output = ()>>>;
@@ -51,8 +53,9 @@ pub(crate) trait Worldly: Send + Sync {
     fn bind(&self, world: &World, options: &NodeOptions) -> Result<Box<dyn Binding>, NodeError>;
     /// The name of a node that was given none.
     fn name_node(&self) -> String;
-    /// Hears of a delivered message; `traces` says whether it listens.
-    fn trace(&self, from: &Pid, to: &Pid, name: &str, body: &[u8]);
+    /// Hears of messages that are sent and delivered, and of exits that are told; `traces` says
+    /// whether it listens.
+    fn passage(&self, stage: Stage, from: &Pid, to: &Pid, message: Option<&dyn OutboundMessage>);
     fn traces(&self) -> bool;
     /// The node vanishes: its disk loses what is not synced.
     fn crashed(&self, node: &str);
@@ -186,8 +189,16 @@ impl World {
         self.0.name_node()
     }
 
-    pub(crate) fn trace(&self, from: &Pid, to: &Pid, name: &str, body: &[u8]) {
-        self.0.trace(from, to, name, body);
+    pub(crate) fn sent(&self, from: &Pid, to: &Pid, message: &dyn OutboundMessage) {
+        self.0.passage(Stage::Sent, from, to, Some(message));
+    }
+
+    pub(crate) fn delivered(&self, from: &Pid, to: &Pid, message: &dyn OutboundMessage) {
+        self.0.passage(Stage::Delivered, from, to, Some(message));
+    }
+
+    pub(crate) fn exited(&self, from: &Pid, to: &Pid) {
+        self.0.passage(Stage::Exited, from, to, None);
     }
 
     pub(crate) fn traces(&self) -> bool {

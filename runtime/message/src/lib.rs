@@ -135,6 +135,9 @@ pub trait OutboundMessage: Any + Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`Message::encode`].
     fn encode(&self, encoding: Encoding) -> Result<Bytes, CodecError>;
+
+    /// A copy of its own, of the same type.
+    fn duplicate(&self) -> Box<dyn OutboundMessage>;
 }
 
 impl<M: Message> OutboundMessage for M {
@@ -148,6 +151,10 @@ impl<M: Message> OutboundMessage for M {
 
     fn encode(&self, encoding: Encoding) -> Result<Bytes, CodecError> {
         Message::encode(self, encoding)
+    }
+
+    fn duplicate(&self) -> Box<dyn OutboundMessage> {
+        Box::new(self.clone())
     }
 }
 

@@ -30,6 +30,9 @@ impl Node {
         message: M,
         encoding: Option<Encoding>,
     ) {
+        if self.0.world.traces() {
+            self.0.world.sent(from, to, &message);
+        }
         if to.address() == self.0.address {
             self.post_here(
                 to,
@@ -148,10 +151,7 @@ impl Node {
         from: &Pid,
         credit: Option<Credit>,
     ) -> Result<(), Refusal> {
-        if from.address() == self.0.address {
-            self.0.counters.impostors.increment(1);
-            return Err(Refusal::Impostor { from: from.clone() });
-        }
+        self.check_sender(from)?;
         if let Some(number) = ask::number_of(id) {
             match self
                 .0
@@ -170,17 +170,9 @@ impl Node {
             }
             return Ok(());
         }
-        let no_process = || {
-            self.0.counters.no_process.increment(1);
-            Refusal::NoSuchProcess { id: id.to_owned() }
-        };
-        let mailbox = self.mailbox(id).ok_or_else(no_process)?;
+        let mailbox = self.mailbox(id).ok_or_else(|| self.no_process(id))?;
         let Some(decoded) = mailbox.decode(name, encoding, body) else {
-            self.0.counters.undeclared.increment(1);
-            return Err(Refusal::UnknownName {
-                id: id.to_owned(),
-                name: name.to_owned(),
-            });
+            return Err(self.unknown_name(id, name));
         };
         let message = decoded?;
         self.remember_peer(from.address(), encoding);
@@ -190,7 +182,66 @@ impl Node {
             encoding: Some(encoding),
             credit,
         };
-        mailbox.deliver(letter).map_err(|_letter| no_process())
+        let delivered = mailbox.deliver(letter);
+        delivered.map_err(|_letter| self.no_process(id))
+    }
+
+    /// Takes a message that came from outside as what it is, unwritten: as
+    /// [`Node::deliver_encoded`] but for the codec.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn deliver_copied(
+        &self,
+        id: &str,
+        message: Box<dyn OutboundMessage>,
+        encoding: Encoding,
+        from: &Pid,
+    ) -> Result<(), Refusal> {
+        self.check_sender(from)?;
+        if let Some(number) = ask::number_of(id) {
+            if !self.0.asks.awaits_from_elsewhere(number, self.0.address) {
+                self.0.counters.late.increment(1);
+                return Err(Refusal::NoSuchProcess { id: id.to_owned() });
+            }
+            self.answer(number, Ok(message));
+            return Ok(());
+        }
+        let mailbox = self.mailbox(id).ok_or_else(|| self.no_process(id))?;
+        if !mailbox.takes(message.name()) {
+            return Err(self.unknown_name(id, message.name()));
+        }
+        self.remember_peer(from.address(), encoding);
+        let letter = Letter {
+            message,
+            from: from.clone(),
+            encoding: Some(encoding),
+            credit: None,
+        };
+        let delivered = mailbox.deliver(letter);
+        delivered.map_err(|_letter| self.no_process(id))
+    }
+
+    /// What comes from outside does not come from here.
+    fn check_sender(&self, from: &Pid) -> Result<(), Refusal> {
+        if from.address() == self.0.address {
+            self.0.counters.impostors.increment(1);
+            return Err(Refusal::Impostor { from: from.clone() });
+        }
+        Ok(())
+    }
+
+    fn no_process(&self, id: &str) -> Refusal {
+        self.0.counters.no_process.increment(1);
+        Refusal::NoSuchProcess { id: id.to_owned() }
+    }
+
+    fn unknown_name(&self, id: &str, name: &str) -> Refusal {
+        self.0.counters.undeclared.increment(1);
+        Refusal::UnknownName {
+            id: id.to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     /// A message was not taken. If its sender is a question of this node, that is its answer.

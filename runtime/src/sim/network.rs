@@ -1,17 +1,19 @@
 //! The simulated network: carries messages between the nodes of a simulated world.
 //!
-//! Messages pass through the real codec, and through the same entrance of the node, as over TCP.
-//! How long they take, and what breaks, follows from the world's seed.
+//! Messages pass through the same entrance of the node as over TCP; some go through the real codec,
+//! the others as they are, which is far cheaper and the same to who takes them. Which ones, how long
+//! they take, and what breaks, follows from the world's seed.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use rustc_hash::FxHashMap;
 
-use super::wires::{Effect, Packet, Way, Weather, Wires};
+use super::wires::{Effect, Way, Weather, Wires};
 use crate::address::{Address, Pid};
 use crate::ask::Hop;
 use crate::node::{Node, NodeError, NodeOptions, WeakNode};
@@ -31,8 +33,25 @@ const CALM: Weather = Weather {
     cuts_per_million: 0,
 };
 
+/// A message on its way.
+struct Packet {
+    from: Pid,
+    to: Pid,
+    encoding: Encoding,
+    cargo: Cargo,
+}
+
+enum Cargo {
+    /// Written by its codec, to be read by it.
+    Written(&'static str, Bytes),
+    /// A copy.
+    Copied(Box<dyn OutboundMessage>),
+}
+
 struct Inner {
-    wires: Mutex<Wires>,
+    wires: Mutex<Wires<Packet>>,
+    /// One message in so many goes through its codec.
+    codec_one_in: u32,
     /// The node of each host, by the host's number.
     nodes: Mutex<FxHashMap<u64, WeakNode>>,
     random: Random,
@@ -57,8 +76,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Network {
-    pub(crate) fn new(random: Random) -> Network {
+    pub(crate) fn new(random: Random, codec_one_in: u32) -> Network {
         Network(Arc::new(Inner {
+            codec_one_in: codec_one_in.max(1),
             wires: Mutex::new(Wires::new(CALM)),
             nodes: Mutex::default(),
             random,
@@ -78,6 +98,18 @@ impl Network {
     pub fn set_latency(&self, min: Duration, max: Duration) {
         let mut wires = locked(&self.0.wires);
         (wires.weather.min_latency, wires.weather.max_latency) = (min, max.max(min));
+    }
+
+    /// From here on a message from one node to another takes from `min` to `max`, whatever holds
+    /// elsewhere.
+    pub fn set_latency_between(&self, from: &Node, to: &Node, min: Duration, max: Duration) {
+        let way = (from.address(), to.address());
+        locked(&self.0.wires).slow.insert(way, (min, max.max(min)));
+    }
+
+    /// No way is slower than others from here on.
+    pub fn clear_latencies_between(&self) {
+        locked(&self.0.wires).slow.clear();
     }
 
     /// How long a connection lives on when the other side is silent: partitioned or crashed.
@@ -135,7 +167,7 @@ impl Network {
         for &way in ways {
             let effects = {
                 let mut wires = locked(&self.0.wires);
-                let latency = wires.latency(|n| self.0.random.below(n));
+                let latency = wires.latency(way, |n| self.0.random.below(n));
                 wires.free(world.now(), way, latency)
             };
             self.carry_out(world, effects);
@@ -222,7 +254,7 @@ impl Network {
     fn arrive(&self, world: &World, way: Way, epoch: u64) {
         let (arrived, host, back) = {
             let mut wires = locked(&self.0.wires);
-            let latency = wires.latency(|n| self.0.random.below(n));
+            let latency = wires.latency((way.1, way.0), |n| self.0.random.below(n));
             (
                 wires.arrive(world.now(), way, epoch, latency),
                 wires.host(way.1),
@@ -237,14 +269,19 @@ impl Network {
         let Packet {
             from,
             to,
-            name,
             encoding,
-            body,
+            cargo,
         } = packet;
         let Some(node) = host.and_then(|host| self.node(host)) else {
             return;
         };
-        if let Err(refusal) = node.deliver_encoded(to.id(), name, encoding, &body, &from) {
+        let taken = match cargo {
+            Cargo::Written(name, body) => {
+                node.deliver_encoded(to.id(), name, encoding, &body, &from)
+            }
+            Cargo::Copied(message) => node.deliver_copied(to.id(), message, encoding, &from),
+        };
+        if let Err(refusal) = taken {
             let (status, reason) = (refusal.status(), refusal.to_string());
             let network = self.clone();
             // The refusal goes back on the same connection, if that is still there.
@@ -307,7 +344,7 @@ struct SimulatedTransport {
 }
 
 impl SimulatedTransport {
-    fn is_up(&self, wires: &Wires) -> bool {
+    fn is_up(&self, wires: &Wires<Packet>) -> bool {
         wires.host(self.address) == Some(self.host)
     }
 
@@ -326,31 +363,35 @@ impl SimulatedTransport {
 
 impl Transport for SimulatedTransport {
     fn send(&self, from: &Pid, to: &Pid, message: &dyn OutboundMessage, encoding: Encoding) {
-        let body = match message.encode(encoding) {
-            Ok(body) => body,
-            Err(problem) => {
-                if let Some(node) = self.network.node(self.host) {
-                    node.refused(from, Hop::Local, 400, &problem.to_string());
+        let random = &self.network.0.random;
+        let one_in = u64::from(self.network.0.codec_one_in);
+        let cargo = if one_in > 1 && random.below(one_in) > 0 {
+            Cargo::Copied(message.duplicate())
+        } else {
+            match message.encode(encoding) {
+                Ok(body) => Cargo::Written(message.name(), body),
+                Err(problem) => {
+                    if let Some(node) = self.network.node(self.host) {
+                        node.refused(from, Hop::Local, 400, &problem.to_string());
+                    }
+                    return;
                 }
-                return;
             }
         };
         let way = (self.address, to.address());
         let packet = Packet {
             from: from.clone(),
             to: to.clone(),
-            name: message.name(),
             encoding,
-            body,
+            cargo,
         };
         let now = self.world.now();
-        let random = &self.network.0.random;
         let effects = {
             let mut wires = locked(&self.network.0.wires);
             if !self.is_up(&wires) {
                 return;
             }
-            let latency = wires.latency(|n| random.below(n));
+            let latency = wires.latency(way, |n| random.below(n));
             let connected = wires.connect(now, way, self.host, latency);
             let cuts = u64::from(wires.weather.cuts_per_million);
             let cut = cuts > 0 && random.below(1_000_000) < cuts;
@@ -371,8 +412,9 @@ impl Transport for SimulatedTransport {
             if !self.is_up(&wires) {
                 return;
             }
-            let latency = wires.latency(|n| self.network.0.random.below(n));
-            wires.connect(self.world.now(), (self.address, to), self.host, latency)
+            let way = (self.address, to);
+            let latency = wires.latency(way, |n| self.network.0.random.below(n));
+            wires.connect(self.world.now(), way, self.host, latency)
         };
         self.network.carry_out(&self.world, effect);
     }

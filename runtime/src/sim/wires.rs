@@ -14,24 +14,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use crate::address::{Address, Pid};
+use crate::address::Address;
 use crate::clock::Time;
-use tepui_message::Encoding;
 
 /// From where to where.
 pub(super) type Way = (Address, Address);
-
-/// A message on its way.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Packet {
-    pub(super) from: Pid,
-    pub(super) to: Pid,
-    pub(super) name: &'static str,
-    pub(super) encoding: Encoding,
-    pub(super) body: Bytes,
-}
 
 /// What is to happen at a later time, by the world's alarm.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +44,7 @@ pub(super) struct Weather {
     pub(super) cuts_per_million: u32,
 }
 
-struct Connection {
+struct Connection<P> {
     /// Tells this connection from earlier ones on the same way.
     epoch: u64,
     /// The host at the beginning of the way that made it.
@@ -66,28 +53,31 @@ struct Connection {
     peer: Option<u64>,
     last_arrival: Time,
     /// Packets under way, and when they arrive.
-    flying: VecDeque<(Time, Packet)>,
+    flying: VecDeque<(Time, P)>,
     /// Packets that wait for the way to be free again.
-    waiting: VecDeque<Packet>,
+    waiting: VecDeque<P>,
 }
 
-/// Hosts, connections, and blocked ways.
-pub(super) struct Wires {
+/// Hosts, connections, and blocked ways; `P` is what travels.
+pub(super) struct Wires<P> {
     pub(super) weather: Weather,
+    /// Ways that are slower or faster than others: the least and the greatest latency.
+    pub(super) slow: BTreeMap<Way, (Duration, Duration)>,
     /// Address -> the number of the host that listens there. Numbers are never used twice.
     hosts: BTreeMap<Address, u64>,
     /// Addresses whose host crashed: silent, where one that shut down refuses.
     silent: BTreeSet<Address>,
-    connections: BTreeMap<Way, Connection>,
+    connections: BTreeMap<Way, Connection<P>>,
     blocked: BTreeSet<Way>,
     next_host: u64,
     next_epoch: u64,
 }
 
-impl Wires {
-    pub(super) fn new(weather: Weather) -> Wires {
+impl<P> Wires<P> {
+    pub(super) fn new(weather: Weather) -> Wires<P> {
         Wires {
             weather,
+            slow: BTreeMap::new(),
             hosts: BTreeMap::new(),
             silent: BTreeSet::new(),
             connections: BTreeMap::new(),
@@ -114,13 +104,10 @@ impl Wires {
         self.hosts.get(&address).copied()
     }
 
-    /// How long a packet takes, from a drawn number.
-    pub(super) fn latency(&self, draw: impl FnOnce(u64) -> u64) -> Duration {
-        let Weather {
-            min_latency,
-            max_latency,
-            ..
-        } = self.weather;
+    /// How long a packet takes on a way, from a drawn number.
+    pub(super) fn latency(&self, way: Way, draw: impl FnOnce(u64) -> u64) -> Duration {
+        let everywhere = (self.weather.min_latency, self.weather.max_latency);
+        let (min_latency, max_latency) = self.slow.get(&way).copied().unwrap_or(everywhere);
         let spread = max_latency.saturating_sub(min_latency).as_nanos();
         let spread = u64::try_from(spread).unwrap_or(u64::MAX - 1);
         min_latency + Duration::from_nanos(draw(spread + 1))
@@ -179,7 +166,7 @@ impl Wires {
         &mut self,
         now: Time,
         way: Way,
-        packet: Packet,
+        packet: P,
         latency: Duration,
     ) -> Option<Effect> {
         let blocked = self.blocked.contains(&way);
@@ -199,7 +186,7 @@ impl Wires {
         way: Way,
         epoch: u64,
         latency: Duration,
-    ) -> Result<Packet, Option<Effect>> {
+    ) -> Result<P, Option<Effect>> {
         let host = self.host(way.1);
         let connection = self
             .connections
@@ -311,7 +298,7 @@ impl Wires {
         if crashed {
             self.silent.insert(address);
         }
-        let to_it = |(way, connection): (&Way, &Connection)| {
+        let to_it = |(way, connection): (&Way, &Connection<P>)| {
             (way.1 == address).then_some(Effect::TimeOut {
                 at,
                 way: *way,
@@ -322,8 +309,8 @@ impl Wires {
     }
 }
 
-impl Connection {
-    fn fly(&mut self, now: Time, way: Way, packet: Packet, latency: Duration) -> Effect {
+impl<P> Connection<P> {
+    fn fly(&mut self, now: Time, way: Way, packet: P, latency: Duration) -> Effect {
         // Strictly later than the packet before it: the order of alarms of one time is no order.
         self.last_arrival = (now + latency).max(self.last_arrival + Duration::from_nanos(1));
         self.flying.push_back((self.last_arrival, packet));

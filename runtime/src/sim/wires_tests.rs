@@ -25,19 +25,14 @@ fn way() -> Way {
     (address(1), address(2))
 }
 
-fn packet(number: u8) -> Packet {
-    Packet {
-        from: Pid::new("a", address(1)),
-        to: Pid::new("b", address(2)),
-        name: "x.Y",
-        encoding: Encoding::MessagePack,
-        body: Bytes::copy_from_slice(&[number]),
-    }
+/// What travels is told by its number alone.
+fn packet(number: u8) -> u8 {
+    number
 }
 
 /// Two hosts and a connection from the first to the second.
-fn wires() -> Wires {
-    let mut wires = Wires::new(weather());
+fn wires() -> Wires<u8> {
+    let mut wires: Wires<u8> = Wires::new(weather());
     assert_eq!(
         (wires.listen(address(1)), wires.listen(address(2))),
         (Some(1), Some(2))
@@ -237,8 +232,8 @@ fn a_host_that_shuts_down_closes_its_connections() {
 
 #[test]
 fn latency_is_drawn_between_its_bounds() {
-    let mut wires = Wires::new(weather());
+    let mut wires: Wires<u8> = Wires::new(weather());
     wires.weather.max_latency = Duration::from_nanos(30);
-    assert_eq!(wires.latency(|n| n - 1), Duration::from_nanos(30));
-    assert_eq!(wires.latency(|_| 0), LATENCY);
+    assert_eq!(wires.latency(way(), |n| n - 1), Duration::from_nanos(30));
+    assert_eq!(wires.latency(way(), |_| 0), LATENCY);
 }

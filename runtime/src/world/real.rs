@@ -18,7 +18,7 @@ use actix_rt::{Arbiter, ArbiterHandle, System};
 use futures_core::future::BoxFuture;
 
 use super::blocking::Pool;
-use super::{Alarm, Starter, World, WorldError, Worldly};
+use super::{Alarm, Stage, Starter, World, WorldError, Worldly};
 use crate::address::Pid;
 use crate::clock::Time;
 use crate::disk::Disk;
@@ -27,6 +27,7 @@ use crate::node::{Node, NodeError, NodeOptions};
 use crate::oneshot;
 use crate::random::Random;
 use crate::transport::Binding;
+use tepui_message::OutboundMessage;
 
 /// How a real world is made.
 #[derive(Clone, Debug)]
@@ -201,7 +202,14 @@ impl Worldly for Real {
         format!("node({})", self.nodes.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    fn trace(&self, _from: &Pid, _to: &Pid, _name: &str, _body: &[u8]) {}
+    fn passage(
+        &self,
+        _stage: Stage,
+        _from: &Pid,
+        _to: &Pid,
+        _message: Option<&dyn OutboundMessage>,
+    ) {
+    }
 
     fn traces(&self) -> bool {
         false

@@ -24,7 +24,7 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use rustc_hash::FxHashMap;
 
-use super::trace::Trace;
+use super::trace::{Passage, Stage, Trace};
 use super::{Alarm, LocalFuture, Starter, World, Worldly};
 use crate::address::Pid;
 use crate::clock::Time;
@@ -34,6 +34,7 @@ use crate::node::{Node, NodeError, NodeOptions, WeakNode};
 use crate::random::Random;
 use crate::sim::Network;
 use crate::transport::Binding;
+use tepui_message::OutboundMessage;
 
 /// The time at which a simulated world begins: 2026-01-01 00:00:00 UTC.
 const BEGIN: Time = Time::from_nanos(1_767_225_600 * 1_000_000_000);
@@ -43,24 +44,30 @@ const BEGIN: Time = Time::from_nanos(1_767_225_600 * 1_000_000_000);
 pub struct SimOptions {
     /// From what all chance follows.
     pub seed: u64,
-    /// How many of the last delivered messages are kept as text.
+    /// How many of the last delivered messages are remembered for [`Simulation::trace_lines`].
     pub trace_lines: usize,
+    /// One message between nodes in so many, as the seed has it, goes through its real codec.
+    pub codec_one_in: u32,
     /// The virtual time after which [`Simulation::run_while`] and [`Simulation::block_on`] give up,
     /// counted from the beginning of the world.
     pub horizon: Duration,
 }
 
 impl Default for SimOptions {
-    /// Seed 0, the last 1000 lines, 30 days.
+    /// Seed 0, the last 1000 lines, one message in ten written and read, 30 days.
     fn default() -> SimOptions {
         let horizon = Duration::from_secs(30 * 24 * 3600);
         SimOptions {
             seed: 0,
             trace_lines: 1000,
+            codec_one_in: 10,
             horizon,
         }
     }
 }
+
+/// Hears of everything that passes by.
+type Tap = Box<dyn FnMut(&Passage<'_>) + Send>;
 
 enum Job {
     Start(Starter),
@@ -79,6 +86,7 @@ struct Shared {
     state: Mutex<State>,
     random: Random,
     trace: Mutex<Trace>,
+    tap: Mutex<Option<Tap>>,
     disks: Mutex<BTreeMap<String, Arc<SimulatedDisk>>>,
     /// The time, in nanoseconds, for the disks.
     instant: Arc<AtomicU64>,
@@ -129,7 +137,7 @@ impl Wake for Wakeup {
 impl Simulation {
     pub(crate) fn new(options: SimOptions) -> Simulation {
         let random = Random::from_number(options.seed);
-        let network = Network::new(Random::from_seed(random.seed()));
+        let network = Network::new(Random::from_seed(random.seed()), options.codec_one_in);
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 now: BEGIN,
@@ -141,6 +149,7 @@ impl Simulation {
             random,
             network,
             trace: Mutex::new(Trace::new(options.trace_lines)),
+            tap: Mutex::default(),
             disks: Mutex::default(),
             instant: Arc::new(AtomicU64::new(BEGIN.as_nanos())),
             started: Mutex::default(),
@@ -245,11 +254,14 @@ impl Simulation {
                 stepped,
                 "nothing is left to run that could complete the future"
             );
-            assert!(
-                stepped,
-                "nothing is left to run that could complete the future"
-            );
         }
+    }
+
+    /// Calls `tap` for every message that is sent or delivered from here on, and every exit that
+    /// is told, in order, in place of a tap that was set before. It sees and changes nothing, and
+    /// must neither send nor run the world.
+    pub fn tap(&self, tap: impl FnMut(&Passage<'_>) + Send + 'static) {
+        *locked(&self.shared.tap) = Some(Box::new(tap));
     }
 
     /// The hash over all deliveries so far: when, from whom, to whom, what.
@@ -438,9 +450,20 @@ impl Worldly for Shared {
         format!("node({})", state.nodes)
     }
 
-    fn trace(&self, from: &Pid, to: &Pid, name: &str, body: &[u8]) {
-        let now = locked(&self.state).now;
-        locked(&self.trace).add(now, from, to, name, body);
+    fn passage(&self, stage: Stage, from: &Pid, to: &Pid, message: Option<&dyn OutboundMessage>) {
+        let passage = Passage {
+            at: locked(&self.state).now,
+            stage,
+            from,
+            to,
+            message,
+        };
+        if stage != Stage::Sent {
+            locked(&self.trace).add(&passage);
+        }
+        if let Some(tap) = &mut *locked(&self.tap) {
+            tap(&passage);
+        }
     }
 
     fn traces(&self) -> bool {
