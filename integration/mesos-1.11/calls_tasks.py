@@ -252,7 +252,7 @@ def refusals(script, framework, agent):
         script.step(f"task with {name}")
         offer = fresh_offer(framework)
         accept(script, framework, [offer], launch(made))
-        framework.wait_type("UPDATE", 1)
+        framework.wait_type("UPDATE")
     script.step("a task of zero resources")
     offer = fresh_offer(framework)
     zero = task(

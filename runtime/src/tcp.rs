@@ -52,9 +52,6 @@ use crate::transport::{Binding, Outgoings, Refusal, Transport};
 use crate::world::{World, files};
 use tepui_message::{Encoding, OutboundMessage};
 
-/// A connection is read in pieces of this size: some hundred small messages.
-const READ_BYTES: usize = 64 * 1024;
-
 /// What bounds connections and how long they may take. Where they concern HTTP, durations below a
 /// second count as a second.
 #[derive(Clone, Debug)]

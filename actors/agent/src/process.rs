@@ -139,7 +139,6 @@ pub fn spawn(node: &Node, options: AgentOptions) -> Result<Agent, AgentError> {
         now: node.clock().now(),
         random: &mut random,
     };
-    let core = Core::new(options.clone(), pid.clone(), &mut turn);
     let origin = Origin {
         pid: pid.clone(),
         master: options.master.clone(),
@@ -147,14 +146,17 @@ pub fn spawn(node: &Node, options: AgentOptions) -> Result<Agent, AgentError> {
         work_dir: options.work_dir.clone(),
         started_at: node.clock().now(),
     };
+    let containerizer = options.containerizer.clone();
+    let launch_deadline = options.executor_registration_timeout * 2;
+    let core = Core::new(options, pid.clone(), &mut turn);
     let first = Snapshot::first(&core, origin);
     let snapshot: SnapshotCell = Arc::new(ArcSwap::from_pointee(first));
     let ended = Ended::default();
     let process = AgentProcess {
         core,
         paths,
-        containerizer: options.containerizer.clone(),
-        launch_deadline: options.executor_registration_timeout * 2,
+        containerizer,
+        launch_deadline,
         outbox: VecDeque::new(),
         writing: false,
         parked: VecDeque::new(),

@@ -1,6 +1,6 @@
 //! What an operator may choose about the gateway, and what it is to show of the daemon.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// Options of the HTTP APIs of one daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct ApiOptions {
     pub stream_buffer_bytes: usize,
     /// The daemon's flags that have a value, given or by default, as text: what `/flags` and
     /// `/state` show.
-    pub flags: BTreeMap<String, String>,
+    pub flags: Arc<BTreeMap<String, String>>,
     /// The daemon's log, which `/files` shows as `/master/log` or `/slave/log`.
     pub log_file: Option<PathBuf>,
 }
@@ -24,7 +24,7 @@ impl Default for ApiOptions {
         Self {
             max_streams: 10_000,
             stream_buffer_bytes: 64 << 20,
-            flags: BTreeMap::new(),
+            flags: Arc::default(),
             log_file: None,
         }
     }

@@ -36,7 +36,7 @@ pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
         supported: tepui_master::supported,
         check: Arc::new(move |call| checked.check(call)),
     };
-    let flags = Arc::new(options.flags.clone());
+    let flags = Arc::clone(&options.flags);
     let log = options.log_file.clone();
     scheduler_routes(node, master.pid(), view, options);
     let (id, published) = (master.pid().id(), master.published());
@@ -61,7 +61,7 @@ pub fn agent_routes(node: &Node, agent: &Agent, options: ApiOptions) {
         validate: Arc::new(move |call| snapshot.load().validate_executor_call(call)),
         open: Arc::new(move || recovery.load().open),
     };
-    let flags = Arc::new(options.flags.clone());
+    let flags = Arc::clone(&options.flags);
     let log = options.log_file.clone();
     executor_routes(node, &agent.pid, view, options);
     let id = agent.pid.id();

@@ -4,6 +4,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use tepui_agent::{Agent, AgentOptions};
@@ -125,7 +126,7 @@ pub(crate) fn start_agent(world: &World, plan: AgentPlan) -> Result<RunningAgent
 /// What a daemon called `command` shows of itself: its flags and its log.
 pub(crate) fn api_options(groups: &[&[Group]], values: &Values, command: &str) -> ApiOptions {
     ApiOptions {
-        flags: flags::shown(groups, values),
+        flags: Arc::new(flags::shown(groups, values)),
         log_file: values
             .path("external_log_file")
             .or_else(|| Logging::of(values, command).file),

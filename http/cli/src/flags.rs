@@ -49,6 +49,8 @@ pub(crate) enum Kind {
     Number,
     /// `1.5hrs`.
     Duration,
+    /// A duration after which something is done again: not less than a millisecond.
+    Period,
     /// `4KB`.
     Bytes,
     /// An IP address.
@@ -67,7 +69,7 @@ impl Kind {
             Self::Path => "PATH",
             Self::Boolean => "true|false",
             Self::Integer | Self::Number => "N",
-            Self::Duration => "DURATION",
+            Self::Duration | Self::Period => "DURATION",
             Self::Bytes => "BYTES",
             Self::Ip => "IP",
             Self::Port => "PORT",

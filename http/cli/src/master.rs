@@ -289,6 +289,8 @@ mod tests {
                 "agent_reregister_timeout",
             ),
             ("--offer_timeout=0ns", "offer_timeout"),
+            ("--allocation_interval=999us", "allocation_interval"),
+            ("--registry_gc_interval=0ns", "registry_gc_interval"),
             (
                 "--agent_removal_rate_limit=0/1mins",
                 "agent_removal_rate_limit",

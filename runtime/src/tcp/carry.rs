@@ -78,7 +78,8 @@ async fn converse(site: &Site, peer: &Peer, stream: &mut TcpStream) -> End {
         // Closing with answers unread would reset the connection and could take messages along.
         let rest = async {
             writing.shutdown().await?;
-            let mut scrap = [0; 4096];
+            // Not in the future itself, of which each connection has one.
+            let mut scrap = vec![0; 4096];
             while reading.read(&mut scrap).await? > 0 {}
             io::Result::Ok(())
         };

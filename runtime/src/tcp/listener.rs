@@ -7,17 +7,11 @@
 //! ```
 //!
 //! A connection that says nothing is kept while there is room: a libprocess peer that is only
-//! linked says nothing. It costs no buffer: the connections of a thread read into one, and one that
-//! waits for the rest of a message keeps that of it.
+//! linked says nothing. It costs no buffer: one is taken when there is something to read, and given
+//! back when all of it was.
 
 use std::{
-    cell::{OnceCell, RefCell},
-    future::poll_fn,
-    io,
-    net::SocketAddr,
-    pin::pin,
-    rc::Rc,
-    sync::Arc,
+    cell::OnceCell, future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc,
     time::Duration,
 };
 
@@ -32,7 +26,7 @@ use tokio::{
 };
 
 use super::{
-    READ_BYTES, Site,
+    Site,
     date::DateText,
     intake::{Intake, IntakeRules, Step},
     replay::Replay,
@@ -43,8 +37,10 @@ use super::{
     wire::{Fields, put_reply},
 };
 
-/// A larger buffer, into which a large message was read, is not kept.
-const MAX_SCRATCH_BYTES: usize = 4 * READ_BYTES;
+/// A connection is read in pieces of the first size, and while these are full, of the second: some
+/// hundred small messages.
+const MIN_READ_BYTES: usize = 4 * 1024;
+const MAX_READ_BYTES: usize = 64 * 1024;
 
 /// How long accepting pauses after it failed, as it does when no file descriptor is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -62,7 +58,7 @@ pub(super) struct Accepted {
 pub(super) async fn accept(
     site: Arc<Site>,
     listener: std::net::TcpListener,
-    workers: Vec<mpsc::UnboundedSender<Accepted>>,
+    workers: Vec<mpsc::UnboundedSender<Box<Accepted>>>,
 ) {
     let accepting = async {
         let listener = match TcpListener::from_std(listener) {
@@ -92,13 +88,13 @@ pub(super) async fn accept(
             let handed_over = socket::prepare(&stream).and_then(|()| stream.into_std());
             if let Ok(stream) = handed_over {
                 // A worker is gone only with the node.
-                let _ = worker.send(Accepted {
+                let _ = worker.send(Box::new(Accepted {
                     stream,
                     peer,
                     number,
                     place,
                     quiet,
-                });
+                }));
             }
         }
     };
@@ -122,23 +118,18 @@ fn refuse(site: &Site, stream: &TcpStream) {
 }
 
 /// Serves the connections handed to one thread until the node ends.
-pub(super) async fn work(site: Arc<Site>, mut accepted: mpsc::UnboundedReceiver<Accepted>) {
+pub(super) async fn work(site: Arc<Site>, mut accepted: mpsc::UnboundedReceiver<Box<Accepted>>) {
     let working = async {
         let web = Rc::new(OnceCell::new());
-        let scratch = Scratch::default();
         let mut connections = JoinSet::new();
         while let Some(next) = accepted.recv().await {
             while connections.try_join_next().is_some() {}
-            let (site, web, scratch) = (Arc::clone(&site), Rc::clone(&web), scratch.clone());
-            connections.spawn_local(serve(site, web, scratch, next));
+            connections.spawn_local(serve(Arc::clone(&site), Rc::clone(&web), next));
         }
         while connections.join_next().await.is_some() {}
     };
     select(pin!(working), pin!(site.stopped())).await;
 }
-
-/// The buffer into which the connections of a thread read, one after the other.
-type Scratch = Rc<RefCell<BytesMut>>;
 
 /// The HTTP server of a thread, made when the first request comes: most agents see none.
 async fn server<'w>(site: &Arc<Site>, web: &'w OnceCell<Web>) -> Option<&'w Web> {
@@ -152,14 +143,14 @@ async fn server<'w>(site: &Arc<Site>, web: &'w OnceCell<Web>) -> Option<&'w Web>
     web.get()
 }
 
-async fn serve(site: Arc<Site>, web: Rc<OnceCell<Web>>, scratch: Scratch, accepted: Accepted) {
+async fn serve(site: Arc<Site>, web: Rc<OnceCell<Web>>, accepted: Box<Accepted>) {
     let Accepted {
         stream,
         peer,
         number,
         place: _place,
         quiet,
-    } = accepted;
+    } = *accepted;
     let Ok(mut stream) = TcpStream::from_std(stream) else {
         return;
     };
@@ -171,7 +162,7 @@ async fn serve(site: Arc<Site>, web: Rc<OnceCell<Web>>, scratch: Scratch, accept
     };
     let (fences, counters) = (Arc::clone(&site.fences), site.counters.intake.clone());
     let mut intake = Intake::new(site.node.clone(), fences, rules, counters);
-    let front = messages(&site, &mut stream, &mut intake, &scratch, quiet).await;
+    let front = messages(&site, &mut stream, &mut intake, quiet).await;
     if let Some(front) = front
         && let Some(web) = server(&site, &web).await
     {
@@ -198,12 +189,12 @@ async fn messages(
     site: &Site,
     stream: &mut TcpStream,
     intake: &mut Intake<crate::node::WeakNode>,
-    scratch: &Scratch,
     quiet: Quiet,
 ) -> Option<BytesMut> {
     let limits = &site.limits;
     let mut quiet = Some(quiet);
     let mut bytes = BytesMut::new();
+    let mut piece = MIN_READ_BYTES;
     // Since when an incomplete message is waited for.
     let mut since: Option<Instant> = None;
     loop {
@@ -221,13 +212,16 @@ async fn messages(
                 return None;
             }
         }
-        if bytes.is_empty() {
-            bytes = scratch.take();
-        }
-        bytes.reserve(READ_BYTES);
+        bytes.reserve(piece);
         let step = match stream.try_read_buf(&mut bytes) {
-            Ok(1..) => {
+            Ok(count @ 1..) => {
                 quiet = None;
+                // Who sends much is read in large pieces.
+                piece = if count >= piece {
+                    MAX_READ_BYTES
+                } else {
+                    MIN_READ_BYTES
+                };
                 let handled = intake.handled();
                 let step = intake.take(&mut bytes);
                 if intake.handled() != handled || intake.is_in_body() {
@@ -238,8 +232,8 @@ async fn messages(
             Err(problem) if problem.kind() == io::ErrorKind::WouldBlock => Step::More,
             Ok(_) | Err(_) => return None,
         };
-        if bytes.is_empty() && bytes.capacity() <= MAX_SCRATCH_BYTES {
-            scratch.replace(std::mem::take(&mut bytes));
+        if bytes.is_empty() && piece == MIN_READ_BYTES {
+            bytes = BytesMut::new();
         }
         match step {
             Step::More => {
@@ -248,8 +242,7 @@ async fn messages(
             }
             Step::Http => {
                 flush(site, stream, intake).await?;
-                // The scratch is of the size of many requests.
-                return Some(BytesMut::from(&bytes[..]));
+                return Some(bytes);
             }
             Step::Close => {
                 close(site, stream, intake).await;
@@ -291,7 +284,8 @@ async fn close(site: &Site, stream: &mut TcpStream, intake: &mut Intake<crate::n
     }
     let rest = async {
         stream.shutdown().await?;
-        let mut scrap = [0; 4096];
+        // Not in the future itself, of which each connection has one.
+        let mut scrap = vec![0; 4096];
         while stream.read(&mut scrap).await? > 0 {}
         std::io::Result::Ok(())
     };

@@ -89,15 +89,15 @@ fn links_that_stay_below_are_followed(stage: &mut impl Stage) {
     place.link(place.root.join("a/file"), "absolute");
     place.link("a", "folder");
     place.link("relative", "twice");
-    place.link(&place.root, "root");
+    place.link(&place.root, "whole");
     for path in [
         "relative",
         "a/up",
         "absolute",
         "folder/file",
         "twice",
-        "root/a/file",
-        "root/root/folder/up",
+        "whole/a/file",
+        "whole/whole/folder/up",
     ] {
         assert_eq!(place.read(path).unwrap(), b"0123456789", "{path}");
     }

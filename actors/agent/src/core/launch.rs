@@ -235,6 +235,7 @@ impl Core {
         if known.pid != pid || known.info != info {
             known.pid = pid;
             known.info = info;
+            self.changed.insert((framework.clone(), String::new()));
             self.note(Note::Framework {
                 framework: framework.clone(),
                 what: "updated",

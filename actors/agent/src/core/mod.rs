@@ -117,13 +117,14 @@ pub struct Core {
 
 impl Core {
     /// An agent in its first moment; it waits for [`Input::Recovered`].
-    pub fn new(options: AgentOptions, myself: Pid, turn: &mut Turn<'_>) -> Core {
+    pub fn new(mut options: AgentOptions, myself: Pid, turn: &mut Turn<'_>) -> Core {
+        // Kept once: a process may hold hundreds of agents.
         let info = AgentInfo {
-            hostname: options.hostname.clone(),
+            hostname: std::mem::take(&mut options.hostname),
             port: Some(i32::from(myself.address().port)),
-            resources: options.resources.clone(),
-            attributes: options.attributes.clone(),
-            domain: options.domain.clone(),
+            resources: std::mem::take(&mut options.resources),
+            attributes: std::mem::take(&mut options.attributes),
+            domain: options.domain.take(),
             ..AgentInfo::default()
         };
         Core {
@@ -253,7 +254,8 @@ impl Core {
         &self.completed
     }
 
-    /// Ids of framework and executor of what changed since the last call.
+    /// Ids of framework and executor of what changed since the last call; without an executor's,
+    /// the framework itself did.
     pub fn take_changed(&mut self) -> BTreeSet<(String, String)> {
         std::mem::take(&mut self.changed)
     }

@@ -79,7 +79,8 @@ impl Core {
         self.registration.bound = self.options.registration_backoff_factor.min(RETRY_MAX);
         let pause = turn.random_up_to(self.registration.bound);
         self.timer_after(pause, Timer::Register(self.registration.number));
-        self.heard_master(turn);
+        // Its silence is watched from when it has registered us, and said how long is too long.
+        self.registration.heard = turn.now;
     }
 
     /// Sends a registration, and sets the timer of the next.

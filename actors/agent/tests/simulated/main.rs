@@ -8,3 +8,5 @@ mod custom;
 mod disk;
 #[cfg(test)]
 mod scenarios;
+#[cfg(test)]
+mod snapshots;

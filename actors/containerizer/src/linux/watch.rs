@@ -21,6 +21,11 @@ pub(super) fn watch(
     let mut watches: Vec<Watch> = watch_memory(launcher, watcher, id, process)
         .into_iter()
         .collect();
+    if let Some(out_of_memory) = launcher.out_of_memory(id) {
+        // It happened before anybody looked: under an earlier agent, or in the first moment.
+        let (figures, id) = (Figures::from(out_of_memory), id.to_owned());
+        process.dispatch(move |process, ctx| process.feed(Input::OutOfMemory { id, figures }, ctx));
+    }
     let (process, of) = (process.clone(), id.to_owned());
     let told = move || {
         process.dispatch(move |process, ctx| process.feed(Input::Exited { id: of }, ctx));

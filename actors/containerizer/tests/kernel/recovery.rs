@@ -7,6 +7,7 @@ use crate::host::{Host, Place, fifo, shell};
 pub(crate) const TESTS: &[Test] = &[
     ("containers_outlive_the_containerizer", outlive),
     ("what_ended_meanwhile_is_told_with_its_status", ended),
+    ("want_of_memory_in_the_meantime_is_told", out_of_memory),
     ("orphans_are_destroyed", orphans),
     ("a_torn_runtime_directory_is_no_obstacle", torn),
 ];
@@ -37,16 +38,18 @@ fn ended() {
     let place = Place::new();
     let ready = fifo(&place.sandbox("c"));
     let host = Host::start(&place);
-    host.launch_well(shell(
-        &place,
-        "c",
-        "echo > ready; read line < ready; exit 7",
-    ));
+    let script = "echo > ready; read line < ready; exit 7";
+    let init = host.launch_well(shell(&place, "c", script));
     std::fs::read(&ready).unwrap();
     host.stop();
     std::fs::write(&ready, "go\n").unwrap();
-    let status = place.runtime("c").join("status");
-    while !status.exists() {
+    // Dead: its status is written before.
+    let init = i32::try_from(init).unwrap();
+    let runs = || {
+        let stat = procfs::process::Process::new(init).and_then(|process| process.stat());
+        stat.is_ok_and(|stat| stat.state != 'Z')
+    };
+    while runs() {
         std::thread::yield_now();
     }
     let host = Host::start(&place);
@@ -66,6 +69,28 @@ fn ended() {
         ends,
         [("c".to_owned(), 7 << 8), ("unheard-of".to_owned(), 9)]
     );
+    host.stop();
+    assert_eq!(place.remains(), Vec::<std::path::PathBuf>::new());
+}
+
+fn out_of_memory() {
+    let place = Place::new();
+    let ready = fifo(&place.sandbox("c"));
+    let host = Host::start(&place);
+    let script = "echo > ready; read line < ready; tail -n 1 /dev/zero
+                  echo > ready; exec sleep 1000";
+    host.launch_well(shell(&place, "c", script));
+    std::fs::read(&ready).unwrap();
+    host.stop();
+    std::fs::write(&ready, "go\n").unwrap();
+    // Its child is dead when it goes on.
+    std::fs::read(&ready).unwrap();
+    let host = Host::start(&place);
+    let recovered = host.recover(&place, &["c"]);
+    assert_eq!(recovered.alive.len(), 1);
+    let terminated = host.terminated();
+    let expected = tepui_protocol::mesos::v1::task_status::Reason::ContainerLimitationMemory;
+    assert_eq!(terminated.reason(), expected);
     host.stop();
     assert_eq!(place.remains(), Vec::<std::path::PathBuf>::new());
 }

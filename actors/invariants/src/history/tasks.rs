@@ -56,10 +56,10 @@ impl Tasks {
                 uuid,
                 state,
             } => self.told(to, task, uuid.as_deref(), *state, found),
-            Fact::Acknowledged { task, uuid } => {
-                if self.ended.get(task).is_some_and(|(_, end)| end == uuid) {
-                    self.acknowledged.insert(task.clone());
-                }
+            Fact::Acknowledged { task, uuid }
+                if self.ended.get(task).is_some_and(|(_, end)| end == uuid) =>
+            {
+                self.acknowledged.insert(task.clone());
             }
             Fact::KillAsked { task } => {
                 self.kill_asked.insert(task.clone());
@@ -94,12 +94,9 @@ impl Tasks {
                 let detail = format!("task {task} was {end:?} and is told to be {state:?}");
                 found.add(&FINAL_IS_FINAL, detail);
             }
-            (Some((end, _)), None) if !is_terminal(state) && self.acknowledged.contains(task) => {
-                if !matches!(state, TaskState::TaskUnknown | TaskState::TaskUnreachable) {
-                    let detail =
-                        format!("task {task} ended as {end:?}, and is said to be {state:?}");
-                    found.add(&FINAL_IS_FINAL, detail);
-                }
+            (Some((end, _)), None) if is_alive(state) && self.acknowledged.contains(task) => {
+                let detail = format!("task {task} ended as {end:?}, and is said to be {state:?}");
+                found.add(&FINAL_IS_FINAL, detail);
             }
             (None, Some(uuid)) if is_terminal(state) => {
                 self.ended.insert(task.clone(), (state, uuid.to_vec()));
@@ -107,4 +104,10 @@ impl Tasks {
             _ => {}
         }
     }
+}
+
+/// Whether a state says that the task is there and has not ended.
+fn is_alive(state: TaskState) -> bool {
+    let unknown = matches!(state, TaskState::TaskUnknown | TaskState::TaskUnreachable);
+    !is_terminal(state) && !unknown
 }

@@ -17,7 +17,7 @@ impl MasterCore {
     }
 
     /// The start of a framework's own keys, if they are published.
-    fn own_keys(&self, id: &str) -> Option<String> {
+    pub(super) fn own_keys(&self, id: &str) -> Option<String> {
         if !self.options.publish_per_framework_metrics {
             return None;
         }
@@ -75,6 +75,15 @@ impl MasterCore {
             self.effects
                 .push(Effect::Gauge(format!("{prefix}subscribed"), value));
         }
+    }
+
+    /// After a framework said something else of itself: it may have another name, which is part of
+    /// its keys, and other roles. `before` is how its keys started.
+    pub(super) fn show_metrics_anew(&mut self, id: &str, before: Option<String>) {
+        if let Some(before) = before.filter(|before| self.own_keys(id).as_ref() != Some(before)) {
+            self.effects.push(Effect::Forget(before));
+        }
+        self.gauge_subscribed(id);
     }
 
     /// Forgets the keys of a framework, and of its principal if it was the last that had it.

@@ -223,12 +223,13 @@ impl MasterCore {
             suppressed_roles: suppressed.iter().cloned().collect(),
         };
         self.tell_allocator(ToAllocator::UpdateFramework(message));
-        let now = self.now;
+        let (now, keys) = (self.now, self.own_keys(id));
         if let Some(framework) = self.framework_mut(id) {
             framework.info = Arc::new(info);
             framework.suppressed_roles = Arc::new(suppressed);
             framework.reregistered_at = Some(now);
         }
+        self.show_metrics_anew(id, keys);
     }
 
     fn reconnect(&mut self, from: &Pid, id: &str) {

@@ -9,6 +9,7 @@ mod bounds;
 mod executors;
 mod failover;
 mod frameworks;
+mod metrics;
 mod offers;
 mod reconcile;
 mod recovery;

@@ -1,7 +1,7 @@
 //! A small cluster: a master and an agent of which each has a node, with executors that are actors
 //! in place of processes, and a scheduler on HTTP.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -31,9 +31,11 @@ impl Cluster {
         let log = work_dir.path().join("log");
         world.disk("").write_atomic(&log, b"one\ntwo\n").unwrap();
         let api = |name: &str| ApiOptions {
-            flags: [("cluster", name), ("quiet", "false")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
+            flags: Arc::new(
+                [("cluster", name), ("quiet", "false")]
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                    .into(),
+            ),
             log_file: Some(log.clone()),
             ..ApiOptions::default()
         };
@@ -141,6 +143,11 @@ impl Scheduler {
 
     /// Makes a call, which is accepted.
     pub(crate) fn call(&self, kind: &str, part: &Value) {
+        assert_eq!(self.answer(kind, part), (202, String::new()));
+    }
+
+    /// Makes a call, and gives the status and the text of the answer.
+    pub(crate) fn answer(&self, kind: &str, part: &Value) -> (u16, String) {
         let mut call = json!({"type": kind, "framework_id": {"value": self.id}});
         if !part.is_null() {
             call[kind.to_lowercase()] = part.clone();
@@ -152,7 +159,7 @@ impl Scheduler {
         let body = call.to_string();
         let path = "/api/v1/scheduler";
         let mut reply = request(self.master, "POST", path, &headers, body.as_bytes());
-        assert_eq!((reply.status, reply.text()), (202, String::new()));
+        (reply.status, reply.text())
     }
 
     /// Launches tasks on the next offer; their agent is filled in.

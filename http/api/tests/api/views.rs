@@ -440,6 +440,24 @@ fn a_framework_that_is_torn_down_is_shown_as_completed() {
 }
 
 #[test]
+fn both_show_what_a_framework_says_of_itself_by_now() {
+    let stage = Stage::new();
+    let info = json!({
+        "id": {"value": stage.scheduler.id}, "name": "fw", "user": "root", "hostname": "else",
+        "roles": ["web/a"], "principal": "p", "failover_timeout": 60.5,
+        "capabilities": [{"type": "MULTI_ROLE"}, {"type": "PARTITION_AWARE"}],
+    });
+    let part = json!({"framework_info": info, "suppressed_roles": ["web/a"]});
+    let answer = stage.scheduler.answer("UPDATE_FRAMEWORK", &part);
+    assert_eq!(answer, (200, String::new()));
+    let framework = stage.master("/frameworks")["frameworks"][0].take();
+    assert_eq!(framework["hostname"], "else");
+    assert_eq!(framework.get("labels"), None, "they are not said any more");
+    // The agent hears of it from the master.
+    while stage.agent("/state")["frameworks"][0]["hostname"] != "else" {}
+}
+
+#[test]
 fn the_state_says_what_a_failover_timeout_of_0_means() {
     let cluster = Cluster::new();
     let scheduler = cluster.scheduler(&json!({"name": "fw", "user": "root"}));

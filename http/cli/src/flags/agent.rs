@@ -13,7 +13,7 @@ pub(crate) const AGENT: &[Group] = &[
             runtime_dir: Path =>
                 does "What need not outlive a reboot; without it /var/run/mesos for root, else \
                     below work_dir";
-            registration_backoff_factor: Duration = "1secs" =>
+            registration_backoff_factor: Period = "1secs" =>
                 does "The first wait before registering; doubles with each try";
             master_detector: Text => refuses "modules";
             zk_session_timeout: Duration = "10secs" => refuses "leader election by ZooKeeper";
@@ -154,7 +154,7 @@ pub(crate) const AGENT: &[Group] = &[
                 does "The part of the disk that shall stay free: the fuller it is, the sooner \
                     sandboxes go";
             gc_non_executor_container_sandboxes: Boolean = "false" => refuses "nested containers";
-            disk_watch_interval: Duration = "1mins" =>
+            disk_watch_interval: Period = "1mins" =>
                 does "How often the use of the disk is looked at";
             max_completed_executors_per_framework: Integer = "150" =>
                 does "Ended executors that are kept of a framework";

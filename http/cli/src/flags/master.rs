@@ -25,7 +25,7 @@ pub(crate) const MASTER: &[Group] = &[
     (
         "Offers",
         flags! {
-            allocation_interval: Duration = "1secs" =>
+            allocation_interval: Period = "1secs" =>
                 does "How often what is free is offered again; also the shortest refusal";
             min_allocatable_resources: Text = "cpus:0.01|mem:32" =>
                 does "The smallest offer: items joined by ;, alternatives by |";
@@ -79,7 +79,7 @@ pub(crate) const MASTER: &[Group] = &[
                 does "How long reading the registry may take";
             registry_store_timeout: Duration = "20secs" =>
                 does "How long a change of the registry may take";
-            registry_gc_interval: Duration = "15mins" =>
+            registry_gc_interval: Period = "15mins" =>
                 does "How often unreachable and gone agents are pruned";
             registry_max_agent_age: Duration = "2weeks" =>
                 does "How long unreachable and gone agents are kept";

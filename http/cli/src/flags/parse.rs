@@ -5,7 +5,7 @@
 //! - `--` ends the flags. What does not begin with `--` is ignored, with a warning.
 //! - A flag given twice, or together with its older name, is an error; so is an unknown one.
 //! - `TEPUI_NAME` and `MESOS_NAME` in the environment: the command line wins over both, `TEPUI_`
-//!   over `MESOS_`. Names that no flag has are ignored there.
+//!   over `MESOS_`. Names that no flag has are ignored there, of `TEPUI_` with a warning.
 //! - `LIBPROCESS_IP` and its like: what libprocess itself takes from the environment, after all else.
 //! - A value `file:///path` stands for that file's content, except where the flag is a path. JSON
 //!   may also be given as the absolute path of a file, with a warning.
@@ -87,7 +87,8 @@ pub(crate) fn parse(groups: &[&[Group]], sources: &Sources<'_>) -> Result<Parsed
         CommandLine::Version => return Ok(Parsed::Version),
         CommandLine::Given(given) => given,
     };
-    environment(&flags, sources.environment, &mut given)?;
+    let warnings = &mut values.warnings;
+    environment(&flags, sources.environment, &mut given, warnings)?;
     libprocess(&flags, sources.environment, &mut given, &mut values)?;
     for flag in flags {
         let Some(value) = given.remove(flag.name) else {
@@ -219,6 +220,7 @@ fn environment(
     flags: &[&Flag],
     environment: &BTreeMap<String, String>,
     given: &mut BTreeMap<&'static str, Given>,
+    warnings: &mut Vec<String>,
 ) -> Result<(), FlagError> {
     for prefix in ["TEPUI_", "MESOS_"] {
         let mut found: BTreeMap<&'static str, Given> = BTreeMap::new();
@@ -227,6 +229,9 @@ fn environment(
                 continue;
             };
             let Some((flag, deprecated)) = find(flags, &name.to_lowercase()) else {
+                if prefix == "TEPUI_" {
+                    warnings.push(format!("ignored {variable}: this command has no such flag"));
+                }
                 continue;
             };
             let value = Given {

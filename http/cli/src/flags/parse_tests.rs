@@ -146,6 +146,11 @@ fn the_command_line_wins_over_tepui_and_tepui_over_mesos() {
     ];
     assert_eq!(values(&["--port=3"], &both).parsed::<u16>("port"), Some(3));
     assert_eq!(values(&[], &both).parsed::<u16>("port"), Some(2));
+    let typo = values(&[], &[("TEPUI_PROT", "1"), ("MESOS_PROT", "1")]);
+    assert_eq!(
+        typo.warnings,
+        ["ignored TEPUI_PROT: this command has no such flag"]
+    );
     assert_eq!(values(&[], &both[..1]).parsed::<u16>("port"), Some(1));
     let twice = [
         ("MESOS_AGENT_PING_TIMEOUT", "1secs"),

@@ -29,7 +29,7 @@ fn print(kind: Kind, text: &str) -> String {
         Kind::Boolean => Some(matches!(text, "true" | "1").to_string()),
         Kind::Integer => text.parse::<u64>().ok().map(|number| number.to_string()),
         Kind::Number => text.parse().ok().map(|number| significant(number, 6)),
-        Kind::Duration => parse_duration(text).ok().map(print_duration),
+        Kind::Duration | Kind::Period => parse_duration(text).ok().map(print_duration),
         Kind::Bytes => parse_bytes(text).ok().map(print_bytes),
         Kind::Json => serde_json::from_str::<serde_json::Value>(text)
             .ok()

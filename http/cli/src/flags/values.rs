@@ -123,6 +123,13 @@ pub(crate) fn check(flag: &Flag, text: &str) -> Result<(), String> {
             .map(drop)
             .or_else(|_| failed(no_number(text))),
         Kind::Duration => parse_duration(text).map(drop).or_else(failed),
+        Kind::Period => match parse_duration(text) {
+            Ok(period) if period < Duration::from_millis(1) => {
+                failed("expected at least 1ms".to_owned())
+            }
+            Ok(_) => Ok(()),
+            Err(problem) => failed(problem),
+        },
         Kind::Bytes => parse_bytes(text).map(drop).or_else(failed),
         Kind::Ip => text
             .parse::<IpAddr>()
@@ -140,7 +147,7 @@ pub(crate) fn same(flag: &Flag, one: &str, other: &str) -> bool {
     let boolean = |text: &str| matches!(text, "true" | "1");
     match flag.kind {
         Kind::Boolean => boolean(one) == boolean(other),
-        Kind::Duration => parse_duration(one) == parse_duration(other),
+        Kind::Duration | Kind::Period => parse_duration(one) == parse_duration(other),
         Kind::Bytes => parse_bytes(one) == parse_bytes(other),
         Kind::Integer | Kind::Number | Kind::Port => one.parse::<f64>() == other.parse::<f64>(),
         Kind::Text | Kind::Path | Kind::Ip | Kind::Json => one == other,

@@ -195,3 +195,37 @@ fn a_download_from_which_nothing_comes_is_given_up() {
     );
     end(agent);
 }
+
+#[test]
+fn processes_and_threads_are_counted_when_asked_for() {
+    let (_master, address) = master(&[]);
+    for counted in [true, false] {
+        let folder = TempDir::new().unwrap();
+        let mut command = agent_command(&address, "0", &folder, "counted");
+        let flag = format!("--cgroups_cpu_enable_pids_and_tids_count={counted}");
+        command.args([RESOURCES, &flag]);
+        let (agent, place) = start_agent(command);
+        let mut framework = Framework::subscribe(&address);
+        let agent_id = framework.launch("long", "sleep 8790");
+        framework.until("TASK_RUNNING");
+        let statistics = get(&place, "/monitor/statistics")[0]["statistics"].take();
+        assert!(
+            statistics["mem_rss_bytes"].as_u64() > Some(0),
+            "{statistics}"
+        );
+        assert_eq!(
+            statistics["processes"].as_u64() > Some(0),
+            counted,
+            "{statistics}"
+        );
+        assert_eq!(
+            statistics["threads"].as_u64() > Some(0),
+            counted,
+            "{statistics}"
+        );
+        let kill = json!({"task_id": {"value": "long"}, "agent_id": agent_id});
+        framework.call(json!({"type": "KILL", "kill": kill}));
+        framework.until("TASK_KILLED");
+        end(agent);
+    }
+}

@@ -3,7 +3,7 @@
 use tepui_protocol::mesos::internal::{
     AgentReregistered, FrameworkToExecutor, ShutdownExecutor, StatusUpdateAcknowledgement,
 };
-use tepui_protocol::mesos::v1::DurationInfo;
+use tepui_protocol::mesos::v1::{DurationInfo, KillPolicy};
 
 use super::*;
 
@@ -245,6 +245,26 @@ fn a_queued_task_of_a_running_executor_can_be_killed() {
     );
     assert_eq!(short(&rig.updated(1)), [""; 0], "it is not delivered");
     assert_eq!(short(&rig.kill("a")), ["to x: KILL a"]);
+}
+
+#[test]
+fn the_grace_of_a_kill_reaches_the_executor() {
+    let (mut rig, _) = Rig::custom(framework(false));
+    let grace_period = Some(DurationInfo {
+        nanoseconds: 9_000_000_000,
+    });
+    let kill_policy = Some(KillPolicy { grace_period });
+    let effects = rig.master(FromMaster::KillTask(KillTask {
+        framework_id: framework_id("F"),
+        task_id: TaskId {
+            value: "a".to_owned(),
+        },
+        kill_policy,
+    }));
+    let [Effect::Send(_, Outbound::Event(event))] = &effects[..] else {
+        panic!("{effects:?}");
+    };
+    assert_eq!(event.kill.as_ref().unwrap().kill_policy, kill_policy);
 }
 
 #[test]

@@ -199,8 +199,8 @@ mod tests {
         ] {
             assert_eq!(item(value).unwrap_err(), error, "{value}");
         }
-        let home = Item::of(&uri("a/b"), Some(Path::new("/home"))).unwrap();
-        assert_eq!(home.source, Source::File(PathBuf::from("/home/a/b")));
+        let home = Item::of(&uri("a/b"), Some(Path::new("/fw"))).unwrap();
+        assert_eq!(home.source, Source::File(PathBuf::from("/fw/a/b")));
     }
 
     #[test]

@@ -198,7 +198,12 @@ impl Bench {
                 Effect::Count(Counter::Made(key)) => *self.counts.entry(key).or_default() += 1,
                 Effect::Abort(problem) => self.aborted = Some(problem),
                 Effect::Log(Level::Warn, line) => self.warnings.push(line),
-                Effect::Gauge(..) | Effect::Show { .. } | Effect::Forget(_) | Effect::Log(..) => {}
+                Effect::Forget(key) => {
+                    let prefix = key.ends_with('/');
+                    let gone = |other: &str| *other == key || prefix && other.starts_with(&key);
+                    self.counts.retain(|other, _| !gone(other));
+                }
+                Effect::Gauge(..) | Effect::Show { .. } | Effect::Log(..) => {}
             }
         }
         let pinged: Vec<Pid> = self.pings[before..]
