@@ -19,7 +19,7 @@ import time
 import pymesos.process
 from pymesos import MesosSchedulerDriver, Scheduler, decode_data, encode_data
 
-PATIENCE = 150
+PATIENCE = 100
 DROPS = 10
 # After so many updates of which it has not heard the connection is dropped.
 UPDATES_A_DROP = 9

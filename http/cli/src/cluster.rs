@@ -5,6 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tepui_agent::{Agent, AgentOptions};
@@ -20,6 +21,13 @@ use crate::{
     flags::{self, Group, Values},
     logging::Logging,
 };
+
+/// How often a folder's lock is tried. A daemon that was killed while it started a child leaves its
+/// lock to that child until the child has become another program, and a supervisor may well start
+/// the next daemon sooner.
+const LOCK_TRIES: u32 = 50;
+/// Between two of these tries.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// The world of a daemon.
 ///
@@ -157,6 +165,14 @@ pub(crate) fn lock(world: &World, folder: &Path, file: &str, who: &str) -> Resul
     let path = folder.join(file);
     disk.create_dir_all(path.parent().unwrap_or(folder))
         .map_err(failed)?;
+    for _ in 1..LOCK_TRIES {
+        match disk.lock_exclusive(&path, who) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                std::thread::park_timeout(LOCK_PAUSE);
+            }
+            done => return done.map_err(failed),
+        }
+    }
     disk.lock_exclusive(&path, who).map_err(failed)
 }
 

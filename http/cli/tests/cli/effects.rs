@@ -20,9 +20,17 @@ fn get(address: &str, path: &str) -> Value {
     serde_json::from_str(&reply.body()).unwrap()
 }
 
-fn end(agent: Running) {
-    agent.signal(Signal::SIGTERM);
-    assert_eq!(agent.end().0.code(), Some(0));
+fn end(daemon: Running) {
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.end().0.code(), Some(0));
+}
+
+/// Ends an agent once none of its containers is left: they would go on without it.
+pub(crate) fn end_agent(agent: Running, place: &str) {
+    while get(place, "/containers") != json!([]) {
+        std::thread::yield_now();
+    }
+    end(agent);
 }
 
 #[test]
@@ -119,7 +127,7 @@ fn what_is_kept_and_counted_is_as_the_flags_say() {
     command.args([RESOURCES, "--max_completed_executors_per_framework=1"]);
     let (agent, place) = start_agent(command);
     let mut framework = Framework::subscribe(&address);
-    framework.launch("long", "sleep 8788");
+    let agent_id = framework.launch("long", "sleep 8788");
     framework.until("TASK_RUNNING");
     for task in ["first", "second"] {
         framework.launch(task, "true");
@@ -139,7 +147,10 @@ fn what_is_kept_and_counted_is_as_the_flags_say() {
     let metrics = get(&address, "/metrics/snapshot");
     let own = |key: &&String| key.starts_with("master/frameworks/");
     assert_eq!(metrics.as_object().unwrap().keys().find(own), None);
-    end(agent);
+    let kill = json!({"task_id": {"value": "long"}, "agent_id": agent_id});
+    framework.call(json!({"type": "KILL", "kill": kill}));
+    framework.until("TASK_KILLED");
+    end_agent(agent, &place);
 }
 
 #[test]
@@ -152,7 +163,7 @@ fn executors_begin_with_the_environment_of_the_flag() {
         r#"--executor_environment_variables={"A":"b","PATH":"/bin"}"#,
     ]);
     command.env("OWN", "of the agent");
-    let (agent, _) = start_agent(command);
+    let (agent, place) = start_agent(command);
     let (status, stdout, stderr) = finish(tepui(&[
         "execute",
         &format!("--master={address}"),
@@ -161,7 +172,7 @@ fn executors_begin_with_the_environment_of_the_flag() {
         "--resources=cpus:0.5;mem:32",
     ]));
     assert_eq!(status, 0, "{stdout}{stderr}");
-    end(agent);
+    end_agent(agent, &place);
 }
 
 #[test]
@@ -175,7 +186,7 @@ fn a_download_from_which_nothing_comes_is_given_up() {
     let (_master, address) = master(&[]);
     let mut command = agent_command(&address, "0", &folder, "stall");
     command.args([RESOURCES, "--fetcher_stall_timeout=100ms"]);
-    let (agent, _) = start_agent(command);
+    let (agent, place) = start_agent(command);
     let uri = format!("http://{}/x", silent.local_addr().unwrap());
     let task = json!({
         "name": "x", "task_id": {"value": "x"}, "command": {"value": "true", "uris": [{"value": uri}]},
@@ -193,7 +204,7 @@ fn a_download_from_which_nothing_comes_is_given_up() {
         stdout.contains("nothing was transferred for 0.1 seconds"),
         "{stdout}"
     );
-    end(agent);
+    end_agent(agent, &place);
 }
 
 #[test]
@@ -226,6 +237,6 @@ fn processes_and_threads_are_counted_when_asked_for() {
         let kill = json!({"task_id": {"value": "long"}, "agent_id": agent_id});
         framework.call(json!({"type": "KILL", "kill": kill}));
         framework.until("TASK_KILLED");
-        end(agent);
+        end_agent(agent, &place);
     }
 }

@@ -4,15 +4,15 @@ use tempfile::TempDir;
 
 use crate::{
     daemons::{agent, master},
+    effects::end_agent,
     support::{Running, finish, request, tepui},
 };
-use nix::sys::signal::Signal;
 
 /// A master with one agent, for as long as it is kept.
 struct Cluster {
     address: String,
     _master: Running,
-    agent: Option<Running>,
+    agent: Option<(Running, String)>,
     _folder: TempDir,
 }
 
@@ -20,7 +20,7 @@ impl Cluster {
     fn start(cgroup: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let (master, address) = master(&[]);
-        let (agent, _) = agent(&address, "0", &folder, cgroup);
+        let agent = agent(&address, "0", &folder, cgroup);
         Self {
             address,
             _master: master,
@@ -47,9 +47,11 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if let Some(agent) = self.agent.take() {
-            agent.signal(Signal::SIGTERM);
-            let _status = agent.end();
+        // A test that failed is not to fail twice.
+        if let Some((agent, place)) = self.agent.take()
+            && !std::thread::panicking()
+        {
+            end_agent(agent, &place);
         }
     }
 }
