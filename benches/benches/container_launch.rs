@@ -183,7 +183,10 @@ fn one_by_one(command: impl Fn(u32) -> Command) -> f64 {
     let all = milliseconds(|| {
         for number in 0..OF_PEERS {
             let mut command = command(number);
-            let status = command.stdin(Stdio::null()).status().expect("it is installed");
+            let status = command
+                .stdin(Stdio::null())
+                .status()
+                .expect("it is installed");
             assert!(status.success(), "{command:?}: {status}");
         }
     });
@@ -200,7 +203,11 @@ fn is_installed(program: &str) -> bool {
 fn make_bundle(bundle: &Path) {
     std::fs::create_dir_all(bundle.join("rootfs")).expect("a folder");
     let mut spec = Command::new("runc");
-    let made = spec.arg("spec").current_dir(bundle).status().expect("runc starts");
+    let made = spec
+        .arg("spec")
+        .current_dir(bundle)
+        .status()
+        .expect("runc starts");
     assert!(made.success(), "{made}");
     let path = bundle.join("config.json");
     let text = std::fs::read(&path).expect("runc wrote it");

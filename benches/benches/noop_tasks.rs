@@ -1,6 +1,7 @@
 //! Tasks that do nothing, through a real master and agent that talk over TCP: what offers, checks,
 //! checkpoints, updates and acknowledgements cost. An executor is an actor here instead of a
-//! process; everything else is what the daemons run, in one OS process.
+//! process; everything else is what the daemons run, in one OS process. The agent is large, since
+//! an executor stays for up to a second behind its task, as Mesos' does.
 
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -27,7 +28,7 @@ struct Batch {
 impl Scheduler for Batch {
     fn offers(&mut self, driver: &mut Driver<'_>, offers: Vec<Offer>) {
         for offer in &offers {
-            let room = 100.min(TASKS - self.launched);
+            let room = 200.min(TASKS - self.launched);
             if room == 0 {
                 driver.decline(offer);
                 continue;
@@ -72,7 +73,7 @@ fn main() {
     let mut options = AgentOptions::new(master.pid().clone(), folder.path().into(), containerizer);
     options.registration_backoff_factor = Duration::from_millis(10);
     options.switch_user = false;
-    options.resources = parse_text("cpus:64;mem:65536;disk:65536", "*")
+    options.resources = parse_text("cpus:4000;mem:4000000;disk:65536", "*")
         .expect("resources")
         .to_proto();
     tepui_agent::spawn(&at_agent, options).expect("an agent");

@@ -76,7 +76,8 @@ impl Crowd {
 
     fn hold(&mut self, arrived: &Arrived) {
         let offers = offers(arrived).into_iter();
-        self.held.extend(offers.map(|offer| (arrived.framework, offer)));
+        self.held
+            .extend(offers.map(|offer| (arrived.framework, offer)));
     }
 
     /// One decline, until another framework is offered that agent.
@@ -87,7 +88,9 @@ impl Crowd {
         loop {
             let arrived = next(&self.events, "OFFERS");
             self.hold(&arrived);
-            let again = offers(&arrived).iter().any(|offer| offer["agent_id"] == agent);
+            let again = offers(&arrived)
+                .iter()
+                .any(|offer| offer["agent_id"] == agent);
             if again && arrived.framework != holder {
                 return milliseconds(sent, arrived.at);
             }
@@ -133,5 +136,8 @@ fn main() {
             }),
         })
         .collect();
-    compare("DECLINE to the next framework's offer, 60 frameworks, 100 agents", &mut declined);
+    compare(
+        "DECLINE to the next framework's offer, 60 frameworks, 100 agents",
+        &mut declined,
+    );
 }

@@ -48,7 +48,10 @@ impl Run {
 
     /// Serves one event, launching at most so many tasks on an offer.
     fn step(&mut self, most: usize) {
-        let arrived = self.events.recv_timeout(PATIENCE).expect("an event in time");
+        let arrived = self
+            .events
+            .recv_timeout(PATIENCE)
+            .expect("an event in time");
         match arrived.event["type"].as_str() {
             Some("OFFERS") => {
                 let offers = arrived.event["offers"]["offers"].as_array().cloned();

@@ -54,7 +54,9 @@ impl Framework {
         let mut reader = BufReader::new(subscription.try_clone().expect("a handle"));
         let head = head(&mut reader);
         assert!(head.starts_with("HTTP/1.1 200"), "subscribed: {head}");
-        let stream_id = field(&head, "Mesos-Stream-Id").expect("a stream id").to_owned();
+        let stream_id = field(&head, "Mesos-Stream-Id")
+            .expect("a stream id")
+            .to_owned();
         let (told, subscribed) = channel();
         let events = events.clone();
         std::thread::spawn(move || read_events(reader, number, &told, &events));
@@ -79,7 +81,10 @@ impl Framework {
         let stream_id = format!("Mesos-Stream-Id: {}\r\n", self.stream_id);
         send(self.calls.get_mut(), &self.address, &stream_id, &call);
         let head = head(&mut self.calls);
-        assert!(head.starts_with("HTTP/1.1 202"), "{kind} is accepted: {head}");
+        assert!(
+            head.starts_with("HTTP/1.1 202"),
+            "{kind} is accepted: {head}"
+        );
         skip_body(&mut self.calls, &head);
         sent
     }
@@ -87,7 +92,10 @@ impl Framework {
     /// Declines offers, not to get them again for so many seconds.
     pub fn decline(&mut self, offers: &[Value], seconds: f64) -> Instant {
         let ids: Vec<&Value> = offers.iter().map(|offer| &offer["id"]).collect();
-        self.call("DECLINE", json!({"offer_ids": ids, "filters": {"refuse_seconds": seconds}}))
+        self.call(
+            "DECLINE",
+            json!({"offer_ids": ids, "filters": {"refuse_seconds": seconds}}),
+        )
     }
 
     /// Acknowledges a status update, if it wants to be.
@@ -127,16 +135,25 @@ pub fn next_within(events: &Receiver<Arrived>, kind: &str, patience: Duration) -
 
 /// The body of a reply to GET, read whole.
 pub fn get(address: &str, path: &str) -> Vec<u8> {
+    try_get(address, path).unwrap_or_else(|head| panic!("{path}: {head}"))
+}
+
+/// As [`get`]; else the head of a reply that is none of success.
+pub fn try_get(address: &str, path: &str) -> Result<Vec<u8>, String> {
     let mut stream = connect(address);
     let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("the master reads");
+    stream
+        .write_all(request.as_bytes())
+        .expect("the master reads");
     let mut reader = BufReader::new(stream);
     let head = head(&mut reader);
-    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {head}");
+    if !head.starts_with("HTTP/1.1 200") {
+        return Err(head);
+    }
     let length = field(&head, "Content-Length").expect("a length");
     let mut body = vec![0; length.parse().expect("a number")];
     reader.read_exact(&mut body).expect("a whole body");
-    body
+    Ok(body)
 }
 
 fn connect(address: &str) -> TcpStream {
@@ -153,13 +170,18 @@ fn send(stream: &mut TcpStream, address: &str, fields: &str, call: &Value) {
          Content-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    stream.write_all(request.as_bytes()).expect("the master reads");
+    stream
+        .write_all(request.as_bytes())
+        .expect("the master reads");
 }
 
 fn head(reader: &mut impl BufRead) -> String {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
-        assert!(reader.read_line(&mut head).expect("an answer") > 0, "closed: {head}");
+        assert!(
+            reader.read_line(&mut head).expect("an answer") > 0,
+            "closed: {head}"
+        );
     }
     head
 }
@@ -198,13 +220,20 @@ fn read_events(
             return;
         }
         let at = Instant::now();
-        for record in decoder.push(&chunk[..size]).expect("records are well framed") {
+        for record in decoder
+            .push(&chunk[..size])
+            .expect("records are well framed")
+        {
             let event: Value = serde_json::from_slice(&record).expect("records are JSON");
             if event["type"] == "SUBSCRIBED" {
                 let id = &event["subscribed"]["framework_id"]["value"];
                 let _ = told.send(id.as_str().unwrap_or_default().to_owned());
             } else if event["type"] != "HEARTBEAT" {
-                let _ = events.send(Arrived { framework, at, event });
+                let _ = events.send(Arrived {
+                    framework,
+                    at,
+                    event,
+                });
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tepui_integration::Daemon;
 
-use crate::http::get;
+use crate::http::try_get;
 
 /// Addresses of real Mesos masters with their agents in one OS process, `ip:port[,ip:port...]`.
 const MESOS: &str = "TEPUI_BENCH_MESOS";
@@ -77,9 +77,13 @@ pub fn ours(agents: usize, flags: &[&str]) -> Master {
     }
 }
 
-/// How many agents a master has.
+/// How many agents a master has; none while it comes up.
 fn active(address: &str) -> usize {
-    let snapshot = get(address, "/metrics/snapshot");
+    let Ok(snapshot) = try_get(address, "/metrics/snapshot") else {
+        return 0;
+    };
     let snapshot: serde_json::Value = serde_json::from_slice(&snapshot).expect("JSON");
-    snapshot["master/slaves_active"].as_f64().unwrap_or_default() as usize
+    snapshot["master/slaves_active"]
+        .as_f64()
+        .unwrap_or_default() as usize
 }

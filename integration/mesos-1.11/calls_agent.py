@@ -106,7 +106,7 @@ def executor_api(script, framework, address, path):
     ids = {"framework_id": framework.id, "executor_id": {"value": "scripted"}}
 
     def post(body, headers=None, method="POST"):
-        script.post(body, headers, method, path, address)
+        return script.post(body, headers, method, path, address)
 
     script.step("executor API: methods and types")
     post({"type": "MESSAGE"}, method="GET")
@@ -151,7 +151,8 @@ def executor_api(script, framework, address, path):
     for name, change in changes.items():
         script.step(f"executor API: an update with {name}")
         update = {key: value for key, value in {**good, **change}.items() if value is not None}
-        post({"type": "UPDATE", "update": {"status": update}, **ids})
+        if post({"type": "UPDATE", "update": {"status": update}, **ids}).status == 202:
+            acknowledged(script, framework, "works", good["state"])
     script.step("executor API: heartbeat")
     post({"type": "HEARTBEAT", **ids})
 

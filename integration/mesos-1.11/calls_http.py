@@ -75,10 +75,11 @@ def bodies(script):
     raw = {
         "empty": b"",
         "not protobuf": b"\xff\xff\xff",
-        "truncated": b"\x08\x01\x1a\x10\x0a",
+        "truncated": b"\x10\x01\x1a\x10\x0a",
         "without type": b"\x0a\x03\x0a\x01x",
-        "an unknown type": b"\x08\x63",
-        "a required field missing": b"\x08\x02\x0a\x00",
+        "an unknown type": b"\x10\x63",
+        "a number for a message": b"\x08\x63",
+        "a required field missing": b"\x10\x02\x0a\x00",
     }
     for name, body in raw.items():
         script.step(f"protobuf body: {name}")

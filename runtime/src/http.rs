@@ -4,6 +4,7 @@
 //! library, so the same handlers serve the real and the simulated network. How bytes become a
 //! [`Request`] is in `tcp/`.
 
+mod answer;
 mod body;
 mod routes;
 
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
+pub(crate) use self::answer::answer;
 pub use self::body::{BodyError, BodyReader, BodyWriter, body_channel};
 pub(crate) use self::routes::{Routes, Unanswered};
 use crate::node::Node;

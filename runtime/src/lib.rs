@@ -77,7 +77,7 @@ pub use crate::process::{
     Declaration, EventCounts, Handle, Id, Process, ProcessInfo, ProcessRef, SpawnError, Terminate,
 };
 pub use crate::random::Random;
-pub use crate::sim::Network;
+pub use crate::sim::{HttpError, Network};
 pub use crate::tcp::Limits;
 pub use crate::transport::{Outgoings, Refusal};
 pub use crate::world::{Passage, RealOptions, SimOptions, Simulation, Stage, World, WorldError};

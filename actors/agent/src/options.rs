@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tepui_invariants::Planted;
 use tepui_protocol::mesos::v1::{Attribute, DomainInfo, Resource};
 use tepui_runtime::Pid;
 
@@ -63,6 +64,8 @@ pub struct AgentOptions {
     /// Identifies this boot of the host: checkpoints of another boot have no live containers.
     /// `None` where the system has no such thing.
     pub boot_id: Option<String>,
+    /// A bug to have, in a test build.
+    pub planted: Planted,
 }
 
 impl AgentOptions {
@@ -92,6 +95,7 @@ impl AgentOptions {
             libprocess_ip: None,
             executor_binary: PathBuf::from("tepui"),
             boot_id: None,
+            planted: Planted::NONE,
         }
     }
 }

@@ -24,11 +24,12 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tepui_invariants::{Planted, PlantedBug};
 use tepui_protocol::tepui::containerizer::Launched;
 use tepui_runtime::{Context, Id, Lock, Node, Pid, ProcessRef, SpawnError};
 
 use self::metrics::AgentMetrics;
-use crate::checkpoint::{Paths, WriteError};
+use crate::checkpoint::{Paths, Write, WriteError};
 use crate::core::{Core, Effect, Input, Turn};
 use crate::options::AgentOptions;
 use crate::snapshot::{Origin, Snapshot, SnapshotCell};
@@ -148,6 +149,7 @@ pub fn spawn(node: &Node, options: AgentOptions) -> Result<Agent, AgentError> {
     };
     let containerizer = options.containerizer.clone();
     let launch_deadline = options.executor_registration_timeout * 2;
+    let planted = options.planted;
     let core = Core::new(options, pid.clone(), &mut turn);
     let first = Snapshot::first(&core, origin);
     let snapshot: SnapshotCell = Arc::new(ArcSwap::from_pointee(first));
@@ -168,6 +170,7 @@ pub fn spawn(node: &Node, options: AgentOptions) -> Result<Agent, AgentError> {
         snapshot: Arc::clone(&snapshot),
         metrics: AgentMetrics::new(node.metrics(), &snapshot, node.clock()),
         ended: Arc::clone(&ended),
+        planted,
         _lock: lock,
     };
     let process = node.spawn(Id::Chosen(AGENT_ID.to_owned()), process)?;
@@ -204,6 +207,7 @@ pub(crate) struct AgentProcess {
     snapshot: SnapshotCell,
     metrics: AgentMetrics,
     ended: Ended,
+    planted: Planted,
     _lock: Lock,
 }
 
@@ -221,11 +225,26 @@ impl AgentProcess {
         for effect in prompt {
             self.carry(effect, ctx);
         }
+        let batch = match self.planted.has(PlantedBug::AcknowledgedUnsynced) {
+            true => Self::without_appends(batch, ctx),
+            false => batch,
+        };
         if !batch.is_empty() {
             self.outbox.push_back(batch);
         }
         self.publish();
         self.pump(ctx);
+    }
+
+    /// The bug of a log that is written now and then: who hangs on it does not wait.
+    fn without_appends(batch: Vec<Effect>, ctx: &Context<'_, Self>) -> Vec<Effect> {
+        let is_append = |effect: &Effect| matches!(effect, Effect::Disk(Write::Append { .. }));
+        let (late, batch): (Vec<Effect>, Vec<Effect>) = batch.into_iter().partition(is_append);
+        ctx.delay(Duration::from_secs(30), |agent, ctx| {
+            agent.outbox.push_back(late);
+            agent.pump(ctx);
+        });
+        batch
     }
 
     fn publish(&mut self) {

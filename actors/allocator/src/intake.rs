@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use tepui_protocol::mesos::v1::framework_info::capability::Type as FrameworkCapability;
 use tepui_protocol::mesos::v1::{
-    AgentInfo, DomainInfo, Filters, FrameworkInfo, OfferFilters, agent_info,
+    AgentId, AgentInfo, DomainInfo, Filters, FrameworkId, FrameworkInfo, OfferFilters, agent_info,
 };
 use tepui_protocol::resources::{Quantities, ResourceError, Resources};
 use tepui_protocol::tepui::allocator;
@@ -121,6 +121,19 @@ pub(crate) fn used(one: &allocator::Use) -> Result<Use, IntakeError> {
 
 pub(crate) fn all_used(uses: &[allocator::Use]) -> Result<Vec<Use>, IntakeError> {
     uses.iter().map(used).collect()
+}
+
+/// The way back: a use as a message.
+pub(crate) fn shown(one: &Use) -> allocator::Use {
+    allocator::Use {
+        framework_id: FrameworkId {
+            value: one.framework.clone(),
+        },
+        agent_id: AgentId {
+            value: one.agent.clone(),
+        },
+        resources: one.resources.to_proto(),
+    }
 }
 
 pub(crate) fn recovered(

@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tepui_protocol::mesos::v1::{AgentId, FrameworkId};
 use tepui_protocol::tepui::allocator::{
     ActivateAgent, ActivateFramework, AddAgent, AddFramework, AddUse, Allocation, Allocations,
-    DeactivateAgent, DeactivateFramework, RecoverResources, RemoveAgent, RemoveFramework,
-    ReviveOffers, SuppressOffers, UpdateAgent, UpdateFramework, UpdateWeights,
+    Book, DeactivateAgent, DeactivateFramework, RecoverResources, RemoveAgent, RemoveFramework,
+    ReviveOffers, ShowBook, SuppressOffers, UpdateAgent, UpdateFramework, UpdateWeights,
 };
 use tepui_runtime::{
     Context, Declaration, Handle, Id, Message, Node, Pid, Process, ProcessRef, SpawnError, Time,
@@ -209,7 +209,8 @@ impl Process for AllocatorProcess {
             .inward::<AddUse>()
             .inward::<SuppressOffers>()
             .inward::<ReviveOffers>()
-            .inward::<UpdateWeights>();
+            .inward::<UpdateWeights>()
+            .inward::<ShowBook>();
     }
 
     fn initialize(&mut self, ctx: &mut Context<'_, Self>) {
@@ -372,5 +373,12 @@ impl Handle<UpdateWeights> for AllocatorProcess {
             let weights = message.weights.iter();
             Ok(core.update_weights(weights.map(|info| (info.role(), info.weight)))?)
         });
+    }
+}
+
+impl Handle<ShowBook> for AllocatorProcess {
+    fn handle(&mut self, _question: ShowBook, ctx: &mut Context<'_, Self>) {
+        let uses = self.core.uses().iter().map(intake::shown).collect();
+        ctx.reply(Book { uses });
     }
 }

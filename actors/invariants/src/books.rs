@@ -168,15 +168,20 @@ fn books_agree(id: &str, agent: &AgentBooks, books: &Books, found: &mut Vec<Viol
         }
         differs("the allocator", &compared(allocated), &compared(&given));
     }
-    // A framework counts what it launched and was not told the end of.
+    // A framework counts what it launched and was not told the end of. Who does not acknowledge is
+    // not told what comes after.
     let mut own: BTreeMap<String, Resources> = BTreeMap::new();
-    for (framework, book) in books.frameworks.iter().filter(|(_, book)| !book.over) {
+    let listens = |book: &FrameworkBook| !book.over && book.acknowledges;
+    for (framework, book) in books.frameworks.iter().filter(|(_, book)| listens(book)) {
         let live = book.tasks.values().filter(|task| task.agent == id);
         for task in live.filter(|task| !task.told.is_some_and(is_terminal)) {
             *own.entry(framework.clone()).or_default() += &task.resources;
         }
     }
-    let known = |framework: &&str| books.frameworks.contains_key(*framework);
+    let known = |framework: &&str| {
+        let book = books.frameworks.get(*framework);
+        book.is_some_and(|book| book.over || book.acknowledges)
+    };
     let used = used
         .into_iter()
         .filter(|(framework, _)| known(framework))

@@ -59,6 +59,8 @@ pub enum Fact {
     TaskSent {
         /// The task.
         task: TaskKey,
+        /// Its framework asked for checkpoints: what its agent tells of it survives a crash.
+        durable: bool,
     },
     /// An agent gave a task to its executor.
     Started {

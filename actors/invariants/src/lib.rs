@@ -13,13 +13,11 @@ use std::fmt;
 pub mod books;
 mod fact;
 mod history;
-#[cfg(feature = "planted-bugs")]
 mod planted;
 
 pub use fact::{Fact, TaskKey};
 pub use history::History;
-#[cfg(feature = "planted-bugs")]
-pub use planted::PlantedBug;
+pub use planted::{Planted, PlantedBug};
 
 /// A rule that no cluster may ever break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

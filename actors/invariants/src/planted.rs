@@ -1,15 +1,18 @@
 //! Bugs that a test build can be told to have, so that it is known which rule finds them.
+//!
+//! Their places ask [`Planted::has`], which is `false` at compile time in every build without the
+//! feature `planted-bugs`: a daemon cannot have a bug by its options. Not here: the places.
 
 /// A bug to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PlantedBug {
-    /// The master drops one acknowledgement in four.
+    /// The master drops the acknowledgements of one update in four.
     AcknowledgementDropped,
     /// The resources of a lost task are not recovered.
     LostResourcesKept,
     /// An offer id is given again.
     OfferIdReused,
-    /// An operation that is retried is applied twice.
+    /// What an agent that comes back says of its tasks is applied again when it says it again.
     OperationTwice,
     /// The agent sends an update before the one ahead of it is acknowledged.
     UpdatePastUnacknowledged,
@@ -45,4 +48,41 @@ impl PlantedBug {
         PlantedBug::AcknowledgedUnsynced,
         PlantedBug::KillReachesAnother,
     ];
+}
+
+/// Which bug to have: none, and without the feature `planted-bugs` there is nothing else to say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Planted {
+    #[cfg(feature = "planted-bugs")]
+    bug: Option<PlantedBug>,
+}
+
+impl Planted {
+    /// No bug but those that nobody knows of.
+    pub const NONE: Planted = Planted {
+        #[cfg(feature = "planted-bugs")]
+        bug: None,
+    };
+
+    /// One bug.
+    #[cfg(feature = "planted-bugs")]
+    #[must_use]
+    pub const fn bug(bug: PlantedBug) -> Planted {
+        Planted { bug: Some(bug) }
+    }
+
+    /// Whether this bug is to be had.
+    #[cfg(feature = "planted-bugs")]
+    #[must_use]
+    pub fn has(self, bug: PlantedBug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    /// Whether this bug is to be had: never.
+    #[cfg(not(feature = "planted-bugs"))]
+    #[inline(always)]
+    #[must_use]
+    pub const fn has(self, _: PlantedBug) -> bool {
+        false
+    }
 }

@@ -55,6 +55,7 @@ pub mod validation;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::v1::scheduler::Event;
 use tepui_protocol::mesos::v1::{MasterInfo, TaskState};
 use tepui_runtime::{Pid, Time};
@@ -229,6 +230,11 @@ impl MasterCore {
             FromAgent::ExitedExecutor(message) => self.exited_executor(&message),
             FromAgent::ToFramework(message) => self.executor_message(message),
         }
+    }
+
+    /// Whether a test build is to have this bug.
+    fn planted(&self, bug: PlantedBug) -> bool {
+        self.options.planted.has(bug)
     }
 
     /// The framework `id`, to be changed.

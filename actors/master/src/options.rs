@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tepui_invariants::Planted;
 use tepui_protocol::mesos::v1::DomainInfo;
 
 /// Where the registry is kept.
@@ -69,6 +70,8 @@ pub struct MasterOptions {
     pub require_agent_domain: bool,
     /// How the allocator works. Its region is that of `domain`.
     pub allocator: tepui_allocator::AllocatorOptions,
+    /// A bug to have, in a test build.
+    pub planted: Planted,
 }
 
 impl Default for MasterOptions {
@@ -100,6 +103,7 @@ impl Default for MasterOptions {
             domain: None,
             require_agent_domain: false,
             allocator: tepui_allocator::AllocatorOptions::default(),
+            planted: Planted::NONE,
         }
     }
 }

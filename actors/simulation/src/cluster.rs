@@ -14,6 +14,8 @@ use tepui_runtime::{
     Address, Node, NodeError, NodeOptions, Pid, SimOptions, Simulation, SpawnError, World,
 };
 
+use crate::observer::Observer;
+
 const MASTER_PORT: u16 = 5050;
 const AGENT_PORT: u16 = 5051;
 const FRAMEWORK_PORT: u16 = 5052;
@@ -100,6 +102,7 @@ pub struct Cluster {
     master: Option<(Node, Master)>,
     agents: Vec<AgentHost>,
     frameworks: Vec<Node>,
+    observer: Option<Observer>,
 }
 
 fn address(kind: u8, number: usize, port: u16) -> Address {
@@ -118,6 +121,7 @@ impl Cluster {
             master: None,
             agents: Vec::new(),
             frameworks: Vec::new(),
+            observer: None,
             options,
         };
         cluster.start_master()?;
@@ -166,10 +170,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// Has an observer told of every crash.
+    pub(crate) fn watch(&mut self, observer: Observer) {
+        self.observer = Some(observer);
+    }
+
     /// The master's host crashes.
     pub fn crash_master(&mut self) {
         if let Some((node, _)) = self.master.take() {
             node.crash();
+            if let Some(observer) = &self.observer {
+                observer.master_crashed(self.simulation.now());
+            }
         }
     }
 
@@ -228,9 +240,12 @@ impl Cluster {
     /// The host of an agent crashes: its containers end, and what was not synced is lost.
     pub fn crash_agent(&mut self, number: usize) {
         if let Some(host) = self.agents.get_mut(number)
-            && let Some((node, _)) = host.up.take()
+            && let Some((node, agent)) = host.up.take()
         {
             node.crash();
+            if let Some(observer) = &self.observer {
+                observer.agent_crashed(&agent.pid, self.simulation.now());
+            }
         }
     }
 

@@ -4,5 +4,14 @@
 //! (`tepui_invariants`).
 
 mod cluster;
+mod faults;
+mod framework;
+mod observer;
+mod run;
+mod temperament;
 
 pub use cluster::{AgentHost, Cluster, ClusterError, ClusterOptions};
+pub use faults::{Blocked, Fault, Planned, plan};
+pub use observer::Observer;
+pub use run::{Outcome, RunOptions, Watch, run, run_watched};
+pub use temperament::Temperament;

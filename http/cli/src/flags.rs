@@ -14,6 +14,7 @@ mod local;
 mod master;
 mod parse;
 mod show;
+mod simulate;
 mod values;
 
 pub(crate) use self::{
@@ -25,6 +26,7 @@ pub(crate) use self::{
     master::MASTER,
     parse::{FlagError, Parsed, Sources, parse},
     show::shown,
+    simulate::SIMULATE,
     values::Values,
 };
 

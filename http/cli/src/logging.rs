@@ -9,7 +9,8 @@ use std::{
 };
 
 use tracing_subscriber::{
-    EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 use crate::flags::Values;
@@ -91,10 +92,18 @@ fn filter(level: &str) -> Result<EnvFilter, LoggingError> {
         "ERROR" => "error",
         _ => level,
     };
-    EnvFilter::try_new(directives).map_err(|problem| LoggingError::Level {
+    let bad = |problem: String| LoggingError::Level {
         text: level.to_owned(),
-        problem: problem.to_string(),
-    })
+        problem,
+    };
+    // A word alone would be the name of a module, and all others would fall silent.
+    let mut words = directives.split(',').map(str::trim);
+    let stray =
+        words.find(|word| !word.contains(['=', '[']) && word.parse::<LevelFilter>().is_err());
+    if let Some(word) = stray {
+        return Err(bad(format!("'{word}' is no level")));
+    }
+    EnvFilter::try_new(directives).map_err(|problem| bad(problem.to_string()))
 }
 
 #[expect(
@@ -130,11 +139,9 @@ mod tests {
         ] {
             assert_eq!(filter(level).unwrap().to_string(), expected);
         }
-        assert!(
-            filter("info,=x=")
-                .unwrap_err()
-                .to_string()
-                .contains("logging_level")
-        );
+        for level in ["info,=x=", "verbose", "", "info,tepui_master"] {
+            let problem = filter(level).unwrap_err().to_string();
+            assert!(problem.contains("logging_level"), "{level}: {problem}");
+        }
     }
 }

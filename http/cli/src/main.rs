@@ -17,6 +17,7 @@ mod logging;
 mod master;
 mod run;
 mod signals;
+mod simulate;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -40,6 +41,7 @@ Commands:
   master   run a master
   agent    run an agent
   execute  run one task on a cluster
+  simulate run a simulated cluster under faults
   help     print this, or the help of a command
 
 `tepui COMMAND --help` says more. `tepui --version` prints the version.
@@ -67,6 +69,7 @@ fn dispatch(command: &str, arguments: &[String]) -> ExitCode {
         ("master", _) => master::COMMAND.main(arguments),
         ("agent", _) => agent::COMMAND.main(arguments),
         ("execute", _) => execute::COMMAND.main(arguments),
+        ("simulate", _) => simulate::COMMAND.main(arguments),
         ("--version" | "version", _) => {
             println!("{VERSION}");
             ExitCode::SUCCESS

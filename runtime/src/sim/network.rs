@@ -13,6 +13,7 @@ use bytes::Bytes;
 use futures_core::future::BoxFuture;
 use rustc_hash::FxHashMap;
 
+use super::http::Http;
 use super::wires::{Effect, Way, Weather, Wires};
 use crate::address::{Address, Pid};
 use crate::ask::Hop;
@@ -34,7 +35,7 @@ const CALM: Weather = Weather {
 };
 
 /// A message on its way.
-struct Packet {
+pub(super) struct Packet {
     from: Pid,
     to: Pid,
     encoding: Encoding,
@@ -48,20 +49,21 @@ enum Cargo {
     Copied(Box<dyn OutboundMessage>),
 }
 
-struct Inner {
-    wires: Mutex<Wires<Packet>>,
+pub(super) struct Inner {
+    pub(super) wires: Mutex<Wires<Packet>>,
+    pub(super) http: Mutex<Http>,
     /// One message in so many goes through its codec.
     codec_one_in: u32,
     /// The node of each host, by the host's number.
     nodes: Mutex<FxHashMap<u64, WeakNode>>,
-    random: Random,
+    pub(super) random: Random,
     next_port: Mutex<u16>,
     delivered: AtomicU64,
 }
 
 /// The network of a simulated world. Clones are the same network.
 #[derive(Clone)]
-pub struct Network(Arc<Inner>);
+pub struct Network(pub(super) Arc<Inner>);
 
 impl std::fmt::Debug for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -71,7 +73,7 @@ impl std::fmt::Debug for Network {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -80,6 +82,7 @@ impl Network {
         Network(Arc::new(Inner {
             codec_one_in: codec_one_in.max(1),
             wires: Mutex::new(Wires::new(CALM)),
+            http: Mutex::default(),
             nodes: Mutex::default(),
             random,
             next_port: Mutex::new(FIRST_PORT),
@@ -122,20 +125,24 @@ impl Network {
         locked(&self.0.wires).weather.cuts_per_million = cuts;
     }
 
-    /// Breaks the connection from a node to another at once: what is under way is lost, and what
-    /// is linked over it is told. The next message connects anew.
+    /// Breaks the connections from a node to another at once: what is under way is lost, what is
+    /// linked over it is told, and so are both sides of the requests that the one sent to the
+    /// other. The next message connects anew.
     pub fn cut(&self, from: &Node, to: &Node) {
         let way = (from.address(), to.address());
         let effect = locked(&self.0.wires).break_off(from.world().now(), way);
         self.carry_out(from.world(), effect);
+        self.cut_requests(way);
     }
 
     /// Nothing gets from one node to the other, until healed; the other direction is free, but
     /// the connections of both break after the detection time.
     pub fn block(&self, from: &Node, to: &Node) {
         let now = from.world().now();
-        let effects = locked(&self.0.wires).block(now, (from.address(), to.address()));
+        let way = (from.address(), to.address());
+        let effects = locked(&self.0.wires).block(now, way);
         self.carry_out(from.world(), effects);
+        self.block_requests(from.world(), way);
     }
 
     /// Nothing gets from any node of one side to any of the other, either way, until healed.
@@ -171,6 +178,7 @@ impl Network {
                 wires.free(world.now(), way, latency)
             };
             self.carry_out(world, effects);
+            self.free_requests(world, way);
         }
     }
 
@@ -219,7 +227,7 @@ impl Network {
         None
     }
 
-    fn node(&self, host: u64) -> Option<Node> {
+    pub(super) fn node(&self, host: u64) -> Option<Node> {
         locked(&self.0.nodes).get(&host)?.upgrade()
     }
 
@@ -358,6 +366,7 @@ impl SimulatedTransport {
         };
         locked(&self.network.0.nodes).remove(&self.host);
         self.network.carry_out(&self.world, effects);
+        self.network.leave_requests(&self.world, self.host, crashed);
     }
 }
 

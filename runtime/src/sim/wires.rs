@@ -113,7 +113,18 @@ impl<P> Wires<P> {
         min_latency + Duration::from_nanos(draw(spread + 1))
     }
 
-    fn is_blocked(&self, (from, to): Way) -> bool {
+    /// Whether nothing gets through a way.
+    pub(super) fn is_blocked_one_way(&self, way: Way) -> bool {
+        self.blocked.contains(&way)
+    }
+
+    /// Whether the host of an address crashed and no other took its place.
+    pub(super) fn is_silent(&self, address: Address) -> bool {
+        self.silent.contains(&address)
+    }
+
+    /// Whether data or what acknowledges it does not get through.
+    pub(super) fn is_blocked(&self, (from, to): Way) -> bool {
         self.blocked.contains(&(from, to)) || self.blocked.contains(&(to, from))
     }
 

@@ -6,7 +6,6 @@
 
 use std::{
     net::SocketAddr,
-    panic::AssertUnwindSafe,
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -29,7 +28,7 @@ use actix_web::{
     web,
 };
 use bytes::{Bytes, BytesMut};
-use futures_util::{FutureExt as _, Stream as _, StreamExt as _, future::LocalBoxFuture};
+use futures_util::{Stream as _, StreamExt as _, future::LocalBoxFuture};
 
 use super::{
     Site, gzip,
@@ -40,9 +39,7 @@ use super::{
 use crate::{
     Encoding,
     address::Pid,
-    http::{
-        Body, BodyError, BodyReader, Headers, Method, Request, Response, Unanswered, parse_query,
-    },
+    http::{self, Body, BodyError, BodyReader, Headers, Method, Request, Response, parse_query},
 };
 
 /// The library looks at the time twice a second, and a deadline that has passed by then is never
@@ -151,18 +148,10 @@ async fn respond(site: &Site, request: &HttpRequest, body: Bytes) -> Response {
     if let Some(from) = message_sender(request) {
         return deliver(site, request, from, &body);
     }
-    let path = request.uri().path();
-    let resolved = match node.routes().resolve(path, |id| node.has_process(id)) {
-        Ok(resolved) => resolved,
-        Err(Unanswered::Unknown) => return Response::text(404, "404 Not Found."),
-        Err(Unanswered::Disabled(path)) => {
-            return Response::text(403, format!("Endpoint '{path}' is disabled"));
-        }
-    };
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let request = Request {
         method: Method::from(request.method().as_str()),
-        path: resolved.path,
+        path: request.uri().path().to_owned(),
         query: parse_query(request.uri().query().unwrap_or_default()),
         headers: request
             .headers()
@@ -176,13 +165,7 @@ async fn respond(site: &Site, request: &HttpRequest, body: Bytes) -> Response {
         .headers
         .get("Accept-Encoding")
         .is_some_and(gzip::is_accepted);
-    let handler = resolved.handler;
-    let at = node.clone();
-    let handled = AssertUnwindSafe(async move { handler(request, at).await });
-    let response = handled.catch_unwind().await.unwrap_or_else(|_panic| {
-        tracing::error!(id = resolved.id, "a handler of HTTP requests panicked");
-        Response::text(500, "the handler of this request failed")
-    });
+    let response = http::answer(&node, request).await;
     if packs {
         return gzip::pack(response, &node).await;
     }

@@ -363,6 +363,7 @@ impl Drop for Simulation {
     /// What is dropped may make more that holds the world: all of it goes.
     fn drop(&mut self) {
         loop {
+            self.shared.network.forget_requests();
             let tasks = std::mem::take(&mut self.tasks);
             let (ready, alarms) = {
                 let mut state = locked(&self.shared.state);

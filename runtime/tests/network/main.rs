@@ -20,4 +20,6 @@ mod senders;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]
+mod simulated_http;
+#[cfg(test)]
 mod support;

@@ -137,7 +137,7 @@ impl Core {
             registration: Registration::default(),
             frameworks: BTreeMap::new(),
             completed: VecDeque::new(),
-            updates: UpdateManager::new(),
+            updates: UpdateManager::new().with(options.planted),
             waiting: BTreeMap::new(),
             schedule: Schedule::default(),
             next_number: 0,

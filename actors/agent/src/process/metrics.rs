@@ -205,8 +205,8 @@ fn amount<'a>(resources: impl Iterator<Item = &'a Resource>, name: &str, revocab
     resources
         .filter(|resource| resource.name == name && resource.revocable.is_some() == revocable)
         .filter_map(|resource| resource.scalar.as_ref())
-        .map(|scalar| scalar.value)
-        .sum()
+        // A sum of no floats would be -0.
+        .fold(0.0, |sum, scalar| sum + scalar.value)
 }
 
 fn tasks(snapshot: &Snapshot, state: TaskState) -> f64 {

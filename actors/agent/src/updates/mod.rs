@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
+use tepui_invariants::{Planted, PlantedBug};
 use tepui_protocol::mesos::internal::{StatusUpdate, StatusUpdateRecord, status_update_record};
 use tepui_protocol::mesos::v1::TaskState;
 
@@ -88,6 +89,7 @@ pub enum Action {
 pub struct UpdateManager {
     streams: BTreeMap<StreamKey, Stream>,
     paused: bool,
+    planted: Planted,
 }
 
 impl Default for UpdateManager {
@@ -103,7 +105,14 @@ impl UpdateManager {
         UpdateManager {
             streams: BTreeMap::new(),
             paused: true,
+            planted: Planted::NONE,
         }
+    }
+
+    /// With a bug, in a test build.
+    #[must_use]
+    pub fn with(self, planted: Planted) -> UpdateManager {
+        UpdateManager { planted, ..self }
     }
 
     /// Takes over a stream that was read back from its file.
@@ -127,12 +136,16 @@ impl UpdateManager {
             update: Some(update.clone()),
             uuid: None,
         };
+        let past = self.planted.has(PlantedBug::UpdatePastUnacknowledged);
+        let early = past.then(|| update.clone());
         let accepted = stream.update(update);
         let mut actions = Vec::new();
         if accepted == Accepted::New {
             actions.extend(append(stream, &record));
             if stream.pending() == 1 && !self.paused {
                 send_head(key, stream, &mut actions);
+            } else if !self.paused {
+                actions.extend(early.map(Action::Forward));
             }
         }
         (accepted, actions)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use tepui_invariants::Planted;
 use tepui_protocol::mesos::v1::Attribute;
 use tepui_protocol::resources::{Quantities, Resources, Scalar};
 
@@ -30,6 +31,8 @@ pub struct Options {
     pub region: Option<String>,
     /// Weights by role; 1 for all others.
     pub weights: BTreeMap<String, f64>,
+    /// A bug to have, in a test build.
+    pub planted: Planted,
 }
 
 impl Default for Options {
@@ -48,6 +51,7 @@ impl Default for Options {
             fair_sharing_excluded_resource_names: BTreeSet::new(),
             region: None,
             weights: BTreeMap::new(),
+            planted: Planted::NONE,
         }
     }
 }

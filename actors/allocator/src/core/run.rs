@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tepui_runtime::Time;
 
+use tepui_invariants::PlantedBug;
 use super::agent::{Agent, Parts};
 use super::frameworks::ClientId;
 use super::judge::{Judge, Places};
@@ -69,7 +70,9 @@ impl Allocator {
         let waited = now.since(self.due());
         let pending = std::mem::take(&mut self.pending);
         if batch {
-            self.expiry.purge(now, &mut self.agents);
+            if !self.options.planted.has(PlantedBug::FilterOutlives) {
+                self.expiry.purge(now, &mut self.agents);
+            }
             self.next_batch = now + self.options.allocation_interval;
         }
         self.last_run = Some(now);

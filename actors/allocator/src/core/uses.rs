@@ -97,6 +97,24 @@ impl Allocator {
         self.ledger.forget_unadded(framework);
     }
 
+    /// Everything that is held, agent by agent.
+    #[must_use]
+    pub fn uses(&self) -> Vec<Use> {
+        let mut uses = Vec::new();
+        for agent in self.agent_ids.values().map(|id| &self.agents[*id]) {
+            for (client, parts) in &agent.uses {
+                let client = &self.ledger.clients[*client];
+                let role = &self.ledger.roles[client.role].name;
+                uses.push(Use {
+                    framework: self.ledger.frameworks[client.framework].id.to_string(),
+                    agent: agent.id.to_string(),
+                    resources: resources_of(agent, parts).allocate(role),
+                });
+            }
+        }
+        uses
+    }
+
     fn refuse(
         &mut self,
         agent_id: u32,

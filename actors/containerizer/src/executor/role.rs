@@ -18,15 +18,11 @@ use crate::executor::core::{Core, Effect, Input, Timer, Turn};
 use crate::executor::http::{Closer, Connection};
 use crate::executor::settings::Settings;
 use crate::executor::task;
-use crate::kernel::sys;
 
 /// Stack of a helper thread; the deepest thing it does is to read JSON.
 const STACK: usize = 512 << 10;
 /// Longest event: a task with all its labels and data.
 const EVENT_MAX: usize = 64 << 20;
-
-/// An executor whose task has run so long without any news keeps no memory that it can get back.
-const QUIET: Duration = Duration::from_secs(1);
 
 /// Runs the role `executor`, by the environment that Mesos gives executors. Takes no arguments.
 /// The exit status is 0 where the agent was told of the task's end, or had none to give.
@@ -67,8 +63,6 @@ struct Role {
     events: Arc<Mutex<Option<Closer>>>,
     timers: BTreeMap<Timer, Instant>,
     task: Option<i32>,
-    /// What could be given back was.
-    lean: bool,
 }
 
 impl Role {
@@ -92,7 +86,6 @@ impl Role {
             events,
             timers: BTreeMap::new(),
             task: None,
-            lean: false,
         })
     }
 
@@ -128,16 +121,6 @@ impl Role {
         let wait = due.map_or(Duration::from_secs(3600), |(_, at)| {
             at.saturating_duration_since(Instant::now())
         });
-        if !self.lean && self.task.is_some() && wait > QUIET {
-            match received.recv_timeout(QUIET) {
-                Ok(fed) => return self.accept(fed),
-                Err(_) => {
-                    self.lean = true;
-                    sys::forget_text();
-                    return None;
-                }
-            }
-        }
         match received.recv_timeout(wait) {
             Ok(fed) => self.accept(fed),
             Err(RecvTimeoutError::Timeout) => {

@@ -3,10 +3,12 @@
 //! no time and succeeds.
 //!
 //! ```text
+//! start 3        the task is up only after that many seconds; before anything else
 //! sleep 1.5      takes that many seconds
 //! exit 3         ends with that status
 //! false          ends with 1 where it is the last
 //! kill -9 $$     ends by that signal
+//! exceed 64      ends because it wants more memory than its limit, so many megabytes
 //! trap '' TERM   from the start on, SIGTERM is ignored
 //! ```
 
@@ -21,6 +23,10 @@ pub(crate) struct Script {
     /// Raw wait status at the end.
     pub(crate) status: i32,
     pub(crate) ignores_sigterm: bool,
+    /// How long it takes until it runs.
+    pub(crate) start: Duration,
+    /// The limit in megabytes that it exceeds at its end.
+    pub(crate) exceeds: Option<u64>,
 }
 
 impl Script {
@@ -30,6 +36,8 @@ impl Script {
             duration: Duration::ZERO,
             status: 0,
             ignores_sigterm: false,
+            start: Duration::ZERO,
+            exceeds: None,
         };
         for step in text.replace("&&", ";").split([';', '\n']) {
             let words: Vec<&str> = step.split_whitespace().collect();
@@ -38,6 +46,15 @@ impl Script {
                 ["sleep", seconds] => {
                     let duration = seconds.parse().ok().and_then(from_seconds);
                     script.duration += duration.unwrap_or_default();
+                }
+                ["start", seconds] => {
+                    let start = seconds.parse().ok().and_then(from_seconds);
+                    script.start += start.unwrap_or_default();
+                }
+                ["exceed", megabytes] => {
+                    script.status = libc::SIGKILL;
+                    script.exceeds = Some(megabytes.parse().unwrap_or_default());
+                    return script;
                 }
                 ["exit", status] => {
                     script.status = (status.parse().unwrap_or(2) & 0xff) << 8;
@@ -72,6 +89,7 @@ mod tests {
                 duration,
                 status,
                 ignores_sigterm,
+                ..
             } = Script::parse(text);
             (duration.as_millis(), status, ignores_sigterm)
         };
@@ -82,5 +100,9 @@ mod tests {
         assert_eq!(script("trap '' TERM; sleep 10"), (10_000, 0, true));
         assert_eq!(script("sleep 1; kill -9 $$; sleep 5"), (1000, 9, false));
         assert_eq!(script("exit 3; sleep 5"), (0, 768, false));
+        assert_eq!(script("sleep 1; exceed 64; sleep 5"), (1000, 9, false));
+        let slow = Script::parse("start 2.5; sleep 1; exceed 64");
+        assert_eq!(slow.start, Duration::from_millis(2500));
+        assert_eq!(slow.exceeds, Some(64));
     }
 }

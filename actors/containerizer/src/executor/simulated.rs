@@ -9,6 +9,7 @@ use tepui_protocol::mesos::v1::CommandInfo;
 use tepui_protocol::mesos::v1::executor::Event;
 use tepui_runtime::{Context, Declaration, Handle, Pid, Process};
 
+use crate::core::Figures;
 use crate::executor::core::{Core, Effect, Input, Timer, Turn};
 use crate::executor::script::Script;
 use crate::executor::settings::Settings;
@@ -101,8 +102,19 @@ impl SimulatedExecutor {
             _ => command.value().to_owned(),
         };
         let script = Script::parse(&text);
-        self.feed(Input::Started, ctx);
+        if script.start == Duration::ZERO {
+            self.started(script, ctx);
+        } else {
+            ctx.delay(script.start, move |executor, ctx| {
+                executor.started(script, ctx)
+            });
+        }
+    }
+
+    fn started(&mut self, script: Script, ctx: &mut Ctx<'_>) {
+        // The task is there before its body is told: what is told may be a signal for it.
         self.end_after(script, script.duration, ctx);
+        self.feed(Input::Started, ctx);
     }
 
     fn end_after(&mut self, script: Script, after: Duration, ctx: &mut Ctx<'_>) {
@@ -110,7 +122,7 @@ impl SimulatedExecutor {
             executor.task = None;
             let ended = Input::Ended {
                 status: script.status,
-                out_of_memory: None,
+                out_of_memory: script.exceeds.map(exceeded),
             };
             executor.feed(ended, ctx);
         });
@@ -126,12 +138,23 @@ impl SimulatedExecutor {
         }
         let script = Script {
             status: signal,
+            exceeds: None,
             ..*script
         };
         if let Some((_, end)) = self.task.take() {
             ctx.cancel(end);
         }
         self.end_after(script, Duration::ZERO, ctx);
+    }
+}
+
+/// What a kernel would say of a container that used up so many megabytes.
+fn exceeded(megabytes: u64) -> Figures {
+    let bytes = megabytes.saturating_mul(1 << 20);
+    Figures {
+        max_usage: Some(bytes),
+        limit: Some(bytes),
+        statistics: String::new(),
     }
 }
 

@@ -62,10 +62,18 @@ pub enum LauncherError {
         root: String,
     },
     /// Another agent owns what is below this root; both would destroy each other's containers.
-    #[error("cgroups root '{root}' cannot be taken: {problem}")]
+    #[error("cgroups root '{root}' cannot be taken: {problem} (--cgroups_root names another)")]
     Taken {
         /// As it was given.
         root: String,
+        /// The kernel's words.
+        problem: String,
+    },
+    /// Another agent's containers are remembered there; both would destroy each other's.
+    #[error("runtime folder '{}' cannot be taken: {problem} (--runtime_dir names another)", path.display())]
+    RuntimeDir {
+        /// As it was given.
+        path: PathBuf,
         /// The kernel's words.
         problem: String,
     },
@@ -111,6 +119,8 @@ pub(crate) struct Launcher {
     file_limit: Option<u64>,
     spawner: Spawner,
     linux: Option<Linux>,
+    /// On the runtime folder; held as long as we run, as that of the cgroups root.
+    _lock: Flock<File>,
 }
 
 struct Linux {
@@ -124,7 +134,7 @@ struct Linux {
 }
 
 impl Launcher {
-    /// Looks at the host and takes the cgroups root.
+    /// Looks at the host and takes the cgroups root and the runtime folder.
     pub(crate) fn new(options: LauncherOptions) -> Result<Launcher, LauncherError> {
         let LauncherOptions {
             runtime_dir,
@@ -137,6 +147,11 @@ impl Launcher {
             destroy_timeout,
         } = options;
         let linux = cgroups_root.map(|root| Linux::take(root, &controllers, limit_swap));
+        let linux = linux.transpose()?;
+        let lock = take(&runtime_dir).map_err(|problem| LauncherError::RuntimeDir {
+            path: runtime_dir.clone(),
+            problem,
+        })?;
         let runtime_dir = RuntimeDir::new(&runtime_dir);
         Ok(Launcher {
             spawner: Spawner::new(binary.clone()),
@@ -145,7 +160,8 @@ impl Launcher {
             runtime_dir,
             usage,
             file_limit,
-            linux: linux.transpose()?,
+            linux,
+            _lock: lock,
         })
     }
 
@@ -418,10 +434,7 @@ impl Linux {
             root: root.display().to_string(),
             problem,
         };
-        std::fs::create_dir_all(&directory).map_err(|error| taken(error.to_string()))?;
-        let directory = File::open(&directory).map_err(|error| taken(error.to_string()))?;
-        let lock = Flock::lock(directory, FlockArg::LockExclusiveNonblock)
-            .map_err(|(_, _)| taken("another agent runs with it".to_owned()))?;
+        let lock = take(&directory).map_err(taken)?;
         Ok(Linux {
             hierarchies,
             used,
@@ -429,4 +442,12 @@ impl Linux {
             _lock: lock,
         })
     }
+}
+
+/// Makes a folder and takes it for this process alone; says why not.
+fn take(directory: &Path) -> Result<Flock<File>, String> {
+    std::fs::create_dir_all(directory).map_err(|error| error.to_string())?;
+    let directory = File::open(directory).map_err(|error| error.to_string())?;
+    Flock::lock(directory, FlockArg::LockExclusiveNonblock)
+        .map_err(|(_, _)| "another agent runs with it".to_owned())
 }

@@ -268,29 +268,6 @@ pub(crate) fn exec(
     }
 }
 
-/// Gives back the pages of program text that this process has touched. They are the files' own, so
-/// that the kernel brings back what is needed again: for a process that is about to wait for long.
-pub(crate) fn forget_text() {
-    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else {
-        return;
-    };
-    for (start, length) in maps.lines().filter_map(text_mapping) {
-        // SAFETY: the mapping is one of a file, private and not writable, so that its pages are
-        // what the file has, and dropping them loses nothing.
-        unsafe { libc::madvise(start as *mut libc::c_void, length, libc::MADV_DONTNEED) };
-    }
-}
-
-/// Place and length of a mapping of `/proc/<pid>/maps` that is program text of a file.
-fn text_mapping(line: &str) -> Option<(usize, usize)> {
-    let mut fields = line.split_ascii_whitespace();
-    let (start, end) = fields.next()?.split_once('-')?;
-    let is_text = fields.next()? == "r-xp" && fields.nth(3)?.starts_with('/');
-    let number = |text| usize::from_str_radix(text, 16).ok();
-    let (start, end) = (number(start)?, number(end)?);
-    is_text.then(|| (start, end.saturating_sub(start)))
-}
-
 /// Sets one resource limit of this process; `None` is no limit.
 ///
 /// # Errors
@@ -322,30 +299,4 @@ pub(crate) fn in_own_session(command: &mut std::process::Command) {
     };
     // SAFETY: the closure calls setsid(2) and reads errno, and nothing else.
     unsafe { command.pre_exec(set_session) };
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_text_of_files_is_program_text() {
-        let line = "5000-7000 r-xp 00001000 fe:00 325843                     /usr/bin/a";
-        assert_eq!(text_mapping(line), Some((0x5000, 0x2000)));
-        for other in [
-            "5000-7000 rw-p 00001000 fe:00 325843                     /usr/bin/a",
-            "5000-7000 r--p 00001000 fe:00 325843                     /usr/bin/a",
-            "5000-7000 rwxp 00001000 fe:00 325843                     /usr/bin/a",
-            "5000-7000 r-xp 00000000 00:00 0                          [vdso]",
-            "5000-7000 r-xp 00000000 00:00 0",
-        ] {
-            assert_eq!(text_mapping(other), None, "{other}");
-        }
-    }
-
-    #[test]
-    fn text_that_was_given_back_comes_again() {
-        forget_text();
-        assert_eq!(text_mapping("nothing"), None);
-    }
 }

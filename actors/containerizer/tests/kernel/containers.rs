@@ -364,10 +364,22 @@ fn one_owner() {
     let error = Host::try_start(&place).err().expect("the root is taken");
     assert!(matches!(error, ContainerizerError::Launcher(_)));
     let expected = format!(
-        "cgroups root '{}' cannot be taken: another agent runs with it",
+        "cgroups root '{}' cannot be taken: another agent runs with it (--cgroups_root names \
+         another)",
         place.root
     );
     assert_eq!(error.to_string(), expected);
+    // With the same runtime folder, but not with the same cgroups, it would destroy the first
+    // one's containers as orphans.
+    let mut elsewhere = place.options();
+    elsewhere.launcher = Some(LauncherKind::Posix);
+    let error = Host::with(elsewhere).err().expect("the folder is taken");
+    assert!(
+        error.to_string().ends_with(
+            "cannot be taken: another agent runs with it (--runtime_dir names another)"
+        ),
+        "{error}"
+    );
     host.stop();
     Host::start(&place).stop();
     let above = Place {

@@ -131,9 +131,13 @@ impl Handle<Launched> for Agent {
 
 impl Host {
     pub(crate) fn try_start(place: &Place) -> Result<Host, ContainerizerError> {
+        Host::with(place.options())
+    }
+
+    pub(crate) fn with(options: LinuxOptions) -> Result<Host, ContainerizerError> {
         let world = World::real(RealOptions::default()).unwrap();
         let node = Node::start(&world, NodeOptions::default()).unwrap();
-        let containerizer = linux::spawn(&node, place.options())?;
+        let containerizer = linux::spawn(&node, options)?;
         let (sender, terminated) = channel();
         let (to_launched, launched) = channel();
         let agent = Agent(sender, to_launched);

@@ -84,6 +84,22 @@ fn books_that_differ_are_seen_whosever_they_are() {
         agent.running = Some(BTreeMap::new());
     });
     assert_eq!(forgotten, ["books-agree"], "the framework still counts it");
+    let deaf = changed(|agent, framework| {
+        framework.acknowledges = false;
+        agent.used.clear();
+        agent.offered = of("f", "cpus:4;mem:4096");
+        agent.running = Some(BTreeMap::new());
+    });
+    assert!(
+        deaf.is_empty(),
+        "it was not told, for it does not acknowledge"
+    );
+    let dead = changed(|agent, framework| {
+        framework.over = true;
+        agent.running = None;
+        agent.tasks.clear();
+    });
+    assert_eq!(dead, ["books-agree"], "who is over uses nothing");
 }
 
 #[test]

@@ -49,7 +49,7 @@ impl Offers {
                 offers,
                 launches,
             } => self.answered(framework, offers, launches),
-            Fact::TaskSent { task } => {
+            Fact::TaskSent { task, .. } => {
                 if !self.good.contains(task)
                     && let Some(problem) = self.void.get(task)
                 {

@@ -42,6 +42,7 @@ fn accepted(offer: &str, task: &str) -> Fact {
 fn sent(task: &str) -> Fact {
     Fact::TaskSent {
         task: TaskKey::new("f", task),
+        durable: true,
     }
 }
 
@@ -128,8 +129,6 @@ fn updates_go_one_at_a_time_and_in_order() {
         last(&[running(), recorded(1), running()]),
         ["acknowledged-is-silent"]
     );
-    let crashed = Fact::AgentCrashed { agent: "a".into() };
-    assert_eq!(last(&[running(), crashed, finished()]), NONE);
     let back = [
         running(),
         recorded(1),
@@ -141,6 +140,39 @@ fn updates_go_one_at_a_time_and_in_order() {
     assert_eq!(
         last(&[told(Some(9), TaskState::TaskRunning)]),
         ["updates-in-order"]
+    );
+}
+
+#[test]
+fn a_crash_may_cost_the_last_acknowledgement_and_no_more() {
+    let running = || forwarded(1, TaskState::TaskRunning);
+    let finished = || forwarded(2, TaskState::TaskFinished);
+    let crashed = || Fact::AgentCrashed { agent: "a".into() };
+    // Without checkpoints there is nothing that the agent could know.
+    assert_eq!(last(&[running(), crashed(), finished()]), NONE);
+    let durable = |facts: Vec<Fact>| last(&[vec![sent("t")], facts].concat());
+    assert_eq!(
+        durable(vec![running(), crashed(), finished()]),
+        ["one-update-at-a-time"]
+    );
+    assert_eq!(
+        durable(vec![running(), recorded(1), crashed(), running()]),
+        NONE
+    );
+    assert_eq!(
+        durable(vec![running(), recorded(1), crashed(), finished()]),
+        NONE
+    );
+    let lost = vec![running(), recorded(1), crashed(), running()];
+    assert_eq!(
+        durable([lost, vec![finished()]].concat()),
+        ["one-update-at-a-time"]
+    );
+    let two = vec![running(), recorded(1), finished(), crashed()];
+    assert_eq!(durable([two.clone(), vec![finished()]].concat()), NONE);
+    assert_eq!(
+        durable([two, vec![running()]].concat()),
+        ["acknowledged-is-silent"]
     );
 }
 

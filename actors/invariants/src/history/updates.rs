@@ -6,22 +6,38 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Found;
 use crate::{ACKNOWLEDGED_IS_SILENT, Fact, ONE_UPDATE_AT_A_TIME, TaskKey, UPDATES_IN_ORDER};
 
+/// What the agent knows of an acknowledgement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Acknowledged {
+    No,
+    /// It was told, and has crashed since.
+    Perhaps,
+    Yes,
+}
+
 #[derive(Clone, Debug, Default)]
 struct Stream {
     agent: String,
     /// In the order in which they were first sent.
-    sent: Vec<Vec<u8>>,
-    recorded: BTreeSet<Vec<u8>>,
+    sent: Vec<(Vec<u8>, Acknowledged)>,
     /// The furthest place in `sent` that the framework was told, and all it was told.
     furthest: usize,
     told: BTreeSet<Vec<u8>>,
-    /// Its agent has crashed since: what it had recorded last may be lost.
-    crashed: bool,
+    /// It was not checkpointed, and its agent has crashed since: it began anew.
+    forgotten: bool,
+}
+
+impl Stream {
+    fn place(&self, uuid: &[u8]) -> Option<usize> {
+        self.sent.iter().position(|(sent, _)| sent == uuid)
+    }
 }
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Updates {
     streams: BTreeMap<TaskKey, Stream>,
+    /// Tasks whose updates are checkpointed.
+    durable: BTreeSet<TaskKey>,
 }
 
 impl Updates {
@@ -31,8 +47,10 @@ impl Updates {
                 task, agent, uuid, ..
             } => self.forwarded(task, agent, uuid, found),
             Fact::Recorded { task, uuid } => {
-                if let Some(stream) = self.streams.get_mut(task) {
-                    stream.recorded.insert(uuid.clone());
+                let stream = self.streams.get_mut(task);
+                let sent = stream.and_then(|it| it.sent.iter_mut().find(|it| it.0 == *uuid));
+                if let Some((_, acknowledged)) = sent {
+                    *acknowledged = Acknowledged::Yes;
                 }
             }
             Fact::Told {
@@ -40,44 +58,58 @@ impl Updates {
                 uuid: Some(uuid),
                 ..
             } => self.told(task, uuid, found),
-            Fact::AgentCrashed { agent } => {
-                let lost = self.streams.values_mut();
-                for stream in lost.filter(|stream| stream.agent == *agent) {
-                    stream.crashed = true;
-                }
+            Fact::TaskSent {
+                task,
+                durable: true,
+            } => {
+                self.durable.insert(task.clone());
             }
+            Fact::AgentCrashed { agent } => self.crashed(agent),
             _ => {}
+        }
+    }
+
+    /// What an agent has told was on its disk before. So was each acknowledgement but the last:
+    /// that of an update after which it sent no other.
+    fn crashed(&mut self, agent: &str) {
+        for (task, stream) in &mut self.streams {
+            if stream.agent != agent {
+                continue;
+            }
+            if !self.durable.contains(task) {
+                stream.forgotten = true;
+            } else if let Some((_, acknowledged @ Acknowledged::Yes)) = stream.sent.last_mut() {
+                *acknowledged = Acknowledged::Perhaps;
+            }
         }
     }
 
     fn forwarded(&mut self, task: &TaskKey, agent: &str, uuid: &[u8], found: &mut Found) {
         let stream = self.streams.entry(task.clone()).or_default();
         stream.agent = agent.to_owned();
-        if stream.recorded.contains(uuid) {
-            found.add(
-                &ACKNOWLEDGED_IS_SILENT,
-                format!("an update of {task} on {agent}"),
-            );
-        }
-        let Some(place) = stream.sent.iter().position(|sent| sent == uuid) else {
-            let waiting = stream
-                .sent
-                .iter()
-                .find(|sent| !stream.recorded.contains(*sent));
-            if waiting.is_some() && !stream.crashed {
-                let detail = format!(
-                    "update {} of {task} on {agent}, with one before it not acknowledged",
-                    stream.sent.len() + 1
-                );
-                found.add(&ONE_UPDATE_AT_A_TIME, detail);
-            }
-            stream.sent.push(uuid.to_vec());
-            return;
-        };
-        let earlier = stream.sent[..place].iter();
-        if earlier.clone().any(|sent| !stream.recorded.contains(sent)) && !stream.crashed {
-            let detail = format!("update {} of {task} on {agent} again", place + 1);
+        let place = stream.place(uuid);
+        let which = place.unwrap_or(stream.sent.len());
+        let mut earlier = stream.sent.iter().take(which);
+        if earlier.any(|(_, it)| *it == Acknowledged::No) && !stream.forgotten {
+            let which = which + 1;
+            let detail =
+                format!("update {which} of {task} on {agent}, with one before it not acknowledged");
             found.add(&ONE_UPDATE_AT_A_TIME, detail);
+        }
+        // It goes on, so it knows that those before are acknowledged.
+        for (_, acknowledged) in stream.sent.iter_mut().take(which) {
+            if *acknowledged == Acknowledged::Perhaps {
+                *acknowledged = Acknowledged::Yes;
+            }
+        }
+        match place.and_then(|place| stream.sent.get_mut(place)) {
+            None => stream.sent.push((uuid.to_vec(), Acknowledged::No)),
+            Some((_, Acknowledged::Yes)) => {
+                let detail = format!("update {} of {task} on {agent}", which + 1);
+                found.add(&ACKNOWLEDGED_IS_SILENT, detail);
+            }
+            // It has lost the acknowledgement, and waits for it again.
+            Some((_, acknowledged)) => *acknowledged = Acknowledged::No,
         }
     }
 
@@ -86,7 +118,7 @@ impl Updates {
             let detail = format!("an update of {task} that no agent sent");
             return found.add(&UPDATES_IN_ORDER, detail);
         };
-        let Some(place) = stream.sent.iter().position(|sent| sent == uuid) else {
+        let Some(place) = stream.place(uuid) else {
             let detail = format!("an update of {task} that no agent sent");
             return found.add(&UPDATES_IN_ORDER, detail);
         };

@@ -274,7 +274,10 @@ impl MasterCore {
         self.count("master/slave_removals");
         self.count(counter);
         self.info(format!("agent {id} removed: {why}"));
-        let hostname = self.state.agent(id).map(|agent| agent.info.hostname.as_str());
+        let hostname = self
+            .state
+            .agent(id)
+            .map(|agent| agent.info.hostname.as_str());
         let message = format!("Agent {} removed: {why}", hostname.unwrap_or(id));
         self.take_agent_out(
             id,

@@ -1,19 +1,22 @@
 //! KILL: the agent is told; what cannot be told now is told when the agent is back.
 
+use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::internal::KillTask;
 use tepui_protocol::mesos::v1::scheduler::call::Kill;
 use tepui_protocol::mesos::v1::scheduler::call::reconcile;
 
-use super::frameworks::framework_id;
 use super::{MasterCore, ToAgent};
 
 impl MasterCore {
     pub(super) fn kill(&mut self, id: &str, kill: Kill) {
         let task_id = kill.task_id.value.clone();
-        let task = self
-            .state
-            .framework(id)
-            .and_then(|framework| framework.tasks.get(&task_id));
+        let task = if self.planted(PlantedBug::KillReachesAnother) {
+            let mut all = self.state.frameworks.values();
+            all.find_map(|framework| framework.tasks.get(&task_id))
+        } else {
+            let own = self.state.framework(id);
+            own.and_then(|framework| framework.tasks.get(&task_id))
+        };
         let Some(task) = task.cloned() else {
             self.info(format!(
                 "framework {id} kills task {task_id}, which is unknown"
@@ -36,7 +39,8 @@ impl MasterCore {
         let agent_id = &task.agent_id.value;
         let connected = self.agent_mut(agent_id).is_some_and(|agent| {
             // Sent again if the agent comes back with the task alive.
-            agent.killed.insert_mut((id.to_owned(), task_id.clone()));
+            let key = (task.framework_id.value.clone(), task_id.clone());
+            agent.killed.insert_mut(key);
             agent.connected
         });
         self.info(format!(
@@ -44,7 +48,7 @@ impl MasterCore {
         ));
         if connected {
             let message = KillTask {
-                framework_id: framework_id(id),
+                framework_id: task.framework_id.clone(),
                 task_id: kill.task_id,
                 kill_policy: kill.kill_policy,
             };

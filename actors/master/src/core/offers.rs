@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::resource::AllocationInfo;
 use tepui_protocol::mesos::v1::scheduler::call::Decline;
@@ -64,7 +65,11 @@ impl MasterCore {
             self.recover(to, of, &resources, None);
             return None;
         }
-        let id = format!("{}-O{}", self.state.master_info.id, self.book.next_offer);
+        let number = match self.planted(PlantedBug::OfferIdReused) {
+            true => self.book.next_offer % 100,
+            false => self.book.next_offer,
+        };
+        let id = format!("{}-O{number}", self.state.master_info.id);
         self.book.next_offer += 1;
         let offer = Offer {
             id: id.clone(),
@@ -159,6 +164,9 @@ impl MasterCore {
             self.event(&offer.framework_id, event);
         }
         self.recover_offer(&offer, None);
+        if rescind && self.planted(PlantedBug::RescindedHonored) {
+            self.state.offers.insert_mut(offer.id.clone(), offer);
+        }
     }
 
     pub(super) fn take_back_offers_of_framework(&mut self, id: &str, rescind: bool) {

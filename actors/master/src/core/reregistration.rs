@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::internal::{
     AgentReregistered, KillTask, ReconcileTasks, ReregisterAgent, ShutdownFramework,
     UpdateFramework,
@@ -360,7 +361,7 @@ impl MasterCore {
                 .state
                 .framework(&framework)
                 .is_some_and(|known| known.tasks.contains_key(&task.task_id.value));
-            if known {
+            if known && !self.planted(PlantedBug::OperationTwice) {
                 continue;
             }
             self.forget_unreachable(&framework, &task.task_id.value);
@@ -392,6 +393,9 @@ impl MasterCore {
 
     /// The listed tasks whose framework is in the books.
     fn tasks_to_take_in(&self, listed: &[Task]) -> Vec<Task> {
+        if self.planted(PlantedBug::TasksForgotten) {
+            return Vec::new();
+        }
         let known = |task: &&Task| self.state.frameworks.contains_key(&task.framework_id.value);
         listed.iter().filter(known).cloned().collect()
     }

@@ -3,6 +3,7 @@
 //! An agent's update carries a uuid and is acknowledged through the master; the agent sends it
 //! again until then. What the master itself says carries none and is said once.
 
+use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::internal::{
     StatusUpdate, StatusUpdateAcknowledgement, StatusUpdateMessage,
 };
@@ -148,6 +149,10 @@ impl MasterCore {
             task_id,
             uuid,
         } = acknowledge;
+        let one_in_four = |uuid: &[u8]| uuid.first().is_some_and(|byte| byte % 4 == 0);
+        if self.planted(PlantedBug::AcknowledgementDropped) && one_in_four(&uuid) {
+            return;
+        }
         let problem = self.absent(&agent_id.value);
         let task = self
             .state

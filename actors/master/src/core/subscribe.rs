@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::internal::UpdateFramework;
 use tepui_protocol::mesos::v1::FrameworkInfo;
 use tepui_protocol::mesos::v1::scheduler::call::{
@@ -159,8 +160,10 @@ impl MasterCore {
             }
             Connection::Disconnected | Connection::Recovered => {}
         }
-        self.effects
-            .push(Effect::Cancel(Timer::FrameworkFailover(id.to_owned())));
+        if !self.planted(PlantedBug::FailoverTimerKept) {
+            let timer = Timer::FrameworkFailover(id.to_owned());
+            self.effects.push(Effect::Cancel(timer));
+        }
         self.replace_info(id, info, suppressed);
         self.say_what_disconnecting_means(id);
         self.reconnect(from, id);

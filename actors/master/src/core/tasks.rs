@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::internal::StatusUpdate;
 use tepui_protocol::mesos::v1::{
     ExecutorInfo, FrameworkId, Resource, Task, TaskInfo, TaskState, TaskStatus,
@@ -33,6 +34,14 @@ pub(super) enum Destiny {
 /// Whether a task in this state holds its resources.
 pub(super) fn holds(state: TaskState) -> bool {
     !is_terminal(state) && state != TaskState::TaskUnreachable
+}
+
+/// Whether a task in this state ended without anybody having seen how.
+fn is_lost(state: TaskState) -> bool {
+    matches!(
+        state,
+        TaskState::TaskLost | TaskState::TaskDropped | TaskState::TaskGone
+    )
 }
 
 /// Mesos' `protobuf::createTask`: what the master keeps of a TaskInfo.
@@ -122,7 +131,8 @@ impl MasterCore {
                 old.as_str_name()
             ));
         }
-        if holds(old) && !holds(new) {
+        let kept = self.planted(PlantedBug::LostResourcesKept) && is_lost(new);
+        if holds(old) && !holds(new) && !kept {
             self.recover_used(framework_id, &agent_id, &resources);
         }
         if !is_terminal(old) && is_terminal(new) {

@@ -1,0 +1,175 @@
+//! What befalls a cluster: faults drawn from a seed, each with its beginning and its end.
+//!
+//! Not here: carrying them out (`run/weather.rs`).
+
+use std::time::Duration;
+
+use tepui_runtime::Random;
+
+/// Something that goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// An agent's host crashes; it comes back with what it had synced.
+    AgentCrash {
+        /// The agent's number.
+        agent: usize,
+    },
+    /// An agent's disk breaks off in the middle of a write, and its host crashes soon after.
+    TornWrite {
+        /// The agent's number.
+        agent: usize,
+        /// How many more writing calls succeed.
+        calls: u64,
+    },
+    /// An agent is told to end: it ends all that it runs and takes itself off the master's list.
+    /// Another takes its place.
+    Unregister {
+        /// The agent's number.
+        agent: usize,
+    },
+    /// An agent's disk is full.
+    DiskFull {
+        /// The agent's number.
+        agent: usize,
+    },
+    /// The master's host crashes; a new one comes up at the same place.
+    MasterCrash,
+    /// A framework's host crashes; it comes back on another, or never before all is quiet.
+    FrameworkCrash {
+        /// The framework's number.
+        framework: usize,
+    },
+    /// A framework starts a second scheduler while the first is still there.
+    FailOver {
+        /// The framework's number.
+        framework: usize,
+    },
+    /// A framework ends itself.
+    TearDown {
+        /// The framework's number.
+        framework: usize,
+    },
+    /// Nothing passes between master and agent.
+    Partition {
+        /// The agent's number.
+        agent: usize,
+        /// In which direction.
+        blocked: Blocked,
+    },
+    /// Nothing passes between master and framework.
+    FrameworkPartition {
+        /// The framework's number.
+        framework: usize,
+        /// In which direction.
+        blocked: Blocked,
+    },
+    /// The ways between master and agent are slow.
+    SlowLink {
+        /// The agent's number.
+        agent: usize,
+        /// At most this long, a tenth at least.
+        latency: Duration,
+    },
+    /// Connections break everywhere, so many in a million messages.
+    Cuts {
+        /// How many.
+        per_million: u32,
+    },
+}
+
+/// Which direction of a way is blocked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// From the master.
+    FromMaster,
+    /// To the master.
+    ToMaster,
+    /// Both.
+    Both,
+}
+
+/// A fault and when it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// After so long.
+    pub after: Duration,
+    /// For so long.
+    pub lasts: Duration,
+    /// What.
+    pub fault: Fault,
+}
+
+fn pick(random: &Random, below: usize) -> usize {
+    usize::try_from(random.below(below.max(1) as u64)).unwrap_or(0)
+}
+
+/// Seconds from short to long: some faults are over before anybody notices, others outlast every
+/// timeout.
+fn lasts(random: &Random) -> Duration {
+    let most = [2_000, 20_000, 100_000, 400_000, 900_000];
+    let most = most.get(pick(random, most.len())).copied().unwrap_or(2_000);
+    Duration::from_millis(100 + random.below(most))
+}
+
+fn blocked(random: &Random) -> Blocked {
+    match random.below(4) {
+        0 => Blocked::FromMaster,
+        1 => Blocked::ToMaster,
+        _ => Blocked::Both,
+    }
+}
+
+/// Draws the faults of a run, in the order of their beginning.
+#[must_use]
+pub fn plan(
+    random: &Random,
+    agents: usize,
+    frameworks: usize,
+    length: Duration,
+    an_hour: u32,
+) -> Vec<Planned> {
+    let millis = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
+    let count = millis.saturating_mul(u64::from(an_hour)) / 3_600_000;
+    let mut planned: Vec<Planned> = Vec::new();
+    for _ in 0..count {
+        let after = Duration::from_millis(random.below(millis.max(1)));
+        let (agent, framework) = (pick(random, agents), pick(random, frameworks));
+        let fault = match random.below(20) {
+            0..=2 => Fault::AgentCrash { agent },
+            3..=4 => {
+                let calls = random.below(40);
+                Fault::TornWrite { agent, calls }
+            }
+            5 => Fault::Unregister { agent },
+            6 => Fault::DiskFull { agent },
+            7 => Fault::MasterCrash,
+            8..=9 => Fault::FrameworkCrash { framework },
+            10 => Fault::FailOver { framework },
+            11 if random.below(3) == 0 => Fault::TearDown { framework },
+            11..=14 => Fault::Partition {
+                agent,
+                blocked: blocked(random),
+            },
+            15..=16 => Fault::FrameworkPartition {
+                framework,
+                blocked: blocked(random),
+            },
+            17 => Fault::SlowLink {
+                agent,
+                latency: Duration::from_millis(10 + random.below(5_000)),
+            },
+            _ => {
+                let per_million = u32::try_from(random.below(20_000)).unwrap_or(0);
+                Fault::Cuts { per_million }
+            }
+        };
+        let lasts = lasts(random);
+        planned.push(Planned {
+            after,
+            lasts,
+            fault,
+        });
+    }
+    planned.sort_by_key(|planned| planned.after);
+    planned
+}

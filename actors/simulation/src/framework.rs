@@ -1,0 +1,212 @@
+//! A scheduler with a temperament. It launches tasks whose commands are scripts, kills some,
+//! reconciles now and then, and writes down what it is told.
+//!
+//! ```text
+//! busy: takes offers, kills, reconciles --quiet--> takes nothing, kills what is not to stay,
+//!                                                  reconciles until its book is true
+//! ```
+//!
+//! It has no clock: whoever runs it says what time it is, now and then ([`Player::tick`]).
+
+mod ledger;
+mod nonsense;
+mod tasks;
+
+use std::time::Duration;
+
+use tepui_framework::{Driver, Scheduler};
+use tepui_protocol::mesos::v1::{Filters, FrameworkId, MasterInfo, Offer, OfferId, TaskStatus};
+use tepui_runtime::Time;
+
+pub(crate) use self::ledger::Ledger;
+use crate::temperament::{Acknowledges, Temperament};
+
+/// For how long a quiet framework refuses offers.
+const QUIET_REFUSAL: Duration = Duration::from_secs(24 * 3600);
+
+/// A quiet framework asks so often what became of its tasks.
+const RECONCILE_EVERY: Duration = Duration::from_secs(20);
+
+/// The scheduler.
+pub(crate) struct Player {
+    ledger: Ledger,
+    now: Time,
+    /// Offers that wait for an answer, and until when.
+    held: Vec<(Time, Offer)>,
+    /// Updates that wait for their acknowledgement.
+    unacknowledged: Vec<(Time, TaskStatus)>,
+    /// Offers that were answered, for who wants to use them again.
+    used: Vec<OfferId>,
+    next_reconcile: Time,
+    torn_down: bool,
+}
+
+impl Player {
+    pub(crate) fn new(ledger: Ledger, now: Time) -> Player {
+        Player {
+            ledger,
+            now,
+            held: Vec::new(),
+            unacknowledged: Vec::new(),
+            used: Vec::new(),
+            next_reconcile: now,
+            torn_down: false,
+        }
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, driver: &mut Driver<'_>, now: Time) {
+        self.now = now;
+        if self.torn_down || !self.ledger.lock().subscribed {
+            return;
+        }
+        self.answer_due(driver);
+        self.acknowledge_due(driver);
+        let quiet = self.ledger.lock().quiet;
+        if quiet {
+            self.calm_down(driver);
+        } else {
+            self.act(driver);
+        }
+    }
+
+    fn answer_due(&mut self, driver: &mut Driver<'_>) {
+        let quiet = self.ledger.lock().quiet;
+        let now = self.now;
+        let held = std::mem::take(&mut self.held);
+        let (due, later) = held.into_iter().partition(|(at, _)| quiet || *at <= now);
+        self.held = later;
+        let due: Vec<(Time, Offer)> = due;
+        for (_, offer) in due {
+            self.answer(driver, &offer);
+        }
+    }
+
+    fn acknowledge_due(&mut self, driver: &mut Driver<'_>) {
+        let now = self.now;
+        self.unacknowledged.retain(|(at, status)| {
+            if *at <= now {
+                driver.acknowledge(status);
+            }
+            *at > now
+        });
+    }
+
+    /// Takes an offer or refuses it.
+    fn answer(&mut self, driver: &mut Driver<'_>, offer: &Offer) {
+        let tasks = self.tasks_for(offer);
+        let memory = self.ledger.lock();
+        let refusal = if memory.quiet {
+            QUIET_REFUSAL
+        } else {
+            memory.temperament.refuses(&memory.random)
+        };
+        let filters = Filters {
+            refuse_seconds: Some(refusal.as_secs_f64()),
+            ..Filters::default()
+        };
+        drop(memory);
+        if tasks.is_empty() {
+            driver.decline_with(vec![offer.id.clone()], Some(filters));
+        } else {
+            tasks::accept(driver, offer, tasks, filters);
+        }
+        if self.used.len() == 16 {
+            self.used.remove(0);
+        }
+        self.used.push(offer.id.clone());
+    }
+
+    /// A moment of a busy framework.
+    fn act(&mut self, driver: &mut Driver<'_>) {
+        let (kill, reconcile, implicit, temperament) = {
+            let memory = self.ledger.lock();
+            let random = &memory.random;
+            let draws = (random.below(40), random.below(200), random.below(2));
+            (draws.0 == 0, draws.1 == 0, draws.2 == 0, memory.temperament)
+        };
+        if kill {
+            self.kill_one(driver);
+        }
+        if reconcile {
+            self.reconcile(driver, implicit);
+        }
+        if temperament == Temperament::Nonsense {
+            self.nonsense(driver);
+        }
+    }
+
+    /// A moment of a quiet one.
+    fn calm_down(&mut self, driver: &mut Driver<'_>) {
+        if self.now < self.next_reconcile {
+            return;
+        }
+        self.next_reconcile = self.now + RECONCILE_EVERY;
+        self.kill_what_does_not_stay(driver);
+        self.reconcile(driver, false);
+    }
+
+    /// Ends the framework and all that it has.
+    pub(crate) fn tear_down(&mut self, driver: &mut Driver<'_>) {
+        let subscribed = self.ledger.lock().subscribed;
+        if subscribed {
+            self.torn_down = true;
+            driver.teardown();
+        }
+    }
+}
+
+impl Scheduler for Player {
+    fn subscribed(&mut self, driver: &mut Driver<'_>, id: &FrameworkId, _: Option<&MasterInfo>) {
+        self.held.clear();
+        {
+            let mut memory = self.ledger.lock();
+            memory.subscribed = true;
+            memory.id = Some(id.clone());
+        }
+        self.reconcile(driver, false);
+    }
+
+    fn offers(&mut self, driver: &mut Driver<'_>, offers: Vec<Offer>) {
+        for offer in offers {
+            let wait = {
+                let memory = self.ledger.lock();
+                memory.temperament.thinks(&memory.random)
+            };
+            if wait == Duration::ZERO || self.ledger.lock().quiet {
+                self.answer(driver, &offer);
+            } else {
+                self.held.push((self.now + wait, offer));
+            }
+        }
+    }
+
+    fn rescind(&mut self, _: &mut Driver<'_>, offer_id: OfferId) {
+        // One that talks nonsense goes on with it.
+        self.held.retain(|(_, offer)| offer.id != offer_id);
+    }
+
+    fn update(&mut self, _: &mut Driver<'_>, status: TaskStatus) {
+        let mut memory = self.ledger.lock();
+        memory.told(&status);
+        if memory.temperament.acknowledges() == Acknowledges::Late {
+            let wait = Duration::from_secs(1 + memory.random.below(25));
+            drop(memory);
+            self.unacknowledged.push((self.now + wait, status));
+        }
+    }
+
+    fn disconnected(&mut self, _: &mut Driver<'_>) {
+        self.held.clear();
+        self.unacknowledged.clear();
+        self.ledger.lock().subscribed = false;
+    }
+
+    fn error(&mut self, _: &mut Driver<'_>, message: String) {
+        let mut memory = self.ledger.lock();
+        memory.subscribed = false;
+        if !message.contains("failed over") {
+            memory.over = true;
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! A framework's own memory: it outlives its scheduler, as a framework's database does.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tepui_invariants::books::{FrameworkBook, TaskBook};
+use tepui_protocol::mesos::v1::{AgentId, FrameworkId, FrameworkInfo, TaskState, TaskStatus};
+use tepui_protocol::resources::Resources;
+use tepui_runtime::Random;
+
+use crate::temperament::{Acknowledges, Temperament};
+
+/// A task as its framework knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnTask {
+    pub(crate) agent: AgentId,
+    pub(crate) resources: Resources,
+    pub(crate) told: Option<TaskState>,
+    /// Its end was told with a uuid: by its agent, and for good.
+    pub(crate) ended: bool,
+    /// Nobody is to kill it: it is to run on when all is quiet.
+    pub(crate) stays: bool,
+    /// The framework launched another of the same id.
+    pub(crate) repeated: bool,
+}
+
+impl OwnTask {
+    pub(crate) fn is_live(&self) -> bool {
+        !self.told.is_some_and(is_over)
+    }
+}
+
+/// Whether a framework counts a task in this state no more.
+pub(crate) fn is_over(state: TaskState) -> bool {
+    use TaskState as State;
+    matches!(
+        state,
+        State::TaskFinished
+            | State::TaskFailed
+            | State::TaskKilled
+            | State::TaskError
+            | State::TaskLost
+            | State::TaskDropped
+            | State::TaskGone
+            | State::TaskGoneByOperator
+    )
+}
+
+/// What a framework remembers.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    pub(crate) temperament: Temperament,
+    pub(crate) random: Random,
+    pub(crate) info: FrameworkInfo,
+    pub(crate) id: Option<FrameworkId>,
+    pub(crate) tasks: BTreeMap<String, OwnTask>,
+    next: u64,
+    /// The master said that it is over, or it was torn down by itself.
+    pub(crate) over: bool,
+    /// It has a subscription, as far as it knows.
+    pub(crate) subscribed: bool,
+    /// Wants no more tasks, and is to bring its book in order.
+    pub(crate) quiet: bool,
+    pub(crate) launched: u64,
+    pub(crate) nonsense: u64,
+}
+
+/// A handle to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger(Arc<Mutex<Memory>>);
+
+impl Ledger {
+    pub(crate) fn new(temperament: Temperament, number: usize, random: Random) -> Ledger {
+        let info = temperament.info(number, &random);
+        Ledger(Arc::new(Mutex::new(Memory {
+            temperament,
+            random,
+            info,
+            id: None,
+            tasks: BTreeMap::new(),
+            next: 1,
+            over: false,
+            subscribed: false,
+            quiet: false,
+            launched: 0,
+            nonsense: 0,
+        })))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    /// A task id: the same ones in every framework.
+    pub(crate) fn next_id(&mut self) -> String {
+        let id = format!("t{}", self.next);
+        self.next += 1;
+        id
+    }
+
+    /// What the framework is told of a task.
+    pub(crate) fn told(&mut self, status: &TaskStatus) {
+        let state = status.state();
+        let Some(task) = self.tasks.get_mut(&status.task_id.value) else {
+            return;
+        };
+        if task.ended || (task.repeated && state == TaskState::TaskError) {
+            return;
+        }
+        task.told = Some(state);
+        task.ended = is_over(state) && status.uuid.is_some();
+        // Nobody knows this task or its agent: an ACCEPT that was lost.
+        if state == TaskState::TaskUnknown {
+            self.tasks.remove(&status.task_id.value);
+        }
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        self.tasks.values().filter(|task| task.is_live()).count()
+    }
+
+    /// Its book, under its id.
+    pub(crate) fn book(&self) -> Option<(String, FrameworkBook)> {
+        let tasks = self.tasks.iter().map(|(id, task)| {
+            let book = TaskBook {
+                agent: task.agent.value.clone(),
+                resources: task.resources.clone(),
+                told: task.told,
+            };
+            (id.clone(), book)
+        });
+        let book = FrameworkBook {
+            tasks: tasks.collect(),
+            over: self.over,
+            acknowledges: self.temperament.acknowledges() != Acknowledges::Never,
+            demand: None,
+        };
+        Some((self.id.as_ref()?.value.clone(), book))
+    }
+}

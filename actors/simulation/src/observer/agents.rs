@@ -1,0 +1,82 @@
+//! Who each agent is at present, and which of its updates wait for their acknowledgement.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tepui_invariants::{Fact, TaskKey};
+use tepui_runtime::Pid;
+
+/// The agents that were registered.
+#[derive(Debug, Default)]
+pub(super) struct Agents {
+    /// Ids by PID: of the agent that a master last admitted there, as far as the agent was told.
+    ids: BTreeMap<Pid, String>,
+    /// The last update that was sent of each task and is not acknowledged, by agent.
+    waiting: BTreeMap<String, BTreeMap<TaskKey, Vec<u8>>>,
+    /// Whose executor speaks from a PID.
+    executors: BTreeMap<Pid, String>,
+    /// Whose task an update is of, by its uuid.
+    owners: BTreeMap<Vec<u8>, String>,
+}
+
+impl Agents {
+    /// The agent at `pid` was told that it is registered as `id`.
+    pub(super) fn registered(&mut self, pid: &Pid, id: &str) {
+        self.ids.insert(pid.clone(), id.to_owned());
+    }
+
+    /// The id of the agent at a PID.
+    pub(super) fn id_of(&self, pid: &Pid) -> Option<&str> {
+        self.ids.get(pid).map(String::as_str)
+    }
+
+    /// An executor of a framework called from a PID.
+    pub(super) fn executor_speaks(&mut self, pid: &Pid, framework: &str) {
+        if self
+            .executors
+            .get(pid)
+            .is_none_or(|known| known != framework)
+        {
+            self.executors.insert(pid.clone(), framework.to_owned());
+        }
+    }
+
+    /// The framework whose executor speaks from a PID.
+    pub(super) fn framework_of(&self, executor: &Pid) -> Option<&str> {
+        self.executors.get(executor).map(String::as_str)
+    }
+
+    /// The framework of whose task an agent has sent an update of that uuid.
+    pub(super) fn owner_of(&self, uuid: &[u8]) -> Option<&str> {
+        self.owners.get(uuid).map(String::as_str)
+    }
+
+    pub(super) fn happened(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Forwarded {
+                task, agent, uuid, ..
+            } => {
+                self.owners.insert(uuid.clone(), task.framework.clone());
+                let waiting = self.waiting.entry(agent.clone()).or_default();
+                waiting.insert(task.clone(), uuid.clone());
+            }
+            Fact::Recorded { task, uuid } => {
+                for waiting in self.waiting.values_mut() {
+                    if waiting.get(task) == Some(uuid) {
+                        waiting.remove(task);
+                    }
+                }
+            }
+            Fact::AgentCrashed { agent } | Fact::AgentEnding { agent } => {
+                // What it kept is sent again.
+                self.waiting.remove(agent);
+            }
+            _ => {}
+        }
+    }
+
+    /// The tasks with an update that waits for its acknowledgement.
+    pub(super) fn waiting(&self, agent: &str) -> BTreeSet<TaskKey> {
+        let waiting = self.waiting.get(agent).into_iter();
+        waiting.flat_map(|tasks| tasks.keys().cloned()).collect()
+    }
+}

@@ -1,0 +1,142 @@
+//! The books of master, allocator, agents and frameworks, laid side by side.
+//!
+//! Each is the owner's own: the master's and the agents' from what they publish, the allocator's
+//! from its answer, the frameworks' from what they keep, or else from what reached them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tepui_agent::core::executor::{ExecutorState, Phase};
+use tepui_agent::snapshot::{ExecutorView, Snapshot as AgentSnapshot};
+use tepui_invariants::TaskKey;
+use tepui_invariants::books::{AgentBooks, Books, FrameworkBook};
+use tepui_master::snapshot::{Agent, Snapshot};
+use tepui_protocol::mesos::v1::Resource;
+use tepui_protocol::resources::Resources;
+use tepui_protocol::tepui::allocator::{Book, ShowBook};
+use tepui_runtime::AskError;
+
+use super::Observer;
+use crate::cluster::{AgentHost, Cluster};
+
+/// What each framework has of each agent, by agent and framework.
+type Uses = BTreeMap<String, BTreeMap<String, Resources>>;
+
+impl Observer {
+    /// All books of this instant; none of an agent while there is no master. What is ready to run
+    /// is run first, so that what master and allocator tell each other has arrived.
+    #[must_use]
+    pub fn books(&self, cluster: &mut Cluster) -> Books {
+        self.books_with(cluster, [])
+    }
+
+    /// The same, with books that frameworks keep themselves, by id, in place of what was derived.
+    #[must_use]
+    pub fn books_with(
+        &self,
+        cluster: &mut Cluster,
+        own: impl IntoIterator<Item = (String, FrameworkBook)>,
+    ) -> Books {
+        cluster.simulation.run_until_idle();
+        let mut frameworks = self.seen().frameworks.books();
+        for (id, mut book) in own {
+            book.over |= frameworks.get(&id).is_some_and(|derived| derived.over);
+            frameworks.insert(id, book);
+        }
+        let mut books = Books {
+            agents: BTreeMap::new(),
+            frameworks,
+        };
+        let Some((node, master)) = cluster.master().cloned() else {
+            return books;
+        };
+        let allocator = node.pid_of(ALLOCATOR);
+        let answer = node.ask(&allocator, ShowBook {}, Duration::from_secs(1));
+        let answer: Result<Book, AskError> = cluster.simulation.block_on(answer);
+        let allocated = answer.ok().map(|book| uses(&book));
+        let snapshot = master.snapshot();
+        for (id, agent) in snapshot.agents.iter() {
+            let mut book = by_master(&snapshot, agent);
+            book.allocated = allocated
+                .as_ref()
+                .map(|all| all.get(id).cloned().unwrap_or_default());
+            let host = cluster.agents().iter();
+            let host = host.filter(|host| host.address == agent.pid.address());
+            if let Some(own) = host.filter_map(present).find(|own| own.agent_id() == id) {
+                self.by_agent(&own, &mut book);
+            }
+            books.agents.insert(id.clone(), book);
+        }
+        books
+    }
+
+    fn by_agent(&self, own: &AgentSnapshot, book: &mut AgentBooks) {
+        let mut running: BTreeMap<String, Resources> = BTreeMap::new();
+        let mut waiting = self.seen().agents.waiting(own.agent_id());
+        for ((framework, _), executor) in own.executors.iter() {
+            *running.entry(framework.clone()).or_default() += used_by(executor);
+            for task in &executor.tasks {
+                let key = TaskKey::new(framework, &task.task.task_id.value);
+                if task.phase == Phase::Terminated {
+                    waiting.insert(key);
+                } else {
+                    book.tasks.push(key);
+                }
+            }
+        }
+        book.running = Some(running);
+        book.waiting = waiting.into_iter().collect();
+    }
+}
+
+/// The allocator's process on the master's node.
+const ALLOCATOR: &str = "hierarchical-allocator(1)";
+
+fn present(host: &AgentHost) -> Option<std::sync::Arc<AgentSnapshot>> {
+    host.up
+        .as_ref()
+        .map(|(_, agent)| agent.snapshot.load_full())
+}
+
+fn resources(all: &[Resource]) -> Resources {
+    Resources::from_proto(all).unwrap_or_default()
+}
+
+fn uses(book: &Book) -> Uses {
+    let mut uses = Uses::new();
+    for one in &book.uses {
+        let agent = uses.entry(one.agent_id.value.clone()).or_default();
+        *agent.entry(one.framework_id.value.clone()).or_default() += resources(&one.resources);
+    }
+    uses
+}
+
+fn by_master(snapshot: &Snapshot, agent: &Agent) -> AgentBooks {
+    let used = agent.used.iter();
+    let mut offered: BTreeMap<String, Resources> = BTreeMap::new();
+    for offer in agent.offers.iter().filter_map(|id| snapshot.offers.get(id)) {
+        *offered.entry(offer.framework_id.clone()).or_default() += &offer.resources;
+    }
+    AgentBooks {
+        total: agent.total.clone(),
+        used: used
+            .map(|(id, used)| (id.clone(), (**used).clone()))
+            .collect(),
+        offered,
+        ..AgentBooks::default()
+    }
+}
+
+/// What an executor and its tasks have that have not ended. What the agent adds for an executor
+/// that it made itself is in nobody's books, as in Mesos.
+fn used_by(executor: &ExecutorView) -> Resources {
+    let mut used = Resources::default();
+    if !executor.generated && executor.state != ExecutorState::Terminated {
+        used += resources(&executor.info.resources);
+    }
+    let alive = executor.tasks.iter();
+    for task in alive.filter(|task| task.phase != Phase::Terminated) {
+        used += resources(&task.task.resources);
+    }
+    used
+}

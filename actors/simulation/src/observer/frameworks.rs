@@ -1,0 +1,167 @@
+//! Who each framework is at present, and what it has launched and was told.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tepui_invariants::Fact;
+use tepui_invariants::books::{FrameworkBook, TaskBook};
+use tepui_protocol::mesos::v1::{FrameworkInfo, Resource, TaskInfo};
+use tepui_protocol::resources::Resources;
+use tepui_runtime::Pid;
+
+/// The frameworks that were ever subscribed.
+#[derive(Debug, Default)]
+pub(super) struct Frameworks {
+    /// Ids by PID: of whoever subscribed from there last.
+    ids: BTreeMap<Pid, String>,
+    /// What SUBSCRIBEs said that are not answered yet, by PID.
+    asked: BTreeMap<Pid, FrameworkInfo>,
+    known: BTreeMap<String, Framework>,
+}
+
+/// A framework.
+#[derive(Debug, Default)]
+struct Framework {
+    /// From where it is connected, by what the master told it.
+    present: Option<Pid>,
+    /// How long it may be away, in seconds, and whether agents keep its tasks over a crash.
+    failover_timeout: f64,
+    checkpoint: bool,
+    /// Tasks by executor; a command task's is named as the task.
+    executors: BTreeMap<String, Vec<String>>,
+    book: FrameworkBook,
+    /// Uuids that it was told, to know repeats by.
+    heard: BTreeSet<Vec<u8>>,
+}
+
+impl Frameworks {
+    /// The framework that subscribed from a PID.
+    pub(super) fn id_of(&self, pid: &Pid) -> Option<&str> {
+        self.ids.get(pid).map(String::as_str)
+    }
+
+    /// Whether a PID is the framework's present one.
+    pub(super) fn is_present(&self, id: &str, pid: &Pid) -> bool {
+        let known = self.known.get(id);
+        known.is_some_and(|known| known.present.as_ref() == Some(pid))
+    }
+
+    /// A SUBSCRIBE reached the master.
+    pub(super) fn asks(&mut self, pid: &Pid, info: &FrameworkInfo) {
+        self.asked.insert(pid.clone(), info.clone());
+    }
+
+    /// The master sent SUBSCRIBED.
+    pub(super) fn subscribed(&mut self, pid: &Pid, id: &str) {
+        self.ids.insert(pid.clone(), id.to_owned());
+        let info = self.asked.remove(pid);
+        let known = self.known.entry(id.to_owned()).or_default();
+        known.present = Some(pid.clone());
+        if let Some(info) = info {
+            known.failover_timeout = info.failover_timeout();
+            known.checkpoint = info.checkpoint();
+        }
+    }
+
+    /// An UPDATE_FRAMEWORK reached the master, which may refuse it.
+    pub(super) fn updates(&mut self, id: &str, info: &FrameworkInfo) {
+        if let Some(known) = self.known.get_mut(id) {
+            known.failover_timeout = known.failover_timeout.min(info.failover_timeout());
+        }
+    }
+
+    /// The connection of a PID ended: the framework that was connected by it, and for how many
+    /// nanoseconds it may be away.
+    pub(super) fn exited(&mut self, pid: &Pid) -> Option<(String, u64)> {
+        let id = self.ids.get(pid)?;
+        let known = self.known.get_mut(id)?;
+        if known.present.as_ref() != Some(pid) {
+            return None;
+        }
+        known.present = None;
+        let away = std::time::Duration::try_from_secs_f64(known.failover_timeout);
+        let away = away.unwrap_or_default().as_nanos();
+        Some((id.clone(), u64::try_from(away).unwrap_or(u64::MAX)))
+    }
+
+    pub(super) fn master_crashed(&mut self) {
+        self.asked.clear();
+        for known in self.known.values_mut() {
+            known.present = None;
+        }
+    }
+
+    /// A task in a LAUNCH that reached the master.
+    pub(super) fn launches(&mut self, id: &str, task: &TaskInfo) {
+        let Some(known) = self.known.get_mut(id) else {
+            return;
+        };
+        let executor = task.executor.as_ref();
+        let key = executor.map_or(&task.task_id.value, |own| &own.executor_id.value);
+        let tasks = known.executors.entry(key.clone()).or_default();
+        tasks.push(task.task_id.value.clone());
+        let more = executor.map(|own| own.resources.as_slice());
+        let of = |all: &[Resource]| Resources::from_proto(all).unwrap_or_default();
+        let book = TaskBook {
+            agent: task.agent_id.value.clone(),
+            resources: of(&task.resources) + &of(more.unwrap_or_default()),
+            told: None,
+        };
+        known
+            .book
+            .tasks
+            .entry(task.task_id.value.clone())
+            .or_insert(book);
+    }
+
+    /// Whether agents keep the framework's tasks over a crash.
+    pub(super) fn is_checkpointed(&self, id: &str) -> bool {
+        self.known.get(id).is_some_and(|known| known.checkpoint)
+    }
+
+    /// The tasks of an executor.
+    pub(super) fn tasks_of(&self, id: &str, executor: &str) -> &[String] {
+        let known = self.known.get(id);
+        known
+            .and_then(|known| known.executors.get(executor))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn happened(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Told {
+                to,
+                task,
+                uuid,
+                state,
+            } => {
+                let Some(known) = self.known.get_mut(to) else {
+                    return;
+                };
+                let repeated = uuid
+                    .as_ref()
+                    .is_some_and(|uuid| !known.heard.insert(uuid.clone()));
+                if let Some(book) = known.book.tasks.get_mut(&task.task)
+                    && !repeated
+                {
+                    book.told = Some(*state);
+                }
+            }
+            Fact::Removed { framework, .. } => {
+                let known = self.known.entry(framework.clone()).or_default();
+                known.present = None;
+                known.book.over = true;
+            }
+            _ => {}
+        }
+    }
+
+    /// What each framework has launched and was told. Who is not connected acknowledges nothing.
+    pub(super) fn books(&self) -> BTreeMap<String, FrameworkBook> {
+        let book = |known: &Framework| FrameworkBook {
+            acknowledges: known.present.is_some(),
+            ..known.book.clone()
+        };
+        let known = self.known.iter();
+        known.map(|(id, known)| (id.clone(), book(known))).collect()
+    }
+}

@@ -1,0 +1,184 @@
+//! A cluster that is watched: calm, with an agent that crashes, with a master that crashes.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tepui_framework::{Driver, Framework, Scheduler, Task, spawn};
+use tepui_invariants::books::{Books, FrameworkBook, at_any_time, once_quiet};
+use tepui_protocol::mesos::v1::framework_info::{Capability, capability};
+use tepui_protocol::mesos::v1::{FrameworkInfo, Offer, TaskStatus};
+use tepui_runtime::SimOptions;
+
+use super::*;
+use crate::cluster::ClusterOptions;
+
+/// Launches tasks, one for each offer, until there are so many; then it wants no more.
+struct Launcher {
+    left: u32,
+    command: &'static str,
+    live: BTreeMap<String, String>,
+}
+
+impl Scheduler for Launcher {
+    fn offers(&mut self, driver: &mut Driver<'_>, offers: Vec<Offer>) {
+        for offer in &offers {
+            if self.left == 0 {
+                driver.decline(offer);
+                continue;
+            }
+            self.left -= 1;
+            let id = format!("t{}", self.left);
+            self.live.insert(id.clone(), offer.agent_id.value.clone());
+            let task = Task::command(id, self.command).cpus(0.5).mem(64.0);
+            driver.launch(offer, [task.on(offer)]);
+        }
+    }
+
+    fn update(&mut self, _driver: &mut Driver<'_>, status: TaskStatus) {
+        if tepui_agent::updates::is_terminal(status.state()) {
+            self.live.remove(&status.task_id.value);
+        }
+    }
+}
+
+fn info(name: &str) -> FrameworkInfo {
+    FrameworkInfo {
+        user: "root".to_owned(),
+        name: name.to_owned(),
+        failover_timeout: Some(3600.0),
+        checkpoint: Some(true),
+        capabilities: vec![Capability {
+            r#type: Some(capability::Type::PartitionAware as i32),
+        }],
+        ..FrameworkInfo::default()
+    }
+}
+
+struct Stage {
+    cluster: Cluster,
+    observer: Observer,
+    framework: Framework<Launcher>,
+}
+
+impl Stage {
+    fn new(seed: u64, tasks: u32, command: &'static str) -> Stage {
+        let world = SimOptions {
+            seed,
+            ..SimOptions::default()
+        };
+        let mut cluster = Cluster::new(ClusterOptions {
+            world,
+            ..ClusterOptions::default()
+        })
+        .unwrap();
+        let observer = Observer::attach(&mut cluster);
+        let host = cluster.framework_host().unwrap();
+        let scheduler = Launcher {
+            left: tasks,
+            command,
+            live: BTreeMap::new(),
+        };
+        let framework = spawn(&host, cluster.master_pid(), info("calm"), scheduler).unwrap();
+        Stage {
+            cluster,
+            observer,
+            framework,
+        }
+    }
+
+    fn run(&mut self, seconds: u64) {
+        self.cluster
+            .simulation
+            .run_for(Duration::from_secs(seconds));
+    }
+
+    /// All books; that no rule is broken now, nor was before.
+    fn quiet(&mut self) -> Books {
+        let books = self.observer.books(&mut self.cluster);
+        assert_eq!(self.observer.violations(), []);
+        assert_eq!(once_quiet(&books), [], "{books:#?}");
+        books
+    }
+
+    fn number(&self, what: &str) -> u64 {
+        self.observer.numbers().get(what).copied().unwrap_or(0)
+    }
+
+    fn framework_book(books: &Books) -> &FrameworkBook {
+        books.frameworks.values().next().unwrap()
+    }
+}
+
+#[test]
+fn a_calm_cluster_keeps_every_rule_and_its_books_agree() {
+    let mut stage = Stage::new(1, 12, "sleep 20");
+    stage.run(12);
+    let busy = stage.observer.books(&mut stage.cluster);
+    assert_eq!(at_any_time(&busy), []);
+    let running: usize = busy.agents.values().map(|agent| agent.tasks.len()).sum();
+    assert!(running > 0, "tasks run for 20 s: {busy:#?}");
+    stage.run(100);
+    let books = stage.quiet();
+    assert_eq!(books.agents.len(), 3);
+    assert!(books.agents.values().all(|agent| agent.allocated.is_some()));
+    assert_eq!(stage.number("launches"), 12);
+    assert_eq!(stage.number("tasks started"), 12);
+    assert_eq!(stage.number("TASK_FINISHED"), 12);
+    let book = Stage::framework_book(&books);
+    assert_eq!(book.tasks.len(), 12);
+}
+
+#[test]
+fn tasks_that_run_are_in_all_four_books() {
+    let mut stage = Stage::new(2, 6, "sleep 100000");
+    stage.run(60);
+    let books = stage.quiet();
+    for agent in books.agents.values() {
+        let of = |book: &BTreeMap<String, tepui_protocol::resources::Resources>| {
+            book.values()
+                .map(|used| used.scalar("cpus").to_f64())
+                .sum::<f64>()
+        };
+        assert!(of(&agent.used) > 0.0);
+        assert!(of(agent.running.as_ref().unwrap()) > 0.0);
+        assert!(of(agent.allocated.as_ref().unwrap()) > 0.0);
+    }
+    // The rules see a book that is false.
+    let mut wrong = books.clone();
+    let agent = wrong.agents.values_mut().next().unwrap();
+    agent.running = Some(BTreeMap::new());
+    assert!(!once_quiet(&wrong).is_empty());
+}
+
+#[test]
+fn an_agent_crashes_and_comes_back_and_all_agree_again() {
+    let mut stage = Stage::new(3, 6, "sleep 100000");
+    stage.run(30);
+    stage.cluster.crash_agent(0);
+    stage.run(5);
+    stage.cluster.start_agent(0).unwrap();
+    stage.run(1800);
+    stage.quiet();
+    assert_eq!(stage.number("agent crashes"), 1);
+    assert!(stage.number("TASK_FAILED") + stage.number("TASK_LOST") > 0);
+}
+
+#[test]
+fn a_master_crashes_and_its_successor_has_the_same_books() {
+    let mut stage = Stage::new(4, 6, "sleep 100000");
+    stage.run(30);
+    stage.cluster.crash_master();
+    let none = stage.observer.books(&mut stage.cluster);
+    assert!(none.agents.is_empty());
+    stage.cluster.start_master().unwrap();
+    stage.run(1800);
+    let books = stage.quiet();
+    assert_eq!(books.agents.len(), 3);
+    let running: usize = books.agents.values().map(|agent| agent.tasks.len()).sum();
+    assert_eq!(running, 6);
+    stage.framework.call(|_, driver| driver.teardown());
+    stage.run(120);
+    let books = stage.quiet();
+    assert!(books.agents.values().all(|agent| agent.tasks.is_empty()));
+    assert!(Stage::framework_book(&books).over);
+}

@@ -1,0 +1,255 @@
+//! One seed: a busy cluster under faults, then quiet, in which it must come to rest in bounded
+//! virtual time.
+//!
+//! ```text
+//! busy for --hours, with faults --> all is healed and started, frameworks want nothing new -->
+//! the books agree, twice in a row (or too late: what still differs is a violation)
+//! ```
+
+mod glance;
+mod weather;
+mod workload;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tepui_invariants::{Violation, books};
+use tepui_runtime::{Passage, Random, SimOptions, Time};
+
+use self::glance::glance;
+use self::weather::Weather;
+use self::workload::Workload;
+use crate::cluster::{Cluster, ClusterError, ClusterOptions};
+use crate::faults;
+use crate::observer::Observer;
+
+/// How often a busy framework is given a moment.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// How often the books are compared while there is work.
+const LOOK_EVERY: u32 = 30;
+
+/// A quiet cluster must be at rest within this: the longest pause between two attempts of an
+/// agent to have an update acknowledged is ten minutes, agents that the registry knows are waited
+/// for ten minutes, and there may be one after the other.
+const REST_WITHIN: Duration = Duration::from_secs(45 * 60);
+
+/// The books of a quiet cluster are compared that often.
+const REST: Duration = Duration::from_secs(60);
+
+/// How often there is a glance at the cluster.
+const GLANCE_EVERY: Duration = Duration::from_secs(60);
+
+/// What is run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RunOptions {
+    /// From what all follows.
+    pub seed: u64,
+    /// How many agents.
+    pub agents: usize,
+    /// How many frameworks.
+    pub frameworks: usize,
+    /// For how many virtual hours there are work and faults.
+    pub hours: f64,
+    /// How many faults an hour.
+    pub faults: u32,
+}
+
+impl Default for RunOptions {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            agents: 4,
+            frameworks: 5,
+            hours: 0.5,
+            faults: 40,
+        }
+    }
+}
+
+/// What a run gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The hash of all deliveries.
+    pub hash: u64,
+    /// How much virtual time passed.
+    pub time: Duration,
+    /// How many messages and exits were delivered.
+    pub deliveries: u64,
+    /// What happened, in numbers.
+    pub numbers: BTreeMap<&'static str, u64>,
+    /// What rules were broken, and when.
+    pub violations: Vec<(Time, Violation)>,
+}
+
+/// Sees what happens in a run.
+pub trait Watch: Send + 'static {
+    /// A message was sent or delivered, or an exit is told.
+    fn passage(&mut self, passage: &Passage<'_>);
+
+    /// The cluster at a glance, each virtual minute.
+    fn glance(&mut self, at: Time, cluster: &str);
+}
+
+/// Runs one seed.
+///
+/// # Errors
+/// The cluster could not be made.
+pub fn run(options: RunOptions) -> Result<Outcome, ClusterError> {
+    let mut cluster = cluster(options)?;
+    let observer = Observer::attach(&mut cluster);
+    go(options, cluster, observer, |_, _| {})
+}
+
+/// The same; `watch` sees what happens.
+///
+/// # Errors
+/// The cluster could not be made.
+pub fn run_watched(options: RunOptions, watch: impl Watch) -> Result<Outcome, ClusterError> {
+    let mut cluster = cluster(options)?;
+    let watch = Arc::new(Mutex::new(watch));
+    let watching = Arc::clone(&watch);
+    let observer = Observer::attach_with(&mut cluster, move |passage| {
+        let mut watch = watching.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.passage(passage);
+    });
+    go(options, cluster, observer, move |at, cluster| {
+        let mut watch = watch.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.glance(at, &glance(cluster));
+    })
+}
+
+fn cluster(options: RunOptions) -> Result<Cluster, ClusterError> {
+    Cluster::new(ClusterOptions {
+        world: SimOptions {
+            seed: options.seed,
+            trace_lines: 0,
+            ..SimOptions::default()
+        },
+        agents: options.agents,
+        ..ClusterOptions::default()
+    })
+}
+
+fn go(
+    options: RunOptions,
+    mut cluster: Cluster,
+    observer: Observer,
+    look: impl FnMut(Time, &Cluster) + 'static,
+) -> Result<Outcome, ClusterError> {
+    let random = Random::from_number(options.seed ^ 0x7e_9f_1a);
+    let length = Duration::try_from_secs_f64(options.hours * 3600.0).unwrap_or_default();
+    let planned = faults::plan(
+        &random,
+        options.agents,
+        options.frameworks,
+        length,
+        options.faults,
+    );
+    let started = cluster.simulation.now();
+    let workload = Workload::start(&mut cluster, options.frameworks, &random)?;
+    let mut run = Run {
+        cluster,
+        observer,
+        workload,
+        weather: Weather::new(planned, started, random),
+        found: Vec::new(),
+        look: Box::new(look),
+        next_look: started,
+    };
+    run.busy(started + length)?;
+    run.quiet()?;
+    Ok(run.outcome(started))
+}
+
+struct Run {
+    cluster: Cluster,
+    observer: Observer,
+    workload: Workload,
+    weather: Weather,
+    /// Broken rules of the books.
+    found: Vec<(Time, Violation)>,
+    look: Box<dyn FnMut(Time, &Cluster)>,
+    next_look: Time,
+}
+
+impl Run {
+    /// Work and faults until then.
+    fn busy(&mut self, until: Time) -> Result<(), ClusterError> {
+        let mut moments = 0_u32;
+        while self.cluster.simulation.now() < until {
+            self.moment(MOMENT)?;
+            moments += 1;
+            if moments.is_multiple_of(LOOK_EVERY) {
+                let books = self.observer.books(&mut self.cluster);
+                self.add(books::at_any_time(&books));
+            }
+        }
+        Ok(())
+    }
+
+    fn moment(&mut self, length: Duration) -> Result<(), ClusterError> {
+        let until = self.cluster.simulation.now() + length;
+        while let Some(at) = self.weather.next(until) {
+            self.cluster.simulation.run_until(at);
+            self.weather
+                .happen(&mut self.cluster, &mut self.workload, &self.observer)?;
+        }
+        self.cluster.simulation.run_until(until);
+        if until >= self.next_look {
+            self.next_look = until + GLANCE_EVERY;
+            (self.look)(until, &self.cluster);
+        }
+        self.weather.supervise(&mut self.cluster)?;
+        self.workload.tick(&mut self.cluster)
+    }
+
+    /// Nothing new is wanted and all faults are mended: the cluster has to come to rest.
+    fn quiet(&mut self) -> Result<(), ClusterError> {
+        self.weather
+            .clear(&mut self.cluster, &mut self.workload, &self.observer)?;
+        self.workload.calm(&mut self.cluster)?;
+        let end = self.cluster.simulation.now() + REST_WITHIN;
+        let mut calm = 0;
+        loop {
+            let rest = self.cluster.simulation.now() + REST;
+            while self.cluster.simulation.now() < rest {
+                self.moment(5 * MOMENT)?;
+            }
+            let own = self.workload.books();
+            let books = self.observer.books_with(&mut self.cluster, own);
+            let wrong = books::once_quiet(&books);
+            calm = if wrong.is_empty() { calm + 1 } else { 0 };
+            if calm == 2 {
+                return Ok(());
+            }
+            if self.cluster.simulation.now() > end {
+                self.add(wrong);
+                return Ok(());
+            }
+        }
+    }
+
+    fn add(&mut self, violations: Vec<Violation>) {
+        let now = self.cluster.simulation.now();
+        self.found
+            .extend(violations.into_iter().map(|found| (now, found)));
+    }
+
+    fn outcome(self, started: Time) -> Outcome {
+        let mut violations = self.observer.violations();
+        violations.extend(self.found);
+        violations.sort_by_key(|(at, _)| *at);
+        let mut numbers = self.observer.numbers();
+        self.workload.count(&mut numbers);
+        let simulation = &self.cluster.simulation;
+        Outcome {
+            hash: simulation.trace_hash(),
+            time: simulation.now().since(started),
+            deliveries: simulation.deliveries(),
+            numbers,
+            violations,
+        }
+    }
+}

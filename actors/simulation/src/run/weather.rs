@@ -1,0 +1,235 @@
+//! Carries out the faults of a run, and ends them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tepui_runtime::{Node, Random, Time};
+
+use super::workload::Workload;
+use crate::cluster::{Cluster, ClusterError};
+use crate::faults::{Blocked, Fault, Planned};
+use crate::observer::Observer;
+
+/// What is to be undone.
+enum End {
+    StartAgent(usize),
+    StartMaster,
+    Heal(Node, Node),
+    EmptyDisk(usize),
+    CrashTorn(usize),
+    Fast,
+    NoCuts,
+}
+
+enum Event {
+    Begin(Planned),
+    End(End),
+}
+
+/// The faults that are still to come, and those to be ended.
+pub(super) struct Weather {
+    events: BTreeMap<(Time, u64), Event>,
+    next: u64,
+    random: Random,
+}
+
+impl Weather {
+    pub(super) fn new(planned: Vec<Planned>, started: Time, random: Random) -> Weather {
+        let mut weather = Weather {
+            events: BTreeMap::new(),
+            next: 0,
+            random,
+        };
+        for planned in planned {
+            weather.add(started + planned.after, Event::Begin(planned));
+        }
+        weather
+    }
+
+    fn add(&mut self, at: Time, event: Event) {
+        self.events.insert((at, self.next), event);
+        self.next += 1;
+    }
+
+    /// When the next event is, if it is by then.
+    pub(super) fn next(&self, until: Time) -> Option<Time> {
+        let ((at, _), _) = self.events.first_key_value()?;
+        (*at <= until).then_some(*at)
+    }
+
+    /// The next event happens.
+    pub(super) fn happen(
+        &mut self,
+        cluster: &mut Cluster,
+        workload: &mut Workload,
+        observer: &Observer,
+    ) -> Result<(), ClusterError> {
+        match self.events.pop_first() {
+            Some(((at, _), Event::Begin(planned))) => {
+                self.begin(at, planned, cluster, workload, observer)
+            }
+            Some((_, Event::End(end))) => Self::end(end, cluster),
+            None => Ok(()),
+        }
+    }
+
+    fn begin(
+        &mut self,
+        at: Time,
+        planned: Planned,
+        cluster: &mut Cluster,
+        workload: &mut Workload,
+        observer: &Observer,
+    ) -> Result<(), ClusterError> {
+        let Planned { lasts, fault, .. } = planned;
+        observer.count(name(fault));
+        let over = at + lasts;
+        match fault {
+            Fault::AgentCrash { agent } => {
+                cluster.crash_agent(agent);
+                self.add(over, Event::End(End::StartAgent(agent)));
+            }
+            Fault::TornWrite { agent, calls } => {
+                let Some((node, _)) = up(cluster, agent) else {
+                    return Ok(());
+                };
+                cluster.simulation.break_disk(node.name(), calls);
+                let soon = Duration::from_millis(1 + self.random.below(5_000));
+                self.add(at + soon, Event::End(End::CrashTorn(agent)));
+            }
+            Fault::Unregister { agent } => {
+                if let Some((_, agent)) = up(cluster, agent) {
+                    agent.unregister("SIGUSR1");
+                }
+            }
+            Fault::DiskFull { agent } => {
+                let name = cluster.agents().get(agent).map(|host| host.name.clone());
+                cluster
+                    .simulation
+                    .set_disk_usage(&name.unwrap_or_default(), 1.0);
+                self.add(over, Event::End(End::EmptyDisk(agent)));
+            }
+            Fault::MasterCrash => {
+                cluster.crash_master();
+                self.add(over, Event::End(End::StartMaster));
+            }
+            Fault::FrameworkCrash { framework } => workload.crash(framework, lasts.as_secs()),
+            Fault::FailOver { framework } => workload.fail_over(cluster, framework)?,
+            Fault::TearDown { framework } => workload.tear_down(framework),
+            Fault::Partition { agent, blocked } => {
+                let other = up(cluster, agent).map(|(node, _)| node.clone());
+                self.part(cluster, other, blocked, over);
+            }
+            Fault::FrameworkPartition { framework, blocked } => {
+                self.part(cluster, workload.node(framework), blocked, over);
+            }
+            Fault::SlowLink { agent, latency } => {
+                if let (Some((master, _)), Some((node, _))) = (cluster.master(), up(cluster, agent))
+                {
+                    let network = cluster.simulation.network();
+                    network.set_latency_between(master, node, latency / 10, latency);
+                    network.set_latency_between(node, master, latency / 10, latency);
+                    self.add(over, Event::End(End::Fast));
+                }
+            }
+            Fault::Cuts { per_million } => {
+                cluster
+                    .simulation
+                    .network()
+                    .set_cuts_per_million(per_million);
+                self.add(over, Event::End(End::NoCuts));
+            }
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, cluster: &Cluster, other: Option<Node>, blocked: Blocked, over: Time) {
+        if let (Some((master, _)), Some(other)) = (cluster.master(), other) {
+            let network = cluster.simulation.network();
+            if blocked != Blocked::ToMaster {
+                network.block(master, &other);
+            }
+            if blocked != Blocked::FromMaster {
+                network.block(&other, master);
+            }
+            let end = End::Heal(master.clone(), other);
+            self.add(over, Event::End(end));
+        }
+    }
+
+    fn end(end: End, cluster: &mut Cluster) -> Result<(), ClusterError> {
+        match end {
+            End::StartAgent(agent) => cluster.start_agent(agent)?,
+            End::StartMaster => cluster.start_master()?,
+            End::Heal(one, other) => cluster.simulation.network().heal(&one, &other),
+            End::EmptyDisk(agent) => {
+                let name = cluster.agents().get(agent).map(|host| host.name.clone());
+                cluster
+                    .simulation
+                    .set_disk_usage(&name.unwrap_or_default(), 0.1);
+            }
+            End::CrashTorn(agent) => {
+                cluster.crash_agent(agent);
+                cluster.start_agent(agent)?;
+            }
+            End::Fast => cluster.simulation.network().clear_latencies_between(),
+            End::NoCuts => cluster.simulation.network().set_cuts_per_million(0),
+        }
+        Ok(())
+    }
+
+    /// What ended by itself is started again, as a service manager does.
+    pub(super) fn supervise(&mut self, cluster: &mut Cluster) -> Result<(), ClusterError> {
+        for number in 0..cluster.agents().len() {
+            let ended = up(cluster, number).is_some_and(|(_, agent)| agent.ended().is_some());
+            if ended {
+                cluster.crash_agent(number);
+                cluster.start_agent(number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// No more faults: all that is under way ends.
+    pub(super) fn clear(
+        &mut self,
+        cluster: &mut Cluster,
+        workload: &mut Workload,
+        observer: &Observer,
+    ) -> Result<(), ClusterError> {
+        self.events
+            .retain(|_, event| matches!(event, Event::End(_)));
+        while !self.events.is_empty() {
+            self.happen(cluster, workload, observer)?;
+        }
+        let world = cluster.simulation.world().clone();
+        cluster.simulation.network().heal_all(&world);
+        cluster.start_master()?;
+        for number in 0..cluster.agents().len() {
+            cluster.start_agent(number)?;
+        }
+        Ok(())
+    }
+}
+
+fn up(cluster: &Cluster, number: usize) -> Option<&(Node, tepui_agent::Agent)> {
+    cluster.agents().get(number)?.up.as_ref()
+}
+
+/// Under what a fault is counted.
+fn name(fault: Fault) -> &'static str {
+    match fault {
+        Fault::AgentCrash { .. } => "faults: agent crash",
+        Fault::TornWrite { .. } => "faults: torn write",
+        Fault::Unregister { .. } => "faults: agent unregisters",
+        Fault::DiskFull { .. } => "faults: disk full",
+        Fault::MasterCrash => "faults: master crash",
+        Fault::FrameworkCrash { .. } => "faults: framework crash",
+        Fault::FailOver { .. } => "faults: framework fails over",
+        Fault::TearDown { .. } => "faults: teardown",
+        Fault::Partition { .. } => "faults: agent partition",
+        Fault::FrameworkPartition { .. } => "faults: framework partition",
+        Fault::SlowLink { .. } => "faults: slow link",
+        Fault::Cuts { .. } => "faults: cuts",
+    }
+}

@@ -1,0 +1,223 @@
+//! The frameworks of a run: their memories, and the schedulers that act for them at present.
+
+use std::collections::BTreeMap;
+
+use tepui_framework::{Framework, Options, spawn_with};
+use tepui_invariants::books::FrameworkBook;
+use tepui_runtime::{Id, Node, Random};
+
+use crate::cluster::{Cluster, ClusterError};
+use crate::framework::{Ledger, Player};
+use crate::temperament::{Acknowledges, Temperament};
+
+/// A scheduler and its host.
+struct Life {
+    node: Node,
+    framework: Framework<Player>,
+}
+
+/// One of the frameworks, as long as there is work: one that is over is followed by another of
+/// its temperament.
+struct Actor {
+    temperament: Temperament,
+    ledger: Ledger,
+    /// The present scheduler.
+    life: Option<Life>,
+    /// It crashed, and is not to come back before this many moments.
+    away: u64,
+}
+
+/// All frameworks.
+pub(super) struct Workload {
+    actors: Vec<Actor>,
+    /// Books of those that are over.
+    former: Vec<Ledger>,
+    random: Random,
+    next: usize,
+    quiet: bool,
+}
+
+impl Workload {
+    pub(super) fn start(
+        cluster: &mut Cluster,
+        frameworks: usize,
+        random: &Random,
+    ) -> Result<Workload, ClusterError> {
+        let mut workload = Workload {
+            actors: Vec::new(),
+            former: Vec::new(),
+            random: random.clone(),
+            next: 1,
+            quiet: false,
+        };
+        for number in 0..frameworks {
+            // All temperaments are there where there is room for them; which comes first is drawn.
+            let all = Temperament::ALL;
+            let first = if number == 0 { random.below(7) } else { 0 };
+            let first = usize::try_from(first).unwrap_or(0);
+            let before = workload.actors.first().map(|actor| actor.temperament);
+            let at = match before {
+                None => first,
+                Some(before) => {
+                    let of_first = all.iter().position(|one| *one == before).unwrap_or(0);
+                    of_first + number * 3
+                }
+            };
+            let temperament = all
+                .get(at % all.len())
+                .copied()
+                .unwrap_or(Temperament::Greedy);
+            let ledger = workload.ledger(temperament);
+            workload.actors.push(Actor {
+                temperament,
+                ledger,
+                life: None,
+                away: 0,
+            });
+            workload.revive(cluster, number)?;
+        }
+        Ok(workload)
+    }
+
+    fn ledger(&mut self, temperament: Temperament) -> Ledger {
+        let number = self.next;
+        self.next += 1;
+        Ledger::new(temperament, number, Random::from_number(self.random.u64()))
+    }
+
+    /// Starts a scheduler for a framework, on a host of its own.
+    fn revive(&mut self, cluster: &mut Cluster, number: usize) -> Result<(), ClusterError> {
+        let node = cluster.framework_host()?;
+        let now = cluster.simulation.now();
+        let master = cluster.master_pid();
+        let Some(actor) = self.actors.get_mut(number) else {
+            return Ok(());
+        };
+        let info = {
+            let mut memory = actor.ledger.lock();
+            memory.subscribed = false;
+            let mut info = memory.info.clone();
+            info.id = memory.id.clone();
+            info
+        };
+        let options = Options {
+            id: Id::Prefix("scheduler".to_owned()),
+            acknowledge: actor.temperament.acknowledges() == Acknowledges::AtOnce,
+            suppressed_roles: Vec::new(),
+        };
+        let player = Player::new(actor.ledger.clone(), now);
+        let spawned = spawn_with(&node, master, info, player, options);
+        let framework = spawned.map_err(|source| ClusterError::Spawn {
+            name: format!("framework of {}", actor.temperament.name()),
+            source,
+        })?;
+        actor.away = 0;
+        actor.life = Some(Life { node, framework });
+        Ok(())
+    }
+
+    pub(super) fn crash(&mut self, number: usize, away: u64) {
+        if let Some(actor) = self.actors.get_mut(number)
+            && let Some(life) = actor.life.take()
+        {
+            life.node.crash();
+            actor.away = away.max(1);
+        }
+    }
+
+    /// A second scheduler, while the first is still there.
+    pub(super) fn fail_over(
+        &mut self,
+        cluster: &mut Cluster,
+        number: usize,
+    ) -> Result<(), ClusterError> {
+        self.revive(cluster, number)
+    }
+
+    pub(super) fn tear_down(&mut self, number: usize) {
+        if let Some(life) = self
+            .actors
+            .get(number)
+            .and_then(|actor| actor.life.as_ref())
+        {
+            life.framework
+                .call(|player, driver| player.tear_down(driver));
+        }
+    }
+
+    /// The host of a framework, while it is up.
+    pub(super) fn node(&self, number: usize) -> Option<Node> {
+        let life = self.actors.get(number)?.life.as_ref()?;
+        Some(life.node.clone())
+    }
+
+    /// A moment for every framework.
+    pub(super) fn tick(&mut self, cluster: &mut Cluster) -> Result<(), ClusterError> {
+        let now = cluster.simulation.now();
+        for number in 0..self.actors.len() {
+            let Some(actor) = self.actors.get_mut(number) else {
+                continue;
+            };
+            let over = actor.ledger.lock().over;
+            if let Some(life) = &actor.life {
+                life.framework
+                    .call(move |player, driver| player.tick(driver, now));
+            } else if actor.away > 1 {
+                actor.away -= 1;
+                continue;
+            }
+            if over && !self.quiet {
+                let temperament = actor.temperament;
+                if let Some(life) = actor.life.take() {
+                    life.node.crash();
+                }
+                let ledger = self.ledger(temperament);
+                if let Some(actor) = self.actors.get_mut(number) {
+                    let former = std::mem::replace(&mut actor.ledger, ledger);
+                    self.former.push(former);
+                }
+                self.revive(cluster, number)?;
+            } else if !over && actor.life.is_none() {
+                self.revive(cluster, number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All frameworks are there, and want nothing new.
+    pub(super) fn calm(&mut self, cluster: &mut Cluster) -> Result<(), ClusterError> {
+        self.quiet = true;
+        for number in 0..self.actors.len() {
+            let Some(actor) = self.actors.get_mut(number) else {
+                continue;
+            };
+            actor.away = 0;
+            let over = {
+                let mut memory = actor.ledger.lock();
+                memory.quiet = true;
+                memory.over
+            };
+            if actor.life.is_none() && !over {
+                self.revive(cluster, number)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the frameworks have written down themselves.
+    pub(super) fn books(&self) -> Vec<(String, FrameworkBook)> {
+        let present = self.actors.iter().map(|actor| &actor.ledger);
+        let ledgers = self.former.iter().chain(present);
+        ledgers.filter_map(|ledger| ledger.lock().book()).collect()
+    }
+
+    pub(super) fn count(&self, numbers: &mut BTreeMap<&'static str, u64>) {
+        let present = self.actors.iter().map(|actor| &actor.ledger);
+        for ledger in self.former.iter().chain(present) {
+            let memory = ledger.lock();
+            *numbers.entry("tasks asked for").or_default() += memory.launched;
+            *numbers.entry("nonsense calls").or_default() += memory.nonsense;
+            *numbers.entry("frameworks").or_default() += 1;
+        }
+    }
+}
