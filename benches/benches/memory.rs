@@ -8,7 +8,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use serde_json::json;
-use tepui_benches::http::{Framework, next, next_within};
+use tepui_benches::http::{Framework, next};
 use tepui_benches::masters::{mesos, ours};
 use tepui_benches::{Figures, RUNS, machine};
 use tepui_integration::Cluster;
@@ -96,7 +96,7 @@ fn executor() -> Memory {
     let memory = memory(*pid);
     framework.teardown();
     // Its container ends behind it.
-    while next_within(&events, "FAILURE", Duration::from_millis(100)).is_some() {}
+    while events.recv_timeout(Duration::from_millis(100)).is_ok() {}
     cluster.stop();
     memory
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tepui_benches::http::{Arrived, Framework, next_within};
+use tepui_benches::http::{Arrived, Framework};
 use tepui_benches::masters::{Master, masters};
 use tepui_benches::{Contender, compare, median};
 
@@ -123,8 +123,8 @@ impl Run {
 
     fn end(self) {
         self.framework.teardown();
-        // What is still in flight is of no interest.
-        while next_within(&self.events, "FAILURE", Duration::from_millis(200)).is_some() {}
+        // What is still in flight is of no interest; then the subscription ends.
+        while self.events.recv_timeout(Duration::from_millis(200)).is_ok() {}
     }
 }
 

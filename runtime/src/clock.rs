@@ -6,9 +6,11 @@
 //!
 //! ```text
 //! running --pause--> paused --resume--> running
-//!    now = world + offset   now stands     now >= what it was: time never goes back
+//!    now = by its rate      now stands     now >= what it was: time never goes back
 //!              advance moves it in either state, and fires what became due
 //! ```
+//!
+//! A clock of the simulated world may run faster or slower than the world: see [`Rate`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -101,6 +103,54 @@ impl fmt::Display for Time {
     }
 }
 
+/// How the time of a clock follows from the world's: where both stood, and by how much it drifts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rate {
+    world: Time,
+    clock: Time,
+    /// How many microseconds of a second it is ahead, each second.
+    parts_per_million: i32,
+}
+
+/// The parts of a clock that drifts by none.
+const WHOLE: u64 = 1_000_000;
+
+impl Rate {
+    /// The rate of a clock that shows `clock` when the world's time is `world`. No clock is more
+    /// than half as fast again as the world, or half as slow.
+    pub(crate) fn new(world: Time, clock: Time, parts_per_million: i32) -> Rate {
+        Rate {
+            world,
+            clock,
+            parts_per_million: parts_per_million.clamp(-500_000, 500_000),
+        }
+    }
+
+    fn parts(self) -> u128 {
+        u128::from(WHOLE.saturating_add_signed(self.parts_per_million.into()))
+    }
+
+    /// What the clock shows when the world's time is `world`.
+    pub(crate) fn clock_at(self, world: Time) -> Time {
+        let passed = world.since(self.world);
+        if self.parts_per_million == 0 {
+            return self.clock + passed;
+        }
+        let passed = passed.as_nanos() * self.parts() / u128::from(WHOLE);
+        self.clock + Duration::from_nanos(u64::try_from(passed).unwrap_or(u64::MAX))
+    }
+
+    /// The first time of the world at which the clock shows `clock`.
+    fn world_at(self, clock: Time) -> Time {
+        let left = clock.since(self.clock);
+        if self.parts_per_million == 0 {
+            return self.world + left;
+        }
+        let left = (left.as_nanos() * u128::from(WHOLE)).div_ceil(self.parts());
+        self.world + Duration::from_nanos(u64::try_from(left).unwrap_or(u64::MAX))
+    }
+}
+
 type Callback = Box<dyn FnOnce() + Send>;
 
 /// Names a timer of a clock, to cancel it.
@@ -138,8 +188,7 @@ impl Drop for Firing<'_> {
 }
 
 struct State {
-    /// What was added to the world's time.
-    offset: Duration,
+    rate: Rate,
     /// The time at which the clock stands.
     paused: Option<Time>,
     /// Ordered by time, then by when they were made.
@@ -151,17 +200,23 @@ struct State {
 
 impl State {
     fn now(&self, world: &World) -> Time {
-        self.paused.unwrap_or_else(|| world.now() + self.offset)
+        self.paused
+            .unwrap_or_else(|| self.rate.clock_at(world.now()))
+    }
+
+    /// The clock is set that much ahead of what it shows while it runs.
+    fn put_ahead(&mut self, by: Duration) {
+        self.rate.clock += by;
     }
 }
 
 impl Clock {
-    pub(crate) fn new(world: World) -> Clock {
+    pub(crate) fn new(world: World, rate: Rate) -> Clock {
         Clock(Arc::new(Inner {
             world,
             firing: AtomicUsize::new(0),
             state: Mutex::new(State {
-                offset: Duration::ZERO,
+                rate,
                 paused: None,
                 timers: BTreeMap::new(),
                 next: 0,
@@ -195,7 +250,7 @@ impl Clock {
         let mut state = self.0.lock();
         if let Some(stood_at) = state.paused.take() {
             let running = state.now(&self.0.world);
-            state.offset += stood_at.since(running);
+            state.put_ahead(stood_at.since(running));
         }
         drop(state);
         self.0.fire_due();
@@ -206,9 +261,20 @@ impl Clock {
         let mut state = self.0.lock();
         match &mut state.paused {
             Some(now) => *now += by,
-            None => state.offset += by,
+            None => state.put_ahead(by),
         }
         drop(state);
+        self.0.fire_due();
+    }
+
+    /// From here on the clock runs at another rate, ahead of what it would show by `ahead`.
+    pub(crate) fn drift(&self, parts_per_million: i32, ahead: Duration) {
+        let mut state = self.0.lock();
+        let world = self.0.world.now();
+        let clock = state.rate.clock_at(world) + ahead;
+        state.rate = Rate::new(world, clock, parts_per_million);
+        drop(state);
+        // It takes the alarm down that was set for the rate of before.
         self.0.fire_due();
     }
 
@@ -287,7 +353,7 @@ impl Inner {
             self.world.cancel_alarm(alarm);
         }
         if let Some(at) = wanted {
-            let world_time = Time(at.0.saturating_sub(saturating_nanos(state.offset)));
+            let world_time = state.rate.world_at(at);
             let clock: Weak<Inner> = Arc::downgrade(self);
             let ring = move || {
                 if let Some(clock) = clock.upgrade() {

@@ -17,10 +17,10 @@ use crate::address::Pid;
 use crate::ask::AskError;
 use crate::clock::{Time, TimerKey};
 use crate::disk::Disk;
-use crate::mailbox::{Event, Mailbox};
+use crate::mailbox::{AnyMailbox as _, Event, Mailbox};
 use crate::metrics::Metrics;
 use crate::node::Node;
-use crate::process::{Id, Process, ProcessRef, SpawnError};
+use crate::process::{EventCounts, Id, Process, ProcessRef, SpawnError};
 use tepui_message::{Encoding, Message};
 
 /// What belongs to one process beside the author's state.
@@ -263,6 +263,12 @@ impl<'a, P: Process> Context<'a, P> {
     /// Ends this process once the present event is served; what is queued is dropped.
     pub fn terminate(&mut self) {
         self.terminating = true;
+    }
+
+    /// How many events wait for this process, behind the one that it serves.
+    #[must_use]
+    pub fn waiting(&self) -> EventCounts {
+        self.core.mailbox.counts()
     }
 
     /// The time on the node's clock.

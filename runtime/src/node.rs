@@ -118,7 +118,7 @@ impl Node {
             address: binding.address(),
             nobody: Pid::nobody(),
             world: world.clone(),
-            clock: Clock::new(world.clone()),
+            clock: Clock::new(world.clone(), world.rate(&options.name)),
             random: Random::from_seed(world.random().seed()),
             disk: world.disk(&options.name),
             name: options.name,

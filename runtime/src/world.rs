@@ -21,7 +21,7 @@ pub use self::real::RealOptions;
 pub use self::simulated::{SimOptions, Simulation};
 pub use self::trace::{Passage, Stage};
 use crate::address::Pid;
-use crate::clock::Time;
+use crate::clock::{Rate, Time};
 use crate::disk::Disk;
 use crate::node::{Node, NodeError, NodeOptions};
 use crate::random::Random;
@@ -50,6 +50,10 @@ pub(crate) trait Worldly: Send + Sync {
     fn blocking(&self, work: Box<dyn FnOnce() + Send>);
     fn random(&self) -> &Random;
     fn disk(&self, node: &str) -> Arc<dyn Disk>;
+    /// How the clock of a node runs when it starts.
+    fn rate(&self, _node: &str) -> Rate {
+        Rate::default()
+    }
     fn bind(&self, world: &World, options: &NodeOptions) -> Result<Box<dyn Binding>, NodeError>;
     /// The name of a node that was given none.
     fn name_node(&self) -> String;
@@ -203,6 +207,10 @@ impl World {
 
     pub(crate) fn traces(&self) -> bool {
         self.0.traces()
+    }
+
+    pub(crate) fn rate(&self, node: &str) -> Rate {
+        self.0.rate(node)
     }
 
     pub(crate) fn started(&self, node: &Node) {

@@ -44,7 +44,9 @@ impl<'a> Driver<'a> {
         &self.calls
     }
 
-    pub(crate) fn finish(self) -> (Vec<Call>, bool) {
+    /// The calls, and whether the scheduler's actor is to end after them.
+    #[must_use]
+    pub fn finish(self) -> (Vec<Call>, bool) {
         (self.calls, self.stopped)
     }
 

@@ -34,5 +34,5 @@ mod task;
 pub use self::driver::Driver;
 pub use self::environment::{EnvironmentError, ExecutorOptions};
 pub use self::executor::{Executor, ExecutorDriver, spawn_executor, spawn_executor_with};
-pub use self::scheduler::{Framework, Options, Scheduler, spawn, spawn_with};
+pub use self::scheduler::{Framework, Options, Scheduler, deliver, spawn, spawn_with};
 pub use self::task::{Task, scalar};

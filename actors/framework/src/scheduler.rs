@@ -305,9 +305,7 @@ impl<S: Scheduler> SchedulerProcess<S> {
                 ctx.terminate();
             }
             _ if self.subscription.is_subscribed() => {
-                self.run(ctx, |scheduler, driver| {
-                    other_event(scheduler, driver, event)
-                });
+                self.run(ctx, |scheduler, driver| deliver(scheduler, driver, event));
             }
             _ => {}
         }
@@ -340,8 +338,9 @@ impl<S: Scheduler> SchedulerProcess<S> {
     }
 }
 
-/// Events that change nothing in the actor itself.
-fn other_event<S: Scheduler>(scheduler: &mut S, driver: &mut Driver<'_>, event: Event) {
+/// Gives a scheduler an event; nothing for those that are the actor's own business: SUBSCRIBED,
+/// UPDATE, ERROR, HEARTBEAT. For who drives a scheduler by other means than [`spawn`].
+pub fn deliver<S: Scheduler>(scheduler: &mut S, driver: &mut Driver<'_>, event: Event) {
     match event.r#type() {
         event::Type::Offers => {
             let offers = event.offers.map(|offers| offers.offers).unwrap_or_default();

@@ -82,12 +82,15 @@ pub enum Fact {
         /// The state it tells.
         state: TaskState,
     },
-    /// An agent has recorded the acknowledgement of an update.
+    /// An agent has taken the acknowledgement of an update.
     Recorded {
         /// The task.
         task: TaskKey,
         /// The update's uuid.
         uuid: Vec<u8>,
+        /// Its disk takes writes. Else what it was about to send before is sent before it can
+        /// write down that it need not.
+        durable: bool,
     },
     /// An update reached a framework.
     Told {

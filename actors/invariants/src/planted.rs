@@ -18,7 +18,7 @@ pub enum PlantedBug {
     UpdatePastUnacknowledged,
     /// The tasks of an agent that re-registers are forgotten.
     TasksForgotten,
-    /// An agent that was removed is accepted under its old id.
+    /// An agent that was removed comes back under its old id, and is accepted.
     StaleAgentAccepted,
     /// A filter outlives its time.
     FilterOutlives,

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use tepui_agent::{Agent, AgentError, AgentOptions};
 use tepui_api::ApiOptions;
 use tepui_containerizer::simulated::{self, SimulatedOptions};
+use tepui_invariants::Planted;
 use tepui_master::{MASTER_ID, Master, MasterError, MasterOptions};
 use tepui_protocol::resources::parse_text;
 use tepui_runtime::{
@@ -68,6 +69,8 @@ pub struct ClusterOptions {
     pub master: MasterOptions,
     /// How containers behave.
     pub containers: SimulatedOptions,
+    /// A bug that master, allocator and agents are to have, in a test build.
+    pub planted: Planted,
 }
 
 impl Default for ClusterOptions {
@@ -78,6 +81,7 @@ impl Default for ClusterOptions {
             agent_resources: "cpus:4;mem:4096;disk:4096;ports:[31000-31099]".to_owned(),
             master: MasterOptions::default(),
             containers: SimulatedOptions::default(),
+            planted: Planted::NONE,
         }
     }
 }
@@ -163,7 +167,10 @@ impl Cluster {
     pub fn start_master(&mut self) -> Result<(), ClusterError> {
         if self.master.is_none() {
             let node = self.node("master", self.master_pid().address())?;
-            let master = tepui_master::spawn(&node, self.options.master.clone())?;
+            let mut options = self.options.master.clone();
+            options.planted = self.options.planted;
+            options.allocator.decisions.planted = self.options.planted;
+            let master = tepui_master::spawn(&node, options)?;
             tepui_api::master_routes(&node, &master, ApiOptions::default());
             self.master = Some((node, master));
         }
@@ -226,6 +233,7 @@ impl Cluster {
         let work_dir = PathBuf::from("/var/lib/tepui");
         let mut options = AgentOptions::new(self.master_pid(), work_dir, containerizer);
         options.hostname = name;
+        options.planted = self.options.planted;
         options.resources = parse_text(&self.options.agent_resources, "*")
             .map_err(|problem| ClusterError::Resources(problem.to_string()))?
             .to_proto();
@@ -246,6 +254,18 @@ impl Cluster {
             if let Some(observer) = &self.observer {
                 observer.agent_crashed(&agent.pid, self.simulation.now());
             }
+        }
+    }
+
+    /// The disk of an agent's host is so full, from 0 to 1; at 1 nothing can be written.
+    pub fn fill_disk(&mut self, number: usize, usage: f64) {
+        let Some(host) = self.agents.get(number) else {
+            return;
+        };
+        self.simulation.set_disk_usage(&host.name, usage);
+        if let Some(observer) = &self.observer {
+            let pid = Pid::new(tepui_agent::AGENT_ID, host.address);
+            observer.disk_is_full(pid, usage >= 1.0, self.simulation.now());
         }
     }
 

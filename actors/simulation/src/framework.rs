@@ -38,6 +38,7 @@ pub(crate) struct Player {
     /// Offers that were answered, for who wants to use them again.
     used: Vec<OfferId>,
     next_reconcile: Time,
+    subscribed: bool,
     torn_down: bool,
 }
 
@@ -50,6 +51,7 @@ impl Player {
             unacknowledged: Vec::new(),
             used: Vec::new(),
             next_reconcile: now,
+            subscribed: false,
             torn_down: false,
         }
     }
@@ -57,7 +59,7 @@ impl Player {
     /// Time has passed.
     pub(crate) fn tick(&mut self, driver: &mut Driver<'_>, now: Time) {
         self.now = now;
-        if self.torn_down || !self.ledger.lock().subscribed {
+        if self.torn_down || !self.subscribed {
             return;
         }
         self.answer_due(driver);
@@ -72,6 +74,9 @@ impl Player {
 
     fn answer_due(&mut self, driver: &mut Driver<'_>) {
         let quiet = self.ledger.lock().quiet;
+        if self.ledger.lock().hungry() {
+            return;
+        }
         let now = self.now;
         let held = std::mem::take(&mut self.held);
         let (due, later) = held.into_iter().partition(|(at, _)| quiet || *at <= now);
@@ -103,7 +108,6 @@ impl Player {
         };
         let filters = Filters {
             refuse_seconds: Some(refusal.as_secs_f64()),
-            ..Filters::default()
         };
         drop(memory);
         if tasks.is_empty() {
@@ -143,26 +147,31 @@ impl Player {
         }
         self.next_reconcile = self.now + RECONCILE_EVERY;
         self.kill_what_does_not_stay(driver);
+        // What it believes lost may be back, and only the question for all says so.
         self.reconcile(driver, false);
+        self.reconcile(driver, true);
     }
 
-    /// Ends the framework and all that it has.
+    /// Ends the framework and all that it has. Whether the master heard of it shows when the
+    /// framework comes back.
     pub(crate) fn tear_down(&mut self, driver: &mut Driver<'_>) {
-        let subscribed = self.ledger.lock().subscribed;
-        if subscribed {
-            self.torn_down = true;
-            driver.teardown();
-        }
+        self.ledger.lock().ending = true;
+        self.torn_down = true;
+        driver.teardown();
     }
 }
 
 impl Scheduler for Player {
     fn subscribed(&mut self, driver: &mut Driver<'_>, id: &FrameworkId, _: Option<&MasterInfo>) {
         self.held.clear();
-        {
+        self.subscribed = true;
+        let ending = {
             let mut memory = self.ledger.lock();
-            memory.subscribed = true;
             memory.id = Some(id.clone());
+            memory.ending
+        };
+        if ending {
+            return self.tear_down(driver);
         }
         self.reconcile(driver, false);
     }
@@ -173,7 +182,8 @@ impl Scheduler for Player {
                 let memory = self.ledger.lock();
                 memory.temperament.thinks(&memory.random)
             };
-            if wait == Duration::ZERO || self.ledger.lock().quiet {
+            let hungry = self.ledger.lock().hungry();
+            if !hungry && (wait == Duration::ZERO || self.ledger.lock().quiet) {
                 self.answer(driver, &offer);
             } else {
                 self.held.push((self.now + wait, offer));
@@ -183,7 +193,9 @@ impl Scheduler for Player {
 
     fn rescind(&mut self, _: &mut Driver<'_>, offer_id: OfferId) {
         // One that talks nonsense goes on with it.
-        self.held.retain(|(_, offer)| offer.id != offer_id);
+        if self.ledger.lock().temperament != Temperament::Nonsense {
+            self.held.retain(|(_, offer)| offer.id != offer_id);
+        }
     }
 
     fn update(&mut self, _: &mut Driver<'_>, status: TaskStatus) {
@@ -199,14 +211,13 @@ impl Scheduler for Player {
     fn disconnected(&mut self, _: &mut Driver<'_>) {
         self.held.clear();
         self.unacknowledged.clear();
-        self.ledger.lock().subscribed = false;
+        self.subscribed = false;
     }
 
     fn error(&mut self, _: &mut Driver<'_>, message: String) {
-        let mut memory = self.ledger.lock();
-        memory.subscribed = false;
+        self.subscribed = false;
         if !message.contains("failed over") {
-            memory.over = true;
+            self.ledger.lock().over = true;
         }
     }
 }

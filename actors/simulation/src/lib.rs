@@ -6,12 +6,15 @@
 mod cluster;
 mod faults;
 mod framework;
+mod http_client;
+pub mod kit;
 mod observer;
 mod run;
 mod temperament;
 
 pub use cluster::{AgentHost, Cluster, ClusterError, ClusterOptions};
 pub use faults::{Blocked, Fault, Planned, plan};
+pub use http_client::{HttpFramework, spawn_http};
 pub use observer::Observer;
 pub use run::{Outcome, RunOptions, Watch, run, run_watched};
 pub use temperament::Temperament;

@@ -106,6 +106,11 @@ impl Observer {
         }
     }
 
+    /// The disk of the agent at a PID becomes full, or is so no more.
+    pub(crate) fn disk_is_full(&self, pid: Pid, full: bool, at: Time) {
+        self.seen().agents.disk_is_full(pid, full, at);
+    }
+
     /// The master's host crashes.
     pub(crate) fn master_crashed(&self, at: Time) {
         let mut seen = self.seen();
@@ -149,7 +154,5 @@ impl Seen {
     }
 }
 
-#[cfg(test)]
-mod chaos;
 #[cfg(test)]
 mod tests;

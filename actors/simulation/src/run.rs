@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tepui_invariants::{Violation, books};
+use tepui_invariants::{Planted, Violation, books};
 use tepui_runtime::{Passage, Random, SimOptions, Time};
 
 use self::glance::glance;
@@ -54,6 +54,8 @@ pub struct RunOptions {
     pub hours: f64,
     /// How many faults an hour.
     pub faults: u32,
+    /// A bug that the cluster is to have, in a test build.
+    pub planted: Planted,
 }
 
 impl Default for RunOptions {
@@ -64,7 +66,27 @@ impl Default for RunOptions {
             frameworks: 5,
             hours: 0.5,
             faults: 40,
+            planted: Planted::NONE,
         }
+    }
+}
+
+impl RunOptions {
+    /// The command that runs this.
+    #[must_use]
+    pub fn command(&self) -> String {
+        let RunOptions {
+            seed,
+            agents,
+            frameworks,
+            hours,
+            faults,
+            ..
+        } = self;
+        format!(
+            "tepui simulate --seed={seed} --agents={agents} --frameworks={frameworks} \
+             --hours={hours} --faults={faults}"
+        )
     }
 }
 
@@ -128,6 +150,7 @@ fn cluster(options: RunOptions) -> Result<Cluster, ClusterError> {
             ..SimOptions::default()
         },
         agents: options.agents,
+        planted: options.planted,
         ..ClusterOptions::default()
     })
 }
@@ -163,6 +186,9 @@ fn go(
     Ok(run.outcome(started))
 }
 
+/// Has a glance at the cluster.
+type Look = Box<dyn FnMut(Time, &Cluster)>;
+
 struct Run {
     cluster: Cluster,
     observer: Observer,
@@ -170,7 +196,7 @@ struct Run {
     weather: Weather,
     /// Broken rules of the books.
     found: Vec<(Time, Violation)>,
-    look: Box<dyn FnMut(Time, &Cluster)>,
+    look: Look,
     next_look: Time,
 }
 

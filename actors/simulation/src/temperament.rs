@@ -77,6 +77,7 @@ impl Temperament {
         match self {
             Temperament::Hoarding => Duration::from_secs(60 + random.below(300)),
             Temperament::Slow => Duration::from_secs(1 + random.below(20)),
+            Temperament::Nonsense => Duration::from_secs(random.below(15)),
             _ => Duration::ZERO,
         }
     }

@@ -28,6 +28,12 @@ use crate::{
 /// `DEFAULT_HEARTBEAT_INTERVAL`.
 pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
 
+/// So many events may wait to be written to one stream, as many as a master answers when a
+/// framework with the most tasks asks for all of them. What is written is bounded by its bytes.
+const MAX_WAITING: u64 = 200_000;
+/// After so many events the adapter looks at how many wait.
+const LOOK_EVERY: u64 = 256;
+
 /// Frameworks by their id.
 pub(crate) type SchedulerSessions = Sessions<ProcessRef<HttpScheduler>>;
 
@@ -42,6 +48,8 @@ pub(crate) struct HttpScheduler {
     stream: Option<EventStream>,
     /// Known from SUBSCRIBED on.
     framework_id: Option<String>,
+    /// Events taken so far.
+    taken: u64,
     _admission: Admission,
 }
 
@@ -61,6 +69,7 @@ impl HttpScheduler {
             subscribe: Some(subscribe),
             stream: Some(stream),
             framework_id: None,
+            taken: 0,
             _admission: admission,
         }
     }
@@ -102,18 +111,22 @@ impl HttpScheduler {
         match stream.write(event) {
             Ok(()) => {}
             Err(StreamEnd::Closed) => self.end("the client closed it", ctx),
-            Err(stuck) => {
-                ctx.metrics()
-                    .counter("http/scheduler_streams_stuck")
-                    .increment(1);
-                warn!(pid = %ctx.pid(), framework = self.framework_id, reason = %stuck,
-                    "cutting a scheduler's stream");
-                if let Some(stream) = self.stream.take() {
-                    stream.abort();
-                }
-                self.end("it was cut", ctx);
-            }
+            Err(stuck) => self.cut(&stuck.to_string(), ctx),
         }
+    }
+
+    /// Ends the stream of a client that does not keep up.
+    fn cut(&mut self, reason: &str, ctx: &mut Context<'_, Self>) {
+        let Some(stream) = self.stream.take() else {
+            return;
+        };
+        stream.abort();
+        ctx.metrics()
+            .counter("http/scheduler_streams_stuck")
+            .increment(1);
+        warn!(pid = %ctx.pid(), framework = self.framework_id, reason,
+            "cutting a scheduler's stream");
+        self.end("it was cut", ctx);
     }
 
     fn end(&mut self, reason: &str, ctx: &mut Context<'_, Self>) {
@@ -156,6 +169,10 @@ impl Process for HttpScheduler {
 
 impl Handle<Event> for HttpScheduler {
     fn handle(&mut self, mut event: Event, ctx: &mut Context<'_, Self>) {
+        self.taken = self.taken.wrapping_add(1);
+        if self.taken.is_multiple_of(LOOK_EVERY) && ctx.waiting().messages > MAX_WAITING {
+            return self.cut("too many events wait for it", ctx);
+        }
         if *ctx.sender() != self.master {
             warn!(pid = %ctx.pid(), sender = %ctx.sender(), "dropped an event that is not the master's");
             return;
@@ -295,6 +312,34 @@ mod tests {
         stage.simulation.run_for(Duration::from_secs(1));
         assert_eq!(stage.events(), (Vec::new(), true));
         assert!(stage.sessions.find("f").is_none());
+    }
+
+    #[test]
+    fn a_stream_for_which_too_much_waits_is_cut_and_counted() {
+        let mut stage = Stage::new();
+        stage.simulation.run_for(Duration::from_secs(1));
+        let rescind = Event {
+            r#type: Some(event::Type::Rescind.into()),
+            ..Event::default()
+        };
+        let master = stage.node.pid_of("master");
+        let burst = |stage: &mut Stage, events: u64| {
+            for _ in 0..events {
+                stage.node.send(&master, &stage.adapter, rescind.clone());
+            }
+            stage.simulation.run_for(Duration::from_secs(1));
+        };
+        let stuck = |stage: &Stage| {
+            let metrics = stage.node.metrics().snapshot();
+            metrics.get("http/scheduler_streams_stuck").copied()
+        };
+        burst(&mut stage, 100_000);
+        assert_eq!(stuck(&stage), None);
+        assert!(stage.node.has_process(stage.adapter.id()));
+        assert!(stage.events().0.len() > 100_000);
+        burst(&mut stage, MAX_WAITING + 2 * LOOK_EVERY);
+        assert_eq!(stuck(&stage), Some(1.0));
+        assert!(!stage.node.has_process(stage.adapter.id()));
     }
 
     #[test]

@@ -98,8 +98,8 @@ fn filter(level: &str) -> Result<EnvFilter, LoggingError> {
     };
     // A word alone would be the name of a module, and all others would fall silent.
     let mut words = directives.split(',').map(str::trim);
-    let stray =
-        words.find(|word| !word.contains(['=', '[']) && word.parse::<LevelFilter>().is_err());
+    let known = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+    let stray = words.find(|word| !word.contains(['=', '[']) && !known(word));
     if let Some(word) = stray {
         return Err(bad(format!("'{word}' is no level")));
     }

@@ -107,22 +107,6 @@ fn seeds(values: &Values) -> Result<Option<Range<u64>>, Failure> {
     Ok(Some(seeds))
 }
 
-/// The command that runs this again.
-fn replay(options: RunOptions) -> String {
-    let RunOptions {
-        seed,
-        agents,
-        frameworks,
-        hours,
-        faults,
-        ..
-    } = options;
-    format!(
-        "tepui simulate --seed={seed} --agents={agents} --frameworks={frameworks} \
-         --hours={hours} --faults={faults}"
-    )
-}
-
 /// A number with its thousands apart.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -161,10 +145,14 @@ fn complain(options: RunOptions, outcome: &Outcome) {
         println!("  {at} {violation}");
     }
     println!("  {}", first.invariant.sentence);
-    println!("Again: {}", replay(options));
+    println!("Again: {}", options.command());
 }
 
 /// Runs all seeds; whether any broke an invariant.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long the simulation takes is told in real time"
+)]
 fn many(options: RunOptions, seeds: Range<u64>) -> Result<bool, Failure> {
     let started = Instant::now();
     let (mut told, mut done, mut broken) = (started, 0_u64, 0_u64);

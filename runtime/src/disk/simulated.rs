@@ -6,16 +6,17 @@
 //! leaves and fails, and so does every later call until the node has crashed and comes back.
 
 mod beneath;
+mod tree;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::tree::Tree;
 use super::{Disk, FileInfo, Lock, OpenFile, Stat, about, held};
-use crate::clock::Time;
+use crate::clock::{Rate, Time};
 use crate::random::Random;
 
 /// As Linux' bound on the links of one path.
@@ -30,20 +31,22 @@ enum Entry {
 
 #[derive(Default)]
 struct State {
-    entries: BTreeMap<PathBuf, Entry>,
+    entries: Tree<Entry>,
     /// File -> the length that is synced, `None` if not even its name is.
-    unsynced: BTreeMap<PathBuf, Option<usize>>,
-    owners: BTreeMap<PathBuf, String>,
+    unsynced: Tree<Option<usize>>,
+    owners: Tree<String>,
     /// When each entry last changed.
-    changed: BTreeMap<PathBuf, Time>,
+    changed: Tree<Time>,
     /// The part that is used, 0 to 1; at 1 nothing can be added.
     usage: f64,
     /// path -> note and number of the holder
-    locks: BTreeMap<PathBuf, (String, u64)>,
+    locks: Tree<(String, u64)>,
     next_lock: u64,
     /// Writing calls that are still done before one breaks off.
     fuse: Option<u64>,
     broken: bool,
+    /// How the clock runs that entries' times are by.
+    rate: Rate,
 }
 
 /// The disk of one simulated node.
@@ -129,13 +132,7 @@ impl State {
 
     /// What is below a folder, without itself.
     fn below(&self, folder: &Path) -> Vec<PathBuf> {
-        let after = self.entries.range(folder.to_path_buf()..);
-        after
-            .map(|(path, _)| path)
-            .take_while(|path| path.starts_with(folder))
-            .filter(|path| *path != folder)
-            .cloned()
-            .collect()
+        self.entries.below(folder)
     }
 
     fn append(&mut self, path: &Path, bytes: &[u8], synced: bool) -> io::Result<()> {
@@ -230,8 +227,20 @@ impl SimulatedDisk {
         }
     }
 
-    fn now(&self) -> Time {
-        Time::from_nanos(self.now.load(Ordering::Acquire))
+    /// The time of the host's clock, when the world's is `now`.
+    fn now(&self, state: &State) -> Time {
+        let world = Time::from_nanos(self.now.load(Ordering::Acquire));
+        state.rate.clock_at(world)
+    }
+
+    /// The host's clock runs otherwise from here on.
+    pub(crate) fn set_rate(&self, rate: Rate) {
+        self.lock().rate = rate;
+    }
+
+    /// Whether it broke off, and is gone until the node has crashed.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.lock().broken
     }
 
     /// How full the disk says to be, 0 to 1; at 1 whatever adds to it fails.
@@ -259,7 +268,7 @@ impl SimulatedDisk {
     /// Loses what is not synced, but for the part that chance leaves; locks are free again.
     pub(crate) fn crash(&self) {
         let mut state = self.lock();
-        for (path, synced) in std::mem::take(&mut state.unsynced) {
+        for (path, synced) in state.unsynced.drain() {
             let Some(Entry::File(bytes)) = state.entries.get_mut(&path) else {
                 continue;
             };
@@ -298,7 +307,8 @@ impl SimulatedDisk {
             None => {}
         }
         let done = change(&mut state).map_err(|error| about(path, error))?;
-        state.mark(path, self.now());
+        let now = self.now(&state);
+        state.mark(path, now);
         Ok(done)
     }
 
@@ -413,7 +423,8 @@ impl Disk for SimulatedDisk {
         self.all_or_nothing(from, |state| state.rename(from, to))?;
         if let Some(folder) = to.parent() {
             let mut state = self.lock();
-            state.changed.insert(folder.to_owned(), self.now());
+            let now = self.now(&state);
+            state.changed.insert(folder.to_owned(), now);
         }
         Ok(())
     }

@@ -122,6 +122,9 @@ impl Network {
     /// network brings them. Dropping the future, or the stream, is leaving: the server is told.
     ///
     /// The future may be polled by anybody; a process hands it to [`World::spawn`].
+    ///
+    /// # Errors
+    /// [`HttpError`].
     pub fn request(
         &self,
         from: &Node,

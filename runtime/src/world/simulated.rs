@@ -27,7 +27,7 @@ use rustc_hash::FxHashMap;
 use super::trace::{Passage, Stage, Trace};
 use super::{Alarm, LocalFuture, Starter, World, Worldly};
 use crate::address::Pid;
-use crate::clock::Time;
+use crate::clock::{Rate, Time};
 use crate::disk::Disk;
 use crate::disk::simulated::SimulatedDisk;
 use crate::node::{Node, NodeError, NodeOptions, WeakNode};
@@ -88,6 +88,8 @@ struct Shared {
     trace: Mutex<Trace>,
     tap: Mutex<Option<Tap>>,
     disks: Mutex<BTreeMap<String, Arc<SimulatedDisk>>>,
+    /// Clocks that run otherwise than the world, by the node's name.
+    rates: Mutex<BTreeMap<String, Rate>>,
     /// The time, in nanoseconds, for the disks.
     instant: Arc<AtomicU64>,
     started: Mutex<Vec<WeakNode>>,
@@ -151,6 +153,7 @@ impl Simulation {
             trace: Mutex::new(Trace::new(options.trace_lines)),
             tap: Mutex::default(),
             disks: Mutex::default(),
+            rates: Mutex::default(),
             instant: Arc::new(AtomicU64::new(BEGIN.as_nanos())),
             started: Mutex::default(),
         });
@@ -293,6 +296,31 @@ impl Simulation {
     /// fails for want of space, an append after a part of its bytes.
     pub fn set_disk_usage(&self, node: &str, usage: f64) {
         self.shared.disk_of(node).set_usage(usage);
+    }
+
+    /// Whether the disk of the node of a name broke off as [`Simulation::break_disk`] had it do.
+    #[must_use]
+    pub fn is_disk_broken(&self, node: &str) -> bool {
+        self.shared.disk_of(node).is_broken()
+    }
+
+    /// Puts the clock of the node of a name ahead, and has it run so many parts of a million faster
+    /// than the world from here on, or slower; it never goes back. That is the host's clock: it
+    /// goes on while there is no such node, and the times on its disk are by it.
+    pub fn set_drift(&self, node: &str, parts_per_million: i32, ahead: Duration) {
+        let now = self.now();
+        let rate = Rate::new(
+            now,
+            self.shared.rate(node).clock_at(now) + ahead,
+            parts_per_million,
+        );
+        locked(&self.shared.rates).insert(node.to_owned(), rate);
+        self.shared.disk_of(node).set_rate(rate);
+        for running in self.nodes() {
+            if running.name() == node {
+                running.clock().drift(parts_per_million, ahead);
+            }
+        }
     }
 
     /// The disk of the node of a name, also while there is no such node.
@@ -439,6 +467,10 @@ impl Worldly for Shared {
 
     fn disk(&self, node: &str) -> Arc<dyn Disk> {
         self.disk_of(node)
+    }
+
+    fn rate(&self, node: &str) -> Rate {
+        locked(&self.rates).get(node).copied().unwrap_or_default()
     }
 
     fn bind(&self, world: &World, options: &NodeOptions) -> Result<Box<dyn Binding>, NodeError> {

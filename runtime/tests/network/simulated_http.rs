@@ -226,7 +226,7 @@ fn a_client_that_does_not_read_fills_the_stream_until_it_does() {
     let (server, feed, _thinking) = server(simulation.world());
     let mut reader = open(&mut simulation, &client, &server);
     let piece = "x".repeat(1000);
-    let mut fill = |simulation: &mut Simulation| {
+    let fill = |simulation: &mut Simulation| {
         for written in 0..1000 {
             if feed.write(&piece) == Err(BodyError::Full) {
                 return written;

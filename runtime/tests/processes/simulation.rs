@@ -283,3 +283,38 @@ fn a_lock_is_free_after_a_crash_of_its_holder() {
     drop(second);
     again.lock_exclusive(path, "the third").unwrap();
 }
+
+#[test]
+fn a_clock_that_drifts_rings_by_its_own_time_and_goes_on_through_a_crash() {
+    let mut simulation = simulated();
+    let second = Duration::from_secs(1);
+    // Before the node is there: it starts by the host's clock.
+    simulation.set_drift("fast", 100_000, Duration::from_secs(3600));
+    let (fast, even) = (named(&simulation, "fast"), named(&simulation, "even"));
+    assert_eq!(fast.clock().now() - even.clock().now(), 3600 * second);
+    let (scribe, log) = scribe(&fast, "a");
+    scribe.dispatch(move |_, ctx| {
+        ctx.delay(11 * second, |scribe, _| scribe.log.add("rang"));
+    });
+    simulation.run_for(Duration::from_millis(9_999));
+    assert!(!log.all().contains(&"rang".to_owned()));
+    simulation.run_for(Duration::from_millis(1));
+    assert!(log.all().contains(&"rang".to_owned()), "11 s of its own");
+    let ahead = |node: &Node| node.clock().now().since(simulation.now());
+    assert_eq!(ahead(&fast), 3601 * second);
+    fast.crash();
+    simulation.run_for(10 * second);
+    let fast = named(&simulation, "fast");
+    let ahead = |node: &Node| node.clock().now().since(simulation.now());
+    assert_eq!(ahead(&fast), 3602 * second);
+
+    // Slower: what was due by the old rate waits, and its time does not go back.
+    let before = fast.clock().now();
+    simulation.set_drift("fast", -500_000, Duration::ZERO);
+    assert_eq!(fast.clock().now(), before);
+    let folder = std::path::Path::new("/folder");
+    simulation.run_for(10 * second);
+    assert_eq!(fast.clock().now() - before, 5 * second);
+    fast.disk().create_dir_all(folder).unwrap();
+    assert_eq!(fast.disk().modified(folder).unwrap(), fast.clock().now());
+}

@@ -67,6 +67,11 @@ pub enum Write {
         /// The link.
         link: PathBuf,
     },
+    /// A file or symlink that is no more.
+    Remove {
+        /// The file or link.
+        path: PathBuf,
+    },
 }
 
 /// Why a checkpoint cannot be read back. Each names the file.
@@ -117,6 +122,7 @@ impl Write {
             | Write::Cut { path, .. }
             | Write::Behind { path }
             | Write::Touch { path }
+            | Write::Remove { path }
             | Write::Link { link: path, .. } => path,
         }
     }

@@ -137,6 +137,13 @@ fn one(disk: &dyn Disk, write: &Write) -> Result<(), WriteError> {
             }
             (path, Ok(()))
         }
+        Write::Remove { path } => {
+            let gone = disk.remove_file(path).or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            });
+            (path, gone)
+        }
         Write::Link { target, link } => (
             link,
             parent(disk, link).and_then(|()| disk.symlink(target, link)),

@@ -1,11 +1,13 @@
 //! Ends an executor, a framework or the whole agent because someone asked for it.
 
+use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::internal::{ShutdownExecutor, UnregisterAgent};
 
 use super::environment::shutdown_grace;
 use super::executor::ExecutorState;
 use super::executor_calls::shutdown_event;
 use super::{AgentState, Core, Effect, Note, Outbound, Timer};
+use crate::checkpoint::Write;
 
 impl Core {
     /// The framework was torn down: its executors end, and nobody waits for its updates.
@@ -103,6 +105,15 @@ impl Core {
         self.shutdown(Some(why.to_owned()));
     }
 
+    /// The next agent on this work_dir is another: the master has done with this one's id (Mesos
+    /// does the same when the agent has ended; here also if it crashes before).
+    fn begin_anew(&mut self) {
+        if !self.options.planted.has(PlantedBug::StaleAgentAccepted) {
+            let path = self.paths.meta_latest_agent();
+            self.effect(Effect::Disk(Write::Remove { path }));
+        }
+    }
+
     /// The master wants the agent gone: everything ends, then the agent does.
     pub(super) fn shutdown(&mut self, message: Option<String>) {
         let why = message.unwrap_or_else(|| "the master asked for it".to_owned());
@@ -110,6 +121,7 @@ impl Core {
             return;
         }
         self.set_state(AgentState::Terminating, &why);
+        self.begin_anew();
         if self.frameworks.is_empty() {
             self.effect(Effect::Exit(Ok(why)));
             return;

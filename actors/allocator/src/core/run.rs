@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use tepui_invariants::PlantedBug;
 use tepui_runtime::Time;
 
-use tepui_invariants::PlantedBug;
 use super::agent::{Agent, Parts};
 use super::frameworks::ClientId;
 use super::judge::{Judge, Places};

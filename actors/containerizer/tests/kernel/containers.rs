@@ -375,9 +375,9 @@ fn one_owner() {
     elsewhere.launcher = Some(LauncherKind::Posix);
     let error = Host::with(elsewhere).err().expect("the folder is taken");
     assert!(
-        error.to_string().ends_with(
-            "cannot be taken: another agent runs with it (--runtime_dir names another)"
-        ),
+        error
+            .to_string()
+            .ends_with("cannot be taken: another agent runs with it (--runtime_dir names another)"),
         "{error}"
     );
     host.stop();

@@ -59,6 +59,7 @@ fn recorded(uuid: u8) -> Fact {
     Fact::Recorded {
         task: task(),
         uuid: vec![uuid],
+        durable: true,
     }
 }
 
@@ -167,6 +168,21 @@ fn a_crash_may_cost_the_last_acknowledgement_and_no_more() {
     assert_eq!(
         durable([lost, vec![finished()]].concat()),
         ["one-update-at-a-time"]
+    );
+    let unwritten = Fact::Recorded {
+        task: task(),
+        uuid: vec![1],
+        durable: false,
+    };
+    assert_eq!(
+        last(&[running(), unwritten.clone(), running()]),
+        NONE,
+        "its disk was full"
+    );
+    assert_eq!(
+        last(&[running(), unwritten, finished(), running()]),
+        ["acknowledged-is-silent"],
+        "it went on, so it was written"
     );
     let two = vec![running(), recorded(1), finished(), crashed()];
     assert_eq!(durable([two.clone(), vec![finished()]].concat()), NONE);

@@ -10,7 +10,7 @@ use crate::{ACKNOWLEDGED_IS_SILENT, Fact, ONE_UPDATE_AT_A_TIME, TaskKey, UPDATES
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Acknowledged {
     No,
-    /// It was told, and has crashed since.
+    /// It was told, but could not write it down, or has crashed since.
     Perhaps,
     Yes,
 }
@@ -46,11 +46,18 @@ impl Updates {
             Fact::Forwarded {
                 task, agent, uuid, ..
             } => self.forwarded(task, agent, uuid, found),
-            Fact::Recorded { task, uuid } => {
+            Fact::Recorded {
+                task,
+                uuid,
+                durable,
+            } => {
                 let stream = self.streams.get_mut(task);
                 let sent = stream.and_then(|it| it.sent.iter_mut().find(|it| it.0 == *uuid));
                 if let Some((_, acknowledged)) = sent {
-                    *acknowledged = Acknowledged::Yes;
+                    *acknowledged = match durable {
+                        true => Acknowledged::Yes,
+                        false => Acknowledged::Perhaps,
+                    };
                 }
             }
             Fact::Told {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tepui_invariants::books::{FrameworkBook, TaskBook};
+use tepui_invariants::books::{Demand, FrameworkBook, TaskBook};
 use tepui_protocol::mesos::v1::{AgentId, FrameworkId, FrameworkInfo, TaskState, TaskStatus};
-use tepui_protocol::resources::Resources;
+use tepui_protocol::resources::{Resources, parse_text};
 use tepui_runtime::Random;
 
 use crate::temperament::{Acknowledges, Temperament};
@@ -46,19 +46,28 @@ pub(crate) fn is_over(state: TaskState) -> bool {
     )
 }
 
+/// The least that a framework takes which takes everything.
+fn least() -> Resources {
+    parse_text("cpus:0.1;mem:32", "*").unwrap_or_default()
+}
+
 /// What a framework remembers.
 #[derive(Debug)]
 pub(crate) struct Memory {
     pub(crate) temperament: Temperament,
     pub(crate) random: Random,
     pub(crate) info: FrameworkInfo,
+    /// It speaks HTTP, and no messages.
+    pub(crate) http: bool,
     pub(crate) id: Option<FrameworkId>,
     pub(crate) tasks: BTreeMap<String, OwnTask>,
     next: u64,
     /// The master said that it is over, or it was torn down by itself.
     pub(crate) over: bool,
-    /// It has a subscription, as far as it knows.
-    pub(crate) subscribed: bool,
+    /// It is tearing itself down.
+    pub(crate) ending: bool,
+    /// Where it is quiet: it takes and keeps every offer.
+    pub(crate) keeps_offers: bool,
     /// Wants no more tasks, and is to bring its book in order.
     pub(crate) quiet: bool,
     pub(crate) launched: u64,
@@ -72,15 +81,18 @@ pub(crate) struct Ledger(Arc<Mutex<Memory>>);
 impl Ledger {
     pub(crate) fn new(temperament: Temperament, number: usize, random: Random) -> Ledger {
         let info = temperament.info(number, &random);
+        let http = random.below(3) == 0;
         Ledger(Arc::new(Mutex::new(Memory {
             temperament,
             random,
             info,
+            http,
             id: None,
             tasks: BTreeMap::new(),
             next: 1,
             over: false,
-            subscribed: false,
+            ending: false,
+            keeps_offers: false,
             quiet: false,
             launched: 0,
             nonsense: 0,
@@ -117,6 +129,11 @@ impl Memory {
         }
     }
 
+    /// It would take all that is offered, and answers nothing.
+    pub(crate) fn hungry(&self) -> bool {
+        self.quiet && self.keeps_offers
+    }
+
     pub(crate) fn live(&self) -> usize {
         self.tasks.values().filter(|task| task.is_live()).count()
     }
@@ -135,7 +152,11 @@ impl Memory {
             tasks: tasks.collect(),
             over: self.over,
             acknowledges: self.temperament.acknowledges() != Acknowledges::Never,
-            demand: None,
+            demand: self.hungry().then(|| Demand {
+                task: least(),
+                weight: 1.0,
+                filters: false,
+            }),
         };
         Some((self.id.as_ref()?.value.clone(), book))
     }

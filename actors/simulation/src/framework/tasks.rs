@@ -65,7 +65,7 @@ fn wants(memory: &Memory, offer: &Offer) -> bool {
     match memory.temperament {
         Temperament::Picky => {
             let agent = offer.agent_id.value.bytes().last().unwrap_or(0);
-            agent % 2 == 0 && scalar(&offer.resources, "cpus") >= 2.0
+            agent.is_multiple_of(2) && scalar(&offer.resources, "cpus") >= 2.0
         }
         _ => memory.random.below(10) > 0,
     }

@@ -1,9 +1,13 @@
 //! Who each agent is at present, and which of its updates wait for their acknowledgement.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use tepui_invariants::{Fact, TaskKey};
-use tepui_runtime::Pid;
+use tepui_runtime::{Pid, Time};
+
+/// How long after there is room again an agent may still have to write what waited for it.
+const CATCHES_UP: Duration = Duration::from_secs(120);
 
 /// The agents that were registered.
 #[derive(Debug, Default)]
@@ -16,6 +20,8 @@ pub(super) struct Agents {
     executors: BTreeMap<Pid, String>,
     /// Whose task an update is of, by its uuid.
     owners: BTreeMap<Vec<u8>, String>,
+    /// Where nothing can be written, or could not until lately: until when that counts.
+    full: BTreeMap<Pid, Option<Time>>,
 }
 
 impl Agents {
@@ -50,6 +56,19 @@ impl Agents {
         self.owners.get(uuid).map(String::as_str)
     }
 
+    pub(super) fn disk_is_full(&mut self, pid: Pid, full: bool, at: Time) {
+        let until = (!full).then(|| at + CATCHES_UP);
+        self.full.insert(pid, until);
+    }
+
+    /// Whether the agent at a PID writes at once what it has to.
+    pub(super) fn writes(&self, pid: &Pid, now: Time) -> bool {
+        match self.full.get(pid) {
+            None => true,
+            Some(until) => until.is_some_and(|until| until <= now),
+        }
+    }
+
     pub(super) fn happened(&mut self, fact: &Fact) {
         match fact {
             Fact::Forwarded {
@@ -59,7 +78,7 @@ impl Agents {
                 let waiting = self.waiting.entry(agent.clone()).or_default();
                 waiting.insert(task.clone(), uuid.clone());
             }
-            Fact::Recorded { task, uuid } => {
+            Fact::Recorded { task, uuid, .. } => {
                 for waiting in self.waiting.values_mut() {
                     if waiting.get(task) == Some(uuid) {
                         waiting.remove(task);

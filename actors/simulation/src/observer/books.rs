@@ -40,7 +40,10 @@ impl Observer {
         cluster.simulation.run_until_idle();
         let mut frameworks = self.seen().frameworks.books();
         for (id, mut book) in own {
-            book.over |= frameworks.get(&id).is_some_and(|derived| derived.over);
+            // Whether it is over is the master's to say. Who only believes so listens no more.
+            let over = frameworks.get(&id).is_some_and(|derived| derived.over);
+            book.acknowledges &= !book.over;
+            book.over = over;
             frameworks.insert(id, book);
         }
         let mut books = Books {

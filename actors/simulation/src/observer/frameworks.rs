@@ -83,10 +83,13 @@ impl Frameworks {
         Some((id.clone(), u64::try_from(away).unwrap_or(u64::MAX)))
     }
 
+    /// Nobody is connected, and nobody knows any more who was removed: as in Mesos, there is no
+    /// registry of frameworks, and one whose tasks an agent still runs is there again.
     pub(super) fn master_crashed(&mut self) {
         self.asked.clear();
         for known in self.known.values_mut() {
             known.present = None;
+            known.book.over = false;
         }
     }
 

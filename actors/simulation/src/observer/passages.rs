@@ -178,6 +178,7 @@ impl Seen {
             return vec![Fact::Recorded {
                 task: TaskKey::new(&message.framework_id.value, &message.task_id.value),
                 uuid: message.uuid.to_vec(),
+                durable: self.agents.writes(to, passage.at),
             }];
         }
         Vec::new()

@@ -26,9 +26,7 @@ pub(super) fn glance(cluster: &Cluster) -> String {
     };
     let snapshot = master.snapshot();
     let connected = snapshot.frameworks.values();
-    let connected = connected
-        .filter(|framework| framework.connected())
-        .count();
+    let connected = connected.filter(|framework| framework.connected()).count();
     let _ = write!(
         line,
         ", {} registered, {} unreachable; frameworks: {connected} of {} connected; offers: {}; tasks:",

@@ -103,10 +103,7 @@ impl Weather {
                 }
             }
             Fault::DiskFull { agent } => {
-                let name = cluster.agents().get(agent).map(|host| host.name.clone());
-                cluster
-                    .simulation
-                    .set_disk_usage(&name.unwrap_or_default(), 1.0);
+                cluster.fill_disk(agent, 1.0);
                 self.add(over, Event::End(End::EmptyDisk(agent)));
             }
             Fault::MasterCrash => {
@@ -162,12 +159,7 @@ impl Weather {
             End::StartAgent(agent) => cluster.start_agent(agent)?,
             End::StartMaster => cluster.start_master()?,
             End::Heal(one, other) => cluster.simulation.network().heal(&one, &other),
-            End::EmptyDisk(agent) => {
-                let name = cluster.agents().get(agent).map(|host| host.name.clone());
-                cluster
-                    .simulation
-                    .set_disk_usage(&name.unwrap_or_default(), 0.1);
-            }
+            End::EmptyDisk(agent) => cluster.fill_disk(agent, 0.1),
             End::CrashTorn(agent) => {
                 cluster.crash_agent(agent);
                 cluster.start_agent(agent)?;

@@ -2,18 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use tepui_framework::{Framework, Options, spawn_with};
+use tepui_framework::{Driver, Framework, Options, spawn_with};
 use tepui_invariants::books::FrameworkBook;
 use tepui_runtime::{Id, Node, Random};
 
 use crate::cluster::{Cluster, ClusterError};
 use crate::framework::{Ledger, Player};
+use crate::http_client::{HttpFramework, spawn_http};
 use crate::temperament::{Acknowledges, Temperament};
 
 /// A scheduler and its host.
 struct Life {
     node: Node,
-    framework: Framework<Player>,
+    scheduler: Scheduler,
+}
+
+/// How it speaks with the master.
+enum Scheduler {
+    Messages(Framework<Player>),
+    Http(HttpFramework<Player>),
+}
+
+impl Life {
+    fn call(&self, call: impl FnOnce(&mut Player, &mut Driver<'_>) + Send + 'static) {
+        match &self.scheduler {
+            Scheduler::Messages(framework) => framework.call(call),
+            Scheduler::Http(framework) => framework.call(call),
+        }
+    }
 }
 
 /// One of the frameworks, as long as there is work: one that is over is followed by another of
@@ -23,6 +39,9 @@ struct Actor {
     ledger: Ledger,
     /// The present scheduler.
     life: Option<Life>,
+    /// Hosts of schedulers that another took over from; one that was cut off then may come back
+    /// and take the framework again.
+    older: Vec<Node>,
     /// It crashed, and is not to come back before this many moments.
     away: u64,
 }
@@ -72,6 +91,7 @@ impl Workload {
                 temperament,
                 ledger,
                 life: None,
+                older: Vec::new(),
                 away: 0,
             });
             workload.revive(cluster, number)?;
@@ -93,26 +113,32 @@ impl Workload {
         let Some(actor) = self.actors.get_mut(number) else {
             return Ok(());
         };
-        let info = {
-            let mut memory = actor.ledger.lock();
-            memory.subscribed = false;
+        let (info, http) = {
+            let memory = actor.ledger.lock();
             let mut info = memory.info.clone();
             info.id = memory.id.clone();
-            info
+            (info, memory.http)
         };
-        let options = Options {
-            id: Id::Prefix("scheduler".to_owned()),
-            acknowledge: actor.temperament.acknowledges() == Acknowledges::AtOnce,
-            suppressed_roles: Vec::new(),
-        };
+        let acknowledge = actor.temperament.acknowledges() == Acknowledges::AtOnce;
         let player = Player::new(actor.ledger.clone(), now);
-        let spawned = spawn_with(&node, master, info, player, options);
-        let framework = spawned.map_err(|source| ClusterError::Spawn {
+        let spawned = if http {
+            let network = cluster.simulation.network();
+            spawn_http(&node, network, master.address(), info, player, acknowledge)
+                .map(Scheduler::Http)
+        } else {
+            let options = Options {
+                id: Id::Prefix("scheduler".to_owned()),
+                acknowledge,
+                suppressed_roles: Vec::new(),
+            };
+            spawn_with(&node, master, info, player, options).map(Scheduler::Messages)
+        };
+        let scheduler = spawned.map_err(|source| ClusterError::Spawn {
             name: format!("framework of {}", actor.temperament.name()),
             source,
         })?;
         actor.away = 0;
-        actor.life = Some(Life { node, framework });
+        actor.life = Some(Life { node, scheduler });
         Ok(())
     }
 
@@ -131,17 +157,20 @@ impl Workload {
         cluster: &mut Cluster,
         number: usize,
     ) -> Result<(), ClusterError> {
+        if let Some(actor) = self.actors.get_mut(number) {
+            let older = actor.life.take().map(|life| life.node);
+            actor.older.extend(older);
+        }
         self.revive(cluster, number)
     }
 
+    /// A framework ends itself; it looks later whether it did.
     pub(super) fn tear_down(&mut self, number: usize) {
-        if let Some(life) = self
-            .actors
-            .get(number)
-            .and_then(|actor| actor.life.as_ref())
+        if let Some(actor) = self.actors.get_mut(number)
+            && let Some(life) = actor.life.take()
         {
-            life.framework
-                .call(|player, driver| player.tear_down(driver));
+            actor.away = 30;
+            life.call(|player, driver| player.tear_down(driver));
         }
     }
 
@@ -160,8 +189,7 @@ impl Workload {
             };
             let over = actor.ledger.lock().over;
             if let Some(life) = &actor.life {
-                life.framework
-                    .call(move |player, driver| player.tick(driver, now));
+                life.call(move |player, driver| player.tick(driver, now));
             } else if actor.away > 1 {
                 actor.away -= 1;
                 continue;
@@ -187,11 +215,26 @@ impl Workload {
     /// All frameworks are there, and want nothing new.
     pub(super) fn calm(&mut self, cluster: &mut Cluster) -> Result<(), ClusterError> {
         self.quiet = true;
+        let refuses_briefly = [Temperament::Hoarding, Temperament::Greedy];
+        let hungry = self.actors.iter().find(|actor| {
+            let memory = actor.ledger.lock();
+            refuses_briefly.contains(&actor.temperament) && !memory.over && !memory.ending
+        });
+        if let Some(hungry) = hungry {
+            hungry.ledger.lock().keeps_offers = true;
+        }
         for number in 0..self.actors.len() {
             let Some(actor) = self.actors.get_mut(number) else {
                 continue;
             };
             actor.away = 0;
+            // Whoever has the framework now, one scheduler of it goes on.
+            if !actor.older.is_empty() {
+                actor.older.extend(actor.life.take().map(|life| life.node));
+            }
+            for node in actor.older.drain(..) {
+                node.crash();
+            }
             let over = {
                 let mut memory = actor.ledger.lock();
                 memory.quiet = true;

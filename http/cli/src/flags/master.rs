@@ -86,7 +86,7 @@ pub(crate) const MASTER: &[Group] = &[
             registry_max_agent_count: Integer = "102400" =>
                 does "How many unreachable, and how many gone, agents are kept";
             registry_strict: Boolean = "false" => refuses "the strict registry";
-            quorum: Integer => refuses "the replicated log";
+            quorum: Integer => refuses "the replicated log" but takes "1";
             log_auto_initialize: Boolean = "true" => refuses "the replicated log" but takes "false";
         },
     ),

@@ -373,6 +373,7 @@ fn disk_line(write: &Write) -> String {
         Write::Append { path, .. } => format!("append {}", tail(path)),
         Write::Cut { path, length } => format!("cut {} to {length}", tail(path)),
         Write::Link { link, .. } => format!("symlink {}", tail(link)),
+        Write::Remove { path } => format!("remove {}", tail(path)),
     }
 }
 

@@ -202,11 +202,15 @@ fn shutdown_ends_everything_and_then_the_agent() {
     let effects = rig.master(FromMaster::Shutdown(Shutdown {
         message: Some("gone".into()),
     }));
-    assert_eq!(short(&effects), ["exit Ok(\"gone\")"]);
+    let anew = "remove slaves/latest";
+    assert_eq!(short(&effects), [anew, "exit Ok(\"gone\")"]);
 
     let (mut rig, container) = Rig::running(framework(false));
     let effects = rig.master(FromMaster::Shutdown(Shutdown::default()));
-    assert_eq!(short(&effects), ["to x: SHUTDOWN", "timer shutdown 5s"]);
+    assert_eq!(
+        short(&effects),
+        [anew, "to x: SHUTDOWN", "timer shutdown 5s"]
+    );
     let effects = rig.timer(Timer::ExecutorShutdown(container.clone()));
     assert_eq!(short(&effects), ["destroy"]);
     let effects = rig.terminated(&container);
@@ -222,6 +226,10 @@ fn an_agent_that_leaves_says_so_first() {
     let effects = rig.input(Input::Unregister("SIGUSR1".to_owned()));
     assert_eq!(
         short(&effects),
-        ["to master: unregister", "exit Ok(\"SIGUSR1\")"]
+        [
+            "to master: unregister",
+            "remove slaves/latest",
+            "exit Ok(\"SIGUSR1\")"
+        ]
     );
 }

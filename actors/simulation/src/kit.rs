@@ -1,0 +1,256 @@
+//! For authors of frameworks: a scheduler, unchanged, against a real master and real agents whose
+//! tasks are scripted, in virtual time. The same seed gives the same run.
+//!
+//! ```
+//! use std::time::Duration;
+//! use tepui_framework::{Driver, Scheduler, Task};
+//! use tepui_protocol::mesos::v1::{Offer, TaskState, TaskStatus};
+//! use tepui_simulation::kit::Lab;
+//!
+//! /// Runs one task until it has finished, whatever happens on the way.
+//! #[derive(Default)]
+//! struct Stubborn { tries: u32, running: bool, finished: bool }
+//!
+//! impl Scheduler for Stubborn {
+//!     fn offers(&mut self, driver: &mut Driver<'_>, offers: Vec<Offer>) {
+//!         for offer in &offers {
+//!             if self.running || self.finished {
+//!                 driver.decline(offer);
+//!                 continue;
+//!             }
+//!             (self.running, self.tries) = (true, self.tries + 1);
+//!             let task = Task::command(format!("try-{}", self.tries), "start 2; sleep 300");
+//!             driver.launch(offer, [task.cpus(1.0).mem(64.0).on(offer)]);
+//!         }
+//!     }
+//!
+//!     fn update(&mut self, _: &mut Driver<'_>, status: TaskStatus) {
+//!         self.finished |= status.state() == TaskState::TaskFinished;
+//!         self.running = matches!(
+//!             status.state(),
+//!             TaskState::TaskStaging | TaskState::TaskStarting | TaskState::TaskRunning
+//!         );
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), tepui_simulation::ClusterError> {
+//! let mut lab = Lab::new(7, 1)?;
+//! let stubborn = lab.start("stubborn", Stubborn::default())?;
+//! lab.run_for(Duration::from_secs(60));
+//! assert_eq!(lab.tasks_running(), 1);
+//! lab.crash_agent(0);
+//! lab.run_for(Duration::from_secs(120));
+//! lab.start_agent(0)?;
+//! lab.run_for(Duration::from_secs(600));
+//! assert_eq!(lab.look(&stubborn, |it| (it.tries, it.finished)), Some((2, true)));
+//! lab.assert_in_order();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A task's command is its script, steps between `;`: `start 3` (up only after so many seconds),
+//! `sleep 1.5`, `exit 3`, `false`, `kill -9 $$` (ends by that signal), `exceed 64` (ends for want of
+//! memory), `trap '' TERM` (ignores SIGTERM). Any other step takes no time and succeeds.
+//!
+//! Not here: frameworks that are to be tormented at random (`tepui simulate`).
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tepui_framework::{Framework, Options, Scheduler, spawn_with};
+use tepui_protocol::mesos::v1::{FrameworkInfo, TaskState};
+use tepui_runtime::{Node, SimOptions, Time};
+
+use crate::cluster::{Cluster, ClusterError, ClusterOptions};
+use crate::observer::Observer;
+
+/// How long a framework may be gone before the master ends its tasks, in seconds, where
+/// [`Lab::start`] says so.
+const FAILOVER_TIMEOUT_S: f64 = 3600.0;
+
+/// A simulated cluster in which a scheduler is tried.
+#[derive(Debug)]
+pub struct Lab {
+    /// The cluster, for whatever the lab has no word for.
+    pub cluster: Cluster,
+    observer: Observer,
+}
+
+impl Lab {
+    /// A master and so many agents with 4 cpus and 4 GB each, of which all have registered.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub fn new(seed: u64, agents: usize) -> Result<Lab, ClusterError> {
+        Lab::with(ClusterOptions {
+            world: SimOptions {
+                seed,
+                ..SimOptions::default()
+            },
+            agents,
+            ..ClusterOptions::default()
+        })
+    }
+
+    /// As [`Lab::new`], of another make.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub fn with(options: ClusterOptions) -> Result<Lab, ClusterError> {
+        let agents = options.agents;
+        let mut cluster = Cluster::new(options)?;
+        let observer = Observer::attach(&mut cluster);
+        let mut lab = Lab { cluster, observer };
+        lab.run_until(Duration::from_secs(60), |lab| {
+            lab.agents_registered() == agents
+        });
+        Ok(lab)
+    }
+
+    /// Starts a scheduler on a host of its own, as user root in role `*`, with checkpoints and an
+    /// hour to come back.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub fn start<S: Scheduler>(
+        &mut self,
+        name: &str,
+        scheduler: S,
+    ) -> Result<Framework<S>, ClusterError> {
+        let info = FrameworkInfo {
+            user: "root".to_owned(),
+            name: name.to_owned(),
+            checkpoint: Some(true),
+            failover_timeout: Some(FAILOVER_TIMEOUT_S),
+            ..FrameworkInfo::default()
+        };
+        let started = self.start_with(info, scheduler, Options::default())?;
+        Ok(started.0)
+    }
+
+    /// Starts a scheduler with all that can be said of it; also gives its host, to cut it off or
+    /// crash it.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub fn start_with<S: Scheduler>(
+        &mut self,
+        info: FrameworkInfo,
+        scheduler: S,
+        options: Options,
+    ) -> Result<(Framework<S>, Node), ClusterError> {
+        let host = self.cluster.framework_host()?;
+        let master = self.cluster.master_pid();
+        let framework = spawn_with(&host, master, info, scheduler, options).map_err(|source| {
+            ClusterError::Spawn {
+                name: host.name().to_owned(),
+                source,
+            }
+        })?;
+        Ok((framework, host))
+    }
+
+    /// Runs for a virtual duration.
+    pub fn run_for(&mut self, duration: Duration) {
+        self.cluster.simulation.run_for(duration);
+    }
+
+    /// Runs until something is so, looked at once a virtual second; false if it is not within
+    /// `limit`.
+    pub fn run_until(&mut self, limit: Duration, mut so: impl FnMut(&mut Lab) -> bool) -> bool {
+        let end = self.now() + limit;
+        loop {
+            if so(self) {
+                return true;
+            }
+            if self.now() >= end {
+                return false;
+            }
+            self.run_for(Duration::from_secs(1));
+        }
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.cluster.simulation.now()
+    }
+
+    /// Asks a scheduler something, between two of its events; nothing if its actor has ended.
+    pub fn look<S: Scheduler, T: Send + 'static>(
+        &mut self,
+        framework: &Framework<S>,
+        look: impl FnOnce(&S) -> T + Send + 'static,
+    ) -> Option<T> {
+        let seen = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&seen);
+        framework.call(move |scheduler, _| {
+            let value = look(scheduler);
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+        });
+        self.cluster.simulation.run_until_idle();
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.take()
+    }
+
+    /// The host of an agent, by number from 0, crashes with its tasks; nothing if it is down.
+    pub fn crash_agent(&mut self, number: usize) {
+        self.cluster.crash_agent(number);
+    }
+
+    /// Starts the agent of a host that is down, with what is left on its disk.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub fn start_agent(&mut self, number: usize) -> Result<(), ClusterError> {
+        self.cluster.start_agent(number)
+    }
+
+    /// The master's host crashes and is back after a while.
+    ///
+    /// # Errors
+    /// [`ClusterError`].
+    pub fn restart_master(&mut self, after: Duration) -> Result<(), ClusterError> {
+        self.cluster.crash_master();
+        self.run_for(after);
+        self.cluster.start_master()
+    }
+
+    /// How many agents the master serves.
+    #[must_use]
+    pub fn agents_registered(&self) -> usize {
+        let master = self.cluster.master();
+        master.map_or(0, |(_, master)| master.snapshot().agents.size())
+    }
+
+    /// How many tasks run, as the master knows.
+    #[must_use]
+    pub fn tasks_running(&self) -> usize {
+        let Some((_, master)) = self.cluster.master() else {
+            return 0;
+        };
+        let snapshot = master.snapshot();
+        let frameworks = snapshot.frameworks.values();
+        let running = frameworks.flat_map(|framework| framework.tasks.values());
+        running
+            .filter(|task| task.state() == TaskState::TaskRunning)
+            .count()
+    }
+
+    /// What was broken so far of the rules that always hold, with when; none, unless Tepui or the
+    /// scheduler has a defect.
+    #[must_use]
+    pub fn violations(&self) -> Vec<String> {
+        let seen = self.observer.violations();
+        seen.iter().map(|(at, it)| format!("{at} {it}")).collect()
+    }
+
+    /// Asserts that no rule was broken.
+    ///
+    /// # Panics
+    /// If one was.
+    pub fn assert_in_order(&self) {
+        let violations = self.violations();
+        assert!(violations.is_empty(), "{}", violations.join("\n"));
+    }
+}
