@@ -157,9 +157,9 @@ fn main() {
     let mut contenders: Vec<Contender<'_>> = sizes
         .iter()
         .map(|(agents, name)| Contender {
-            name,
+            name: name.as_str(),
             unit: "virtual s/s",
-            run: Box::new(|| cluster(*agents)),
+            run: Box::new(move || cluster(*agents)),
         })
         .collect();
     compare(

@@ -85,6 +85,7 @@ pub fn spawn(node: &Node, options: LinuxOptions) -> Result<Pid, ContainerizerErr
         waiting: BTreeMap::new(),
         fetches: BTreeMap::new(),
         watches: BTreeMap::new(),
+        updates: BTreeMap::new(),
     };
     let process = node.spawn(Id::prefix(ID_PREFIX), Containerizer::new(body))?;
     Ok(process.pid().clone())
@@ -99,6 +100,43 @@ pub(crate) struct Kernel {
     waiting: BTreeMap<String, Waiting>,
     fetches: BTreeMap<String, Arc<Fetch>>,
     watches: BTreeMap<String, Vec<Watch>>,
+    /// Containers whose limits are being set, with what is to be set next: one after another, or
+    /// they would write over each other.
+    updates: BTreeMap<String, Option<NewLimits>>,
+}
+
+/// Limits to be set, and who is told. Of several that wait only the newest matter.
+struct NewLimits {
+    limits: Limits,
+    askers: Vec<Pid>,
+}
+
+impl Kernel {
+    fn set_limits(&self, id: String, new: NewLimits, ctx: &mut Ctx<'_>) {
+        let (launcher, of) = (Arc::clone(&self.launcher), id.clone());
+        let NewLimits { limits, askers } = new;
+        ctx.blocking(
+            move || {
+                let result = launcher.update(&of, &limits);
+                (result, launcher.out_of_memory(&of))
+            },
+            move |process, (result, out_of_memory), ctx| {
+                let figures = out_of_memory.map(Figures::from);
+                for asker in askers {
+                    let memory = figures.as_ref().map(Figures::describe);
+                    let error = result.as_ref().err().cloned();
+                    ctx.send(&asker, updated(id.clone(), error, memory));
+                }
+                if let Some(Some(next)) = process.body.updates.remove(&id) {
+                    process.body.updates.insert(id.clone(), None);
+                    process.body.set_limits(id.clone(), next, ctx);
+                }
+                if let Some(figures) = figures {
+                    process.feed(Input::OutOfMemory { id, figures }, ctx);
+                }
+            },
+        );
+    }
 }
 
 type Ctx<'a> = Context<'a, Containerizer<Kernel>>;
@@ -189,21 +227,18 @@ impl Body for Kernel {
     }
 
     fn update(&mut self, id: String, limits: Limits, asker: Pid, ctx: &mut Ctx<'_>) {
-        let (launcher, of) = (Arc::clone(&self.launcher), id.clone());
-        ctx.blocking(
-            move || {
-                let result = launcher.update(&of, &limits);
-                (result, launcher.out_of_memory(&of))
-            },
-            move |process, (result, out_of_memory), ctx| {
-                let figures = out_of_memory.map(Figures::from);
-                let memory = figures.as_ref().map(Figures::describe);
-                ctx.send(&asker, updated(id.clone(), result.err(), memory));
-                if let Some(figures) = figures {
-                    process.feed(Input::OutOfMemory { id, figures }, ctx);
-                }
-            },
-        );
+        if let Some(next) = self.updates.get_mut(&id) {
+            let next = next.get_or_insert_with(|| NewLimits {
+                limits: limits.clone(),
+                askers: Vec::new(),
+            });
+            next.limits = limits;
+            next.askers.push(asker);
+            return;
+        }
+        self.updates.insert(id.clone(), None);
+        let askers = vec![asker];
+        self.set_limits(id, NewLimits { limits, askers }, ctx);
     }
 
     fn inspect(&mut self, to: Pid, mut containers: Vec<inspected::Container>, ctx: &mut Ctx<'_>) {

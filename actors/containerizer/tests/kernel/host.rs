@@ -183,6 +183,16 @@ impl Host {
         assert_eq!(self.ask::<_, Updated>(update).error, None);
     }
 
+    /// Asks for all at once.
+    pub(crate) fn update_all(&self, updates: Vec<Update>) {
+        let ask = |update| self.node.ask(&self.containerizer, update, DEADLINE);
+        let answers: Vec<_> = updates.into_iter().map(ask).collect();
+        for answer in answers {
+            let updated: Updated = self.world.block_on(answer).unwrap();
+            assert_eq!(updated.error, None);
+        }
+    }
+
     /// Asks without waiting; the answer is [`Host::launched`].
     pub(crate) fn launch_later(&self, launch: Launch) {
         let observer = Some(self.agent.to_string());

@@ -10,6 +10,10 @@ use crate::host::{Host, Place, fifo, scalar, shell};
 pub(crate) const TESTS: &[Test] = &[
     ("usage_is_told_from_cgroups", cgroups),
     ("usage_is_told_from_processes", processes),
+    (
+        "limits_that_change_at_once_are_set_one_after_another",
+        updates_at_once,
+    ),
     ("only_what_runs_can_be_inspected", unknown),
 ];
 
@@ -71,6 +75,30 @@ fn cgroups() {
     assert_eq!((again.cpus_soft_limit, again.cpus_limit), (Some(1.5), None));
     assert_eq!(again.mem_soft_limit_bytes, Some(32 << 20));
     assert_eq!(again.mem_limit_bytes, Some(all));
+    host.destroy("c");
+    assert_eq!(host.status(), 9);
+    host.stop();
+}
+
+fn updates_at_once() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    host.launch_well(shell(&place, "c", "exec sleep 1000"));
+    let update = |number: u32| Update {
+        container_id: tepui_protocol::mesos::v1::ContainerId::top("c"),
+        resources: vec![
+            scalar("cpus", 0.1 + f64::from(number) / 1000.0),
+            scalar("mem", 64.0),
+        ],
+        ..Update::default()
+    };
+    host.update_all((1..=400).map(update).collect());
+    // The last of them is in force, and is what the next agent reads.
+    host.stop();
+    let host = Host::start(&place);
+    host.recover(&place, &["c"]);
+    let statistics = host.inspect("c").statistics.unwrap();
+    assert_eq!(statistics.cpus_soft_limit, Some(0.5));
     host.destroy("c");
     assert_eq!(host.status(), 9);
     host.stop();
