@@ -1,3 +1,5 @@
+//! A scheduler over the HTTP API of a simulated master: a whole life, and a stream that is cut.
+
 use std::sync::{Arc, Mutex};
 
 use tepui_framework::Task;
