@@ -69,12 +69,11 @@ impl Batch {
 impl Scheduler for Batch {
     fn offers(&mut self, driver: &mut Driver<'_>, offers: Vec<Offer>) {
         for offer in &offers {
-            let most = match self.begun {
-                None => 1 - self.launched,
-                Some(_) => 1 + TASKS - self.launched,
+            // The first offer has to have the executor's resources as well.
+            let room = match self.begun {
+                None => fits(offer).saturating_sub(70).min(1 - self.launched),
+                Some(_) => fits(offer).min(1 + TASKS - self.launched),
             };
-            // Leaves room for the executor, whose resources the first offer has to have.
-            let room = fits(offer).saturating_sub(70).min(most).min(200);
             if room == 0 {
                 driver.decline(offer);
                 continue;
