@@ -35,6 +35,7 @@ const FILES: &[&str] = &[
     "mesos/internal/scheduler.proto",
     "tepui/allocator.proto",
     "tepui/containerizer.proto",
+    "tepui/operator.proto",
     "tepui/registrar.proto",
 ];
 

@@ -205,6 +205,19 @@ impl<'de> Deserializer<'de> for Reader<'de> {
         }
     }
 
+    /// One value where a list belongs is the list's only one, in JSON and as Mesos reads it: there
+    /// are frameworks that give one offer's id and no list.
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if !self.is_text || matches!(self.node, Node::List(_)) {
+            return self.deserialize_any(visitor);
+        }
+        visitor.visit_seq(Elements {
+            nodes: vec![self.node].into_iter(),
+            index: 0,
+            is_text: true,
+        })
+    }
+
     /// A message is a map. A list in its place would mean fields by position, which no encoding of
     /// ours has.
     fn deserialize_struct<V: Visitor<'de>>(
@@ -225,7 +238,7 @@ impl<'de> Deserializer<'de> for Reader<'de> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct newtype_struct seq tuple tuple_struct map enum identifier
+        unit_struct newtype_struct tuple tuple_struct map enum identifier
     }
 }
 

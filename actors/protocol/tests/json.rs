@@ -186,6 +186,33 @@ fn null_is_absent() {
 }
 
 #[test]
+fn one_value_where_a_list_belongs_is_its_only_one() {
+    let listed: Call = read(r#"{"accept":{"offer_ids":[{"value":"o"}],"operations":[]}}"#);
+    assert_eq!(
+        read::<Call>(r#"{"accept":{"offer_ids":{"value":"o"}}}"#),
+        listed
+    );
+    let lists: v1::CapabilityInfo = read(r#"{"capabilities":"CHOWN"}"#);
+    assert_eq!(
+        json::to_string(&lists).unwrap(),
+        r#"{"capabilities":["CHOWN"]}"#
+    );
+    let roles: FrameworkInfo = read(r#"{"user":"u","name":"n","roles":"r"}"#);
+    assert_eq!(roles.roles, ["r"]);
+    // The other way round, a list is no value, and the one value is judged as any.
+    let several = problem::<Call>(r#"{"framework_id":[{"value":"f"}]}"#);
+    assert!(
+        several.contains("at framework_id: invalid type"),
+        "{several}"
+    );
+    let wrong = problem::<Call>(r#"{"accept":{"offer_ids":{"value":["o"]}}}"#);
+    assert!(
+        wrong.contains("at accept.offer_ids[0].value: invalid type"),
+        "{wrong}"
+    );
+}
+
+#[test]
 fn what_is_unset_is_left_out_and_defaults_are_for_who_asks() {
     let command = CommandInfo::default();
     assert!(command.shell());

@@ -5,6 +5,7 @@ use super::bag::{Entry, Resources};
 use super::error::ResourceError;
 use super::format;
 use super::kind::Kind;
+use super::plain::Plain;
 use super::ranges::{Range, Ranges};
 use super::scalar::Scalar;
 use super::validate::validate;
@@ -32,9 +33,15 @@ impl Resources {
     /// Where it is not valid, by field; nothing is added then.
     pub fn add_proto(&mut self, resource: &Resource) -> Result<(), ResourceError> {
         validate(resource)?;
-        let mut resource = resource.clone();
-        format::upgrade(&mut resource);
-        self.add_entry(Entry::new(Kind::of(&resource), amount_of(&resource)));
+        let kind = Plain::of(resource).map_or_else(
+            || {
+                let mut resource = resource.clone();
+                format::upgrade(&mut resource);
+                Kind::of(&resource)
+            },
+            Plain::kind,
+        );
+        self.add_entry(Entry::new(kind, amount_of(resource)));
         Ok(())
     }
 

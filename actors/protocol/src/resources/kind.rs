@@ -9,6 +9,7 @@ use std::sync::Arc;
 use prost::Message as _;
 
 use super::amount::Amount;
+use super::plain::Plain;
 use crate::mesos::v1::resource::disk_info::source;
 use crate::mesos::v1::resource::{AllocationInfo, DiskInfo, ReservationInfo, reservation_info};
 use crate::mesos::v1::{Labels, Resource, value};
@@ -29,7 +30,7 @@ struct Data {
 }
 
 impl Kind {
-    /// The kind of `resource`, whose amount is ignored. It has to be in the format with a
+    /// The kind of `resource`, whose amount is ignored. It is not plain, and has to be in the format with a
     /// reservation stack already (see `format::upgrade`).
     #[must_use]
     pub(super) fn of(resource: &Resource) -> Kind {
@@ -41,15 +42,20 @@ impl Kind {
     /// Plain `name`, unreserved.
     #[must_use]
     pub fn named(name: &str, value_type: value::Type) -> Kind {
-        let mut template = Resource {
-            name: name.to_owned(),
-            ..Resource::default()
+        let plain = Plain {
+            name,
+            value_type: value_type as i32,
+            allocation: None,
         };
-        template.set_type(value_type);
-        Kind::from_template(template)
+        plain.kind()
     }
 
-    fn from_template(template: Resource) -> Kind {
+    /// The resource without its amount.
+    pub(super) fn template(&self) -> &Resource {
+        &self.0.template
+    }
+
+    pub(super) fn from_template(template: Resource) -> Kind {
         let mut canonical = template.clone();
         for reservation in &mut canonical.reservations {
             sort_labels(reservation.labels.as_mut());
@@ -188,6 +194,14 @@ impl Kind {
     /// The same, allocated to `role`.
     #[must_use]
     pub fn allocated(&self, role: &str) -> Kind {
+        if let Some(plain) = Plain::of(&self.0.template) {
+            let allocation = Some(Some(role));
+            return Plain {
+                allocation,
+                ..plain
+            }
+            .kind();
+        }
         self.changed(|template| {
             template.allocation_info = Some(AllocationInfo {
                 role: Some(role.to_owned()),
@@ -200,6 +214,14 @@ impl Kind {
     pub fn unallocated(&self) -> Kind {
         if self.0.template.allocation_info.is_none() {
             return self.clone();
+        }
+        if let Some(plain) = Plain::of(&self.0.template) {
+            let allocation = None;
+            return Plain {
+                allocation,
+                ..plain
+            }
+            .kind();
         }
         self.changed(|template| template.allocation_info = None)
     }

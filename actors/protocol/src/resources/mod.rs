@@ -15,6 +15,7 @@ mod display;
 mod error;
 mod format;
 mod kind;
+mod plain;
 mod quantities;
 mod ranges;
 mod scalar;
