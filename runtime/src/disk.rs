@@ -12,6 +12,7 @@ use std::any::Any;
 use std::fmt;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 pub use self::beneath::{OpenFile, Stat};
 use crate::Time;
@@ -89,6 +90,16 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// As the file system's.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
 
+    /// Makes a folder and those above it, unsynced: after a crash of the host they may be gone. For
+    /// what nobody looks for then, such as the sandbox of a container that died with it. The
+    /// simulated disk has no folder that is not synced.
+    ///
+    /// # Errors
+    /// As the file system's.
+    fn create_dir_all_unsynced(&self, path: &Path) -> io::Result<()> {
+        self.create_dir_all(path)
+    }
+
     /// Renames a file or folder, in place of what is there, and syncs the folders.
     ///
     /// # Errors
@@ -128,6 +139,15 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// As the file system's.
     fn symlink(&self, target: &Path, link: &Path) -> io::Result<()>;
 
+    /// As [`Disk::symlink`], unsynced: after a crash of the host the link of before may be there,
+    /// or none.
+    ///
+    /// # Errors
+    /// As the file system's.
+    fn symlink_unsynced(&self, target: &Path, link: &Path) -> io::Result<()> {
+        self.symlink(target, link)
+    }
+
     /// Where a symbolic link leads to.
     ///
     /// # Errors
@@ -139,6 +159,18 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`] with the holder's note if it is locked.
     fn lock_exclusive(&self, path: &Path, note: &str) -> io::Result<Lock>;
+
+    /// As [`Disk::lock_exclusive`], and waits up to `patience` for a holder to let go. A daemon
+    /// that was killed while it started a child leaves its lock to that child until the child has
+    /// become another program; whoever starts the next daemon may well be sooner. In the simulated
+    /// world nobody lets go while another waits, and so nobody waits.
+    ///
+    /// # Errors
+    /// As those of [`Disk::lock_exclusive`].
+    fn lock_patiently(&self, path: &Path, note: &str, patience: Duration) -> io::Result<Lock> {
+        let _ = patience;
+        self.lock_exclusive(path, note)
+    }
 
     /// When a file or folder last changed: its bytes, or the names in it. A link is not followed.
     ///

@@ -80,4 +80,6 @@ pub use crate::random::Random;
 pub use crate::sim::{HttpError, Network};
 pub use crate::tcp::Limits;
 pub use crate::transport::{Outgoings, Refusal};
-pub use crate::world::{Passage, RealOptions, SimOptions, Simulation, Stage, World, WorldError};
+pub use crate::world::{
+    HttpPacket, Passage, RealOptions, SimOptions, Simulation, Stage, World, WorldError,
+};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use metrics::{Key, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 /// How many values of a timer are kept for its statistics, as Mesos' time series keeps.
 const WINDOW: usize = 1000;
@@ -52,7 +52,7 @@ struct Recorded {
 #[derive(Clone, Default)]
 pub struct Timer {
     recorded: Arc<Mutex<Recorded>>,
-    histogram: Option<metrics::Histogram>,
+    exported: Option<(metrics::Histogram, PrometheusHandle)>,
 }
 
 impl Timer {
@@ -65,9 +65,14 @@ impl Timer {
             recorded.window.pop_front();
         }
         recorded.window.push_back(milliseconds);
+        let tidy = recorded.count.is_multiple_of(WINDOW as u64);
         drop(recorded);
-        if let Some(histogram) = &self.histogram {
+        if let Some((histogram, exporter)) = &self.exported {
             histogram.record(milliseconds);
+            // A histogram keeps each value until somebody asks for it, if ever.
+            if tidy {
+                exporter.run_upkeep();
+            }
         }
     }
 
@@ -141,7 +146,12 @@ impl Metrics {
     }
 
     /// The metric of a name, made if there is none; one of another kind is replaced.
-    fn entry<T>(&self, name: &str, is: impl Fn(&Metric) -> Option<T>, make: Metric) -> Option<T> {
+    fn entry<T>(
+        &self,
+        name: &str,
+        is: impl Fn(&Metric) -> Option<T>,
+        make: impl FnOnce() -> Metric,
+    ) -> Option<T> {
         let known = self
             .0
             .metrics
@@ -159,9 +169,10 @@ impl Metrics {
         if let Some(found) = all.get(name).and_then(&is) {
             return Some(found);
         }
-        let made = is(&make);
-        all.insert(name.to_owned(), make);
-        made
+        let made = make();
+        let found = is(&made);
+        all.insert(name.to_owned(), made);
+        found
     }
 
     /// The counter of a name, from 0. Keep it: looking it up costs more than counting.
@@ -171,7 +182,7 @@ impl Metrics {
             Metric::Counter(counter) => Some(counter.clone()),
             _ => None,
         };
-        self.entry(name, is, Metric::Counter(Counter::default()))
+        self.entry(name, is, || Metric::Counter(Counter::default()))
             .unwrap_or_default()
     }
 
@@ -181,7 +192,7 @@ impl Metrics {
             Metric::Gauge(gauge) => Some(Arc::clone(gauge)),
             _ => None,
         };
-        if let Some(gauge) = self.entry(name, is, Metric::Gauge(Arc::default())) {
+        if let Some(gauge) = self.entry(name, is, || Metric::Gauge(Arc::default())) {
             gauge.store(value.to_bits(), Ordering::Relaxed);
         }
     }
@@ -204,12 +215,14 @@ impl Metrics {
             Metric::Timer(timer) => Some(timer.clone()),
             _ => None,
         };
-        let key = Key::from_name(name.to_owned());
-        let histogram = Some(self.0.recorder.register_histogram(&key, &METADATA));
-        let make = Metric::Timer(Timer {
-            recorded: Arc::default(),
-            histogram,
-        });
+        let make = || {
+            let key = Key::from_name(name.to_owned());
+            let histogram = self.0.recorder.register_histogram(&key, &METADATA);
+            Metric::Timer(Timer {
+                recorded: Arc::default(),
+                exported: Some((histogram, self.0.recorder.handle())),
+            })
+        };
         self.entry(name, is, make).unwrap_or_default()
     }
 

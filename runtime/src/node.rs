@@ -144,6 +144,14 @@ impl Node {
         Ok(node)
     }
 
+    /// Begins to serve those who connected to a node that was [held](NodeOptions::held), and all
+    /// that come after them.
+    pub fn open(&self) {
+        if let Some(transport) = self.0.transport.get() {
+            transport.open();
+        }
+    }
+
     /// The name given at its start.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -230,6 +238,12 @@ impl Node {
     /// path that fits wins. The routes of a process vanish with it.
     pub fn route(&self, id: &str, path: &str, handler: Handler) {
         self.0.routes.add(id, path, handler);
+    }
+
+    /// Ids and paths of all routes, sorted; the paths without slashes at their ends.
+    #[must_use]
+    pub fn route_list(&self) -> Vec<(String, String)> {
+        self.0.routes.all()
     }
 
     /// Has paths whose first part is no process answered by `id`: `/state` is `/master/state`.

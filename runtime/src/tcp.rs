@@ -10,6 +10,7 @@
 //! First file to read: `listener.rs` for what comes in, `outgoing.rs` for what goes out,
 //! `wire.rs` for libprocess' format, `wire/frame.rs` for that between nodes of our own make.
 
+mod arriving;
 mod carry;
 mod date;
 mod gzip;
@@ -37,6 +38,7 @@ use futures_core::future::BoxFuture;
 use futures_util::future::select;
 use tokio::sync::{mpsc, watch};
 
+use self::arriving::Arriving;
 use self::intake::{IntakeCounters, Receiver};
 use self::order::Fences;
 use self::outgoing::{NotQueued, Peer, PeerRules, Peers};
@@ -73,6 +75,9 @@ pub struct Limits {
     pub stall_timeout: Duration,
     /// So long a closing connection waits for the other side to close as well.
     pub linger: Duration,
+    /// The most bytes that all bodies together may have which are still arriving; their first
+    /// 16 KiB do not count. Who goes beyond is answered 503. Never less than one body may have.
+    pub max_arriving_bytes: usize,
 }
 
 impl Default for Limits {
@@ -85,6 +90,7 @@ impl Default for Limits {
             connect_timeout: Duration::from_secs(10),
             stall_timeout: Duration::from_secs(60),
             linger: Duration::from_secs(1),
+            max_arriving_bytes: 256 << 20,
         }
     }
 }
@@ -94,6 +100,8 @@ struct Counters {
     intake: IntakeCounters,
     /// Connections that were answered 503.
     over_limit: Counter,
+    /// Bodies that were answered 503.
+    bodies_over_limit: Counter,
     /// Connections that had said nothing when another needed their place.
     made_room: Counter,
     /// Connections in whose place a newer one of the same node came.
@@ -122,6 +130,7 @@ impl Counters {
                 refused: counter("messages_in_refused"),
             },
             over_limit: counter("connections_refused"),
+            bodies_over_limit: counter("bodies_refused"),
             made_room: counter("connections_idle_closed"),
             superseded: counter("connections_superseded"),
             streams_stuck: counter("connections_in_stuck"),
@@ -146,13 +155,23 @@ struct Site {
     frames: bool,
     counters: Counters,
     room: Arc<Room>,
+    arriving: Arc<Arriving>,
     fences: Arc<Fences>,
     peers: Peers,
+    /// Whether connections are accepted.
+    open: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     stopping: AtomicBool,
 }
 
 impl Site {
+    /// Becomes ready when connections may be accepted.
+    async fn opened(&self) {
+        let mut open = self.open.subscribe();
+        // The sender lives in this very value.
+        let _ = open.wait_for(|open| *open).await;
+    }
+
     /// Becomes ready when everything is to end at once.
     async fn stopped(&self) {
         let mut stop = self.stop.subscribe();
@@ -237,8 +256,12 @@ impl Binding for TcpBinding {
             node: node.downgrade(),
             counters: Counters::new(node.metrics()),
             room: Arc::new(Room::new(places)),
+            arriving: Arc::new(Arriving::new(
+                limits.max_arriving_bytes.max(options.max_body_bytes),
+            )),
             fences: Arc::default(),
             peers: Peers::new(started, limits.max_connections, peer_rules),
+            open: watch::Sender::new(!options.held),
             stop: watch::Sender::new(false),
             stopping: AtomicBool::new(false),
             max_body_bytes: options.max_body_bytes,
@@ -353,6 +376,10 @@ impl Transport for TcpTransport {
         {
             node.disconnected(to);
         }
+    }
+
+    fn open(&self) {
+        self.site.open.send_replace(true);
     }
 
     fn outgoings(&self, to: Address) -> Outgoings {

@@ -32,6 +32,9 @@ pub(crate) trait Transport: Send + Sync {
     /// made, the transport calls [`Node::disconnected`] once, and the link is over.
     fn link(&self, to: Address);
 
+    /// Begins to serve what comes, where the node was started held.
+    fn open(&self) {}
+
     /// The state of the queue towards another node.
     fn outgoings(&self, to: Address) -> Outgoings;
 

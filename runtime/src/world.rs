@@ -19,7 +19,7 @@ use futures_core::future::BoxFuture;
 
 pub use self::real::RealOptions;
 pub use self::simulated::{SimOptions, Simulation};
-pub use self::trace::{Passage, Stage};
+pub use self::trace::{HttpPacket, Passage, Stage};
 use crate::address::Pid;
 use crate::clock::{Rate, Time};
 use crate::disk::Disk;
@@ -60,6 +60,8 @@ pub(crate) trait Worldly: Send + Sync {
     /// Hears of messages that are sent and delivered, and of exits that are told; `traces` says
     /// whether it listens.
     fn passage(&self, stage: Stage, from: &Pid, to: &Pid, message: Option<&dyn OutboundMessage>);
+    /// Hears of a packet of HTTP that has come from one end of an exchange to the other.
+    fn packet(&self, _from: &Pid, _to: &Pid, _packet: HttpPacket<'_>) {}
     fn traces(&self) -> bool;
     /// The node vanishes: its disk loses what is not synced.
     fn crashed(&self, node: &str);
@@ -203,6 +205,10 @@ impl World {
 
     pub(crate) fn exited(&self, from: &Pid, to: &Pid) {
         self.0.passage(Stage::Exited, from, to, None);
+    }
+
+    pub(crate) fn packet(&self, from: &Pid, to: &Pid, packet: HttpPacket<'_>) {
+        self.0.packet(from, to, packet);
     }
 
     pub(crate) fn traces(&self) -> bool {

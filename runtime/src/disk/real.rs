@@ -6,15 +6,18 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs::statvfs;
-use nix::unistd::{User, chown};
+use nix::unistd::{Gid, Uid, User, chown};
 
 use crate::Time;
 
 use super::{Disk, FileInfo, Lock, OpenFile, Stat, about, held};
+
+/// Between two tries to take a lock.
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
 /// The disk of the machine.
 #[derive(Debug, Default)]
@@ -45,15 +48,14 @@ impl RealDisk {
         parent(path).join(format!(".{name}.{}-{number}.tmp", std::process::id()))
     }
 
-    /// Makes something under a temporary name, then gives it the name it is meant for.
+    /// Makes something under a temporary name, then gives it the name it is meant for. Not synced.
     fn replace(&self, path: &Path, make: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
         let temporary = self.beside(path);
         let done = make(&temporary).and_then(|()| fs::rename(&temporary, path));
         if done.is_err() {
             let _ = fs::remove_file(&temporary);
         }
-        done.map_err(|error| about(path, error))?;
-        sync_parent(path)
+        done.map_err(|error| about(path, error))
     }
 }
 
@@ -81,7 +83,8 @@ impl Disk for RealDisk {
                 .open(temporary)?;
             file.write_all(bytes)?;
             file.sync_all()
-        })
+        })?;
+        sync_parent(path)
     }
 
     fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -120,6 +123,10 @@ impl Disk for RealDisk {
             .collect();
         fs::create_dir_all(path).map_err(|error| about(path, error))?;
         missing.into_iter().try_for_each(sync_parent)
+    }
+
+    fn create_dir_all_unsynced(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path).map_err(|error| about(path, error))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -172,6 +179,11 @@ impl Disk for RealDisk {
     }
 
     fn symlink(&self, target: &Path, link: &Path) -> io::Result<()> {
+        self.symlink_unsynced(target, link)?;
+        sync_parent(link)
+    }
+
+    fn symlink_unsynced(&self, target: &Path, link: &Path) -> io::Result<()> {
         self.replace(link, |temporary| {
             std::os::unix::fs::symlink(target, temporary)
         })
@@ -201,6 +213,21 @@ impl Disk for RealDisk {
                 Err(held(path, holder.trim()))
             }
             Err((_, errno)) => Err(about(path, errno.into())),
+        }
+    }
+
+    fn lock_patiently(&self, path: &Path, note: &str, patience: Duration) -> io::Result<Lock> {
+        let began = Instant::now();
+        loop {
+            match self.lock_exclusive(path, note) {
+                Err(error)
+                    if error.kind() == io::ErrorKind::WouldBlock && began.elapsed() < patience =>
+                {
+                    // The kernel tells nobody that a lock is free again, but who waits without end.
+                    std::thread::park_timeout(LOCK_PAUSE);
+                }
+                done => return done,
+            }
         }
     }
 
@@ -235,6 +262,11 @@ impl Disk for RealDisk {
             let text = format!("{}: no user '{user}'", path.display());
             io::Error::new(io::ErrorKind::NotFound, text)
         };
+        // Root is the same everywhere, and a question to the user database opens files.
+        if user == "root" {
+            let root = (Some(Uid::from_raw(0)), Some(Gid::from_raw(0)));
+            return chown(path, root.0, root.1).map_err(|errno| about(path, errno.into()));
+        }
         let found = User::from_name(user).map_err(|errno| about(path, errno.into()))?;
         let found = found.ok_or_else(unknown)?;
         chown(path, Some(found.uid), Some(found.gid)).map_err(|errno| about(path, errno.into()))

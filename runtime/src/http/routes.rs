@@ -70,6 +70,16 @@ impl Routes {
         routes.insert(path.trim_matches('/').to_owned(), handler);
     }
 
+    /// Ids and paths of all routes.
+    pub(crate) fn all(&self) -> Vec<(String, String)> {
+        let table = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let paths = table.handlers.iter().flat_map(|(id, paths)| {
+            let paths = paths.keys();
+            paths.map(|path| (id.clone(), path.clone()))
+        });
+        paths.collect()
+    }
+
     /// Removes all routes of a process.
     pub(crate) fn remove(&self, id: &str) {
         let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);

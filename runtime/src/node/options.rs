@@ -34,6 +34,12 @@ pub struct NodeOptions {
     pub limits: Limits,
     /// The length of a mailbox at which it is reported by a warning and a metric.
     pub mailbox_mark: usize,
+    /// Whether it is held until [`Node::open`]: it listens, and whoever connects waits until then,
+    /// so that nobody finds a node whose processes and routes are not there yet. In the simulated
+    /// world nothing comes between the start of a node and what is done next.
+    ///
+    /// [`Node::open`]: crate::Node::open
+    pub held: bool,
 }
 
 impl Default for NodeOptions {
@@ -52,6 +58,7 @@ impl Default for NodeOptions {
             disabled_endpoints: BTreeSet::new(),
             limits: Limits::default(),
             mailbox_mark: 100_000,
+            held: false,
         }
     }
 }

@@ -102,5 +102,5 @@ fn answer(request: &Request, value: &Value) -> Response {
         let problem = format!("Invalid jsonp '{function}': expected the name of a function.\n");
         return Response::text(400, problem);
     }
-    Response::bytes(200, "text/javascript", format!("{function}({value});"))
+    Response::bytes(200, "text/javascript", format!("{function}({value})"))
 }

@@ -13,7 +13,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::wires::{Way, Wires};
+use super::wires::{Arrival, Way, Wires};
 use crate::address::Address;
 use crate::clock::Time;
 
@@ -33,17 +33,6 @@ pub(super) enum Due {
     Arrive(Time, u64, Direction),
     /// Call [`Exchanges::time_out`].
     TimeOut(Time, u64),
-}
-
-/// What became of the first packet under way.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Arrival<P> {
-    /// It is there.
-    Here(P),
-    /// It is not due, waits for a way to be free, or fell on deaf ears.
-    Nothing,
-    /// The host that it was for is another now, and resets the connection.
-    Reset,
 }
 
 struct Lane<P> {

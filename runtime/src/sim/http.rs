@@ -11,6 +11,7 @@
 //! A client that does not read has at most [`WINDOW_BYTES`] under way or waiting with it; then the
 //! server's stream fills. Not here: bytes, header framing, connections that are kept.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
@@ -21,14 +22,14 @@ use futures_util::StreamExt as _;
 use futures_util::future::{AbortHandle, Abortable};
 use rustc_hash::FxHashMap;
 
-use super::exchanges::{Arrival, Direction, Due, Exchanges};
+use super::exchanges::{Direction, Due, Exchanges};
 use super::network::{Network, locked};
-use super::wires::Way;
-use crate::address::Address;
+use super::wires::{Arrival, Way};
+use crate::address::{Address, Pid};
 use crate::http::{self, Body, BodyReader, BodyWriter, Request, Response, body_channel};
 use crate::node::Node;
 use crate::oneshot;
-use crate::world::World;
+use crate::world::{HttpPacket, World};
 
 /// What a stream may have under way and unread at its client, as the buffers of two sockets.
 const WINDOW_BYTES: usize = 64 << 10;
@@ -61,6 +62,29 @@ enum Packet {
 enum Content {
     Whole(Body),
     Stream,
+}
+
+impl Packet {
+    /// Its name in a trace, and the bytes of its body.
+    fn shown(&self) -> (Cow<'static, str>, &[u8]) {
+        match self {
+            Packet::Request(request) => {
+                let Request { method, path, .. } = request;
+                (format!("{} {path}", method.as_str()).into(), &request.body)
+            }
+            Packet::Credit(_) => ("HTTP read".into(), &[]),
+            Packet::Left => ("HTTP closed".into(), &[]),
+            Packet::Head(status, _, content) => {
+                let body: &[u8] = match content {
+                    Content::Whole(Body::Bytes(bytes)) => bytes,
+                    _ => &[],
+                };
+                (format!("HTTP {status}").into(), body)
+            }
+            Packet::Piece(piece) => ("HTTP piece".into(), piece),
+            Packet::End => ("HTTP end".into(), &[]),
+        }
+    }
 }
 
 /// How much of a stream is under way, and who waits for it to become less.
@@ -241,7 +265,24 @@ impl Network {
         match arrival {
             Arrival::Nothing => {}
             Arrival::Reset => self.break_off(number),
-            Arrival::Here(packet) => self.take(world, number, packet),
+            Arrival::Here(packet) => {
+                self.show(world, number, direction, &packet);
+                self.take(world, number, packet);
+            }
+        }
+    }
+
+    /// Has the world hear of a packet that is at its end.
+    fn show(&self, world: &World, number: u64, direction: Direction, packet: &Packet) {
+        let way = locked(&self.0.http).exchanges.way(number, direction);
+        if let Some((from, to)) = way {
+            let id = format!("http({number})");
+            let (name, body) = packet.shown();
+            world.packet(
+                &Pid::new(&id, from),
+                &Pid::new(&id, to),
+                HttpPacket { name: &name, body },
+            );
         }
     }
 

@@ -14,7 +14,7 @@ use futures_core::future::BoxFuture;
 use rustc_hash::FxHashMap;
 
 use super::http::Http;
-use super::wires::{Effect, Way, Weather, Wires};
+use super::wires::{Arrival, Effect, Way, Weather, Wires};
 use crate::address::{Address, Pid};
 use crate::ask::Hop;
 use crate::node::{Node, NodeError, NodeOptions, WeakNode};
@@ -260,18 +260,15 @@ impl Network {
     }
 
     fn arrive(&self, world: &World, way: Way, epoch: u64) {
-        let (arrived, host, back) = {
-            let mut wires = locked(&self.0.wires);
-            let latency = wires.latency((way.1, way.0), |n| self.0.random.below(n));
-            (
-                wires.arrive(world.now(), way, epoch, latency),
-                wires.host(way.1),
-                latency,
-            )
-        };
-        let packet = match arrived {
-            Ok(packet) => packet,
-            Err(effect) => return self.carry_out(world, effect),
+        let arrived = locked(&self.0.wires).arrive(world.now(), way, epoch);
+        let (host, packet) = match arrived {
+            Arrival::Here(arrived) => arrived,
+            Arrival::Nothing => return,
+            Arrival::Reset => {
+                let at = world.now() + self.way_back(way);
+                let effect = locked(&self.0.wires).break_off(at, way);
+                return self.carry_out(world, effect);
+            }
         };
         self.0.delivered.fetch_add(1, Ordering::Relaxed);
         let Packet {
@@ -280,7 +277,7 @@ impl Network {
             encoding,
             cargo,
         } = packet;
-        let Some(node) = host.and_then(|host| self.node(host)) else {
+        let Some(node) = self.node(host) else {
             return;
         };
         let taken = match cargo {
@@ -294,8 +291,13 @@ impl Network {
             let network = self.clone();
             // The refusal goes back on the same connection, if that is still there.
             let tell = move || network.refused(way, epoch, &from, status, &reason);
-            world.set_alarm(world.now() + back, Box::new(tell));
+            world.set_alarm(world.now() + self.way_back(way), Box::new(tell));
         }
+    }
+
+    /// How long an answer takes to what was sent on a way.
+    fn way_back(&self, (from, to): Way) -> Duration {
+        locked(&self.0.wires).latency((to, from), |n| self.0.random.below(n))
     }
 
     fn refused(&self, way: Way, epoch: u64, from: &Pid, status: u16, reason: &str) {
@@ -401,15 +403,13 @@ impl Transport for SimulatedTransport {
                 return;
             }
             let latency = wires.latency(way, |n| random.below(n));
-            let connected = wires.connect(now, way, self.host, latency);
             let cuts = u64::from(wires.weather.cuts_per_million);
-            let cut = cuts > 0 && random.below(1_000_000) < cuts;
-            let sent = if cut {
-                wires.break_off(now, way)
+            if cuts > 0 && random.below(1_000_000) < cuts {
+                let connected = wires.connect(now, way, self.host, latency);
+                [connected, wires.break_off(now, way)]
             } else {
-                wires.send(now, way, packet, latency)
-            };
-            [connected, sent]
+                wires.carry(now, way, self.host, packet, latency)
+            }
         };
         self.network
             .carry_out(&self.world, effects.into_iter().flatten());

@@ -14,6 +14,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
+use rustc_hash::FxHashMap;
+
 use crate::address::Address;
 use crate::clock::Time;
 
@@ -29,6 +31,17 @@ pub(super) enum Effect {
     TimeOut { at: Time, way: Way, epoch: u64 },
     /// Tell the node at the beginning of the way that its connection broke.
     Disconnect { at: Time, way: Way, host: u64 },
+}
+
+/// What became of the first packet under way.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Arrival<P> {
+    /// It is there.
+    Here(P),
+    /// It is not due, waits for a way to be free, or fell on deaf ears.
+    Nothing,
+    /// The host that it was for is another now, and resets the connection.
+    Reset,
 }
 
 /// What the network does to messages.
@@ -64,10 +77,10 @@ pub(super) struct Wires<P> {
     /// Ways that are slower or faster than others: the least and the greatest latency.
     pub(super) slow: BTreeMap<Way, (Duration, Duration)>,
     /// Address -> the number of the host that listens there. Numbers are never used twice.
-    hosts: BTreeMap<Address, u64>,
+    hosts: FxHashMap<Address, u64>,
     /// Addresses whose host crashed: silent, where one that shut down refuses.
     silent: BTreeSet<Address>,
-    connections: BTreeMap<Way, Connection<P>>,
+    connections: FxHashMap<Way, Connection<P>>,
     blocked: BTreeSet<Way>,
     next_host: u64,
     next_epoch: u64,
@@ -78,9 +91,9 @@ impl<P> Wires<P> {
         Wires {
             weather,
             slow: BTreeMap::new(),
-            hosts: BTreeMap::new(),
+            hosts: FxHashMap::default(),
             silent: BTreeSet::new(),
-            connections: BTreeMap::new(),
+            connections: FxHashMap::default(),
             blocked: BTreeSet::new(),
             next_host: 1,
             next_epoch: 1,
@@ -189,39 +202,44 @@ impl<P> Wires<P> {
         Some(connection.fly(now, way, packet, latency))
     }
 
-    /// A packet is at its end: the packet, and the host that takes it. Nothing if the connection
-    /// broke meanwhile; a break if the host is not the one that the connection was made to.
-    pub(super) fn arrive(
+    /// Sends a packet on the connection that there is, or that this makes; what follows from both.
+    pub(super) fn carry(
         &mut self,
         now: Time,
         way: Way,
-        epoch: u64,
+        maker: u64,
+        packet: P,
         latency: Duration,
-    ) -> Result<P, Option<Effect>> {
-        let host = self.host(way.1);
-        let connection = self
-            .connections
-            .get_mut(&way)
-            .filter(|found| found.epoch == epoch);
-        let Some(connection) = connection else {
-            return Err(None);
+    ) -> [Option<Effect>; 2] {
+        if self.blocked.is_empty()
+            && let Some(connection) = self.connections.get_mut(&way)
+            && connection.maker == maker
+            && connection.peer.is_some()
+        {
+            return [None, Some(connection.fly(now, way, packet, latency))];
+        }
+        let connected = self.connect(now, way, maker, latency);
+        [connected, self.send(now, way, packet, latency)]
+    }
+
+    /// A packet is at its end: the host that takes it, and the packet. Nothing if the connection
+    /// broke meanwhile.
+    pub(super) fn arrive(&mut self, now: Time, way: Way, epoch: u64) -> Arrival<(u64, P)> {
+        let connection = self.connections.get_mut(&way);
+        let Some(connection) = connection.filter(|found| found.epoch == epoch) else {
+            return Arrival::Nothing;
         };
         // A block takes what is under way back, and leaves its alarm behind.
         let due = connection.flying.front().is_some_and(|(at, _)| *at <= now);
-        if !due {
-            return Err(None);
-        }
-        let Some((_, packet)) = connection.flying.pop_front() else {
-            return Err(None);
+        let packet = due.then(|| connection.flying.pop_front()).flatten();
+        let Some((_, packet)) = packet else {
+            return Arrival::Nothing;
         };
-        if host.is_some() && host == connection.peer {
-            return Ok(packet);
-        }
-        // A host that crashed says nothing; one that came in its place resets the connection.
-        if host.is_some() {
-            Err(self.break_off(now + latency, way))
-        } else {
-            Err(None)
+        match self.hosts.get(&way.1) {
+            Some(&host) if connection.peer == Some(host) => Arrival::Here((host, packet)),
+            // A host that crashed says nothing.
+            None => Arrival::Nothing,
+            Some(_) => Arrival::Reset,
         }
     }
 
@@ -310,13 +328,14 @@ impl<P> Wires<P> {
             self.silent.insert(address);
         }
         let to_it = |(way, connection): (&Way, &Connection<P>)| {
-            (way.1 == address).then_some(Effect::TimeOut {
-                at,
-                way: *way,
-                epoch: connection.epoch,
-            })
+            (way.1 == address).then_some((*way, connection.epoch))
         };
-        self.connections.iter().filter_map(to_it).collect()
+        let mut over: Vec<(Way, u64)> = self.connections.iter().filter_map(to_it).collect();
+        // A hash map's order is none.
+        over.sort_unstable();
+        let over = over.into_iter();
+        over.map(|(way, epoch)| Effect::TimeOut { at, way, epoch })
+            .collect()
     }
 }
 

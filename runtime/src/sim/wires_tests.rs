@@ -49,6 +49,11 @@ fn arrive(time: u64) -> Effect {
     }
 }
 
+/// A packet at the second host.
+fn here(packet: u8) -> Arrival<(u64, u8)> {
+    Arrival::Here((2, packet))
+}
+
 fn time_out(time: u64) -> Effect {
     Effect::TimeOut {
         at: at(time),
@@ -75,9 +80,9 @@ fn packets_arrive_in_the_order_in_which_they_were_sent() {
         Some(arrive(51)),
         "overtakes nothing"
     );
-    assert_eq!(wires.arrive(at(50), way(), 1, LATENCY), Ok(packet(1)));
-    assert_eq!(wires.arrive(at(51), way(), 1, LATENCY), Ok(packet(2)));
-    assert_eq!(wires.arrive(at(52), way(), 1, LATENCY), Err(None));
+    assert_eq!(wires.arrive(at(50), way(), 1), here(packet(1)));
+    assert_eq!(wires.arrive(at(51), way(), 1), here(packet(2)));
+    assert_eq!(wires.arrive(at(52), way(), 1), Arrival::Nothing);
 }
 
 #[test]
@@ -96,11 +101,34 @@ fn a_break_loses_what_is_under_way_and_the_next_connection_is_another() {
         })
     );
     assert_eq!(
-        wires.arrive(at(10), way(), 1, LATENCY),
-        Err(None),
+        wires.arrive(at(10), way(), 1),
+        Arrival::Nothing,
         "of the first connection"
     );
-    assert_eq!(wires.arrive(at(16), way(), 2, LATENCY), Ok(packet(2)));
+    assert_eq!(wires.arrive(at(16), way(), 2), here(packet(2)));
+}
+
+#[test]
+fn what_is_carried_makes_its_connection_where_there_is_none() {
+    let mut wires = wires();
+    let carry = |wires: &mut Wires<u8>, to: Way, host: u64| {
+        wires.carry(at(0), to, host, packet(1), LATENCY)
+    };
+    assert_eq!(carry(&mut wires, way(), 1), [None, Some(arrive(10))]);
+    // Another host at the same address has no connection yet.
+    wires.leave(at(0), address(1), false);
+    assert_eq!(wires.listen(address(1)), Some(3));
+    let anew = Effect::Arrive {
+        at: at(10),
+        way: way(),
+        epoch: 2,
+    };
+    assert_eq!(carry(&mut wires, way(), 3), [None, Some(anew)]);
+    wires.block(at(0), way());
+    assert_eq!(carry(&mut wires, way(), 3), [None, None], "it waits");
+    let nowhere = (address(1), address(9));
+    let [connected, sent] = carry(&mut wires, nowhere, 3);
+    assert!(matches!(connected, Some(Effect::TimeOut { epoch: 3, .. })) && sent.is_none());
 }
 
 #[test]
@@ -109,7 +137,7 @@ fn what_a_short_partition_holds_up_arrives_when_it_heals() {
     wires.send(at(0), way(), packet(1), LATENCY);
     assert_eq!(wires.block(at(5), way()), [time_out(1005)]);
     assert_eq!(wires.send(at(6), way(), packet(2), LATENCY), None);
-    assert_eq!(wires.arrive(at(10), way(), 1, LATENCY), Err(None));
+    assert_eq!(wires.arrive(at(10), way(), 1), Arrival::Nothing);
     assert_eq!(
         wires.free(at(100), way(), LATENCY),
         [arrive(110), arrive(111)]
@@ -119,8 +147,8 @@ fn what_a_short_partition_holds_up_arrives_when_it_heals() {
         None,
         "the way is free again"
     );
-    assert_eq!(wires.arrive(at(110), way(), 1, LATENCY), Ok(packet(1)));
-    assert_eq!(wires.arrive(at(111), way(), 1, LATENCY), Ok(packet(2)));
+    assert_eq!(wires.arrive(at(110), way(), 1), here(packet(1)));
+    assert_eq!(wires.arrive(at(111), way(), 1), here(packet(2)));
 }
 
 #[test]
@@ -129,8 +157,8 @@ fn the_alarm_of_a_packet_that_was_held_up_brings_nothing_early() {
     wires.send(at(0), way(), packet(1), LATENCY);
     wires.block(at(5), way());
     assert_eq!(wires.free(at(6), way(), LATENCY), [arrive(16)]);
-    assert_eq!(wires.arrive(at(10), way(), 1, LATENCY), Err(None));
-    assert_eq!(wires.arrive(at(16), way(), 1, LATENCY), Ok(packet(1)));
+    assert_eq!(wires.arrive(at(10), way(), 1), Arrival::Nothing);
+    assert_eq!(wires.arrive(at(16), way(), 1), here(packet(1)));
 }
 
 #[test]
@@ -176,7 +204,7 @@ fn a_one_way_block_lets_the_other_direction_through() {
     wires.connect(at(0), back, 2, LATENCY);
     wires.block(at(0), way());
     assert!(wires.send(at(1), back, packet(1), LATENCY).is_some());
-    assert_eq!(wires.arrive(at(11), back, 2, LATENCY), Ok(packet(1)));
+    assert_eq!(wires.arrive(at(11), back, 2), Arrival::Here((1, packet(1))));
 }
 
 #[test]
@@ -199,7 +227,7 @@ fn nobody_at_an_address_refuses_soon_and_a_crashed_host_is_silent() {
 
     assert_eq!(wires.leave(at(30), address(2), true), [time_out(1030)]);
     wires.send(at(31), way(), packet(1), LATENCY);
-    assert_eq!(wires.arrive(at(41), way(), 1, LATENCY), Err(None));
+    assert_eq!(wires.arrive(at(41), way(), 1), Arrival::Nothing);
     assert_eq!(wires.time_out(at(1030), way(), 1), Some(disconnect(1030)));
     let silent = Effect::TimeOut {
         at: at(2100),
@@ -216,10 +244,8 @@ fn a_host_that_came_back_resets_the_connections_of_the_one_before() {
     assert_eq!(wires.listen(address(2)), Some(3));
     assert_eq!(wires.listen(address(2)), None, "taken");
     wires.send(at(1), way(), packet(1), LATENCY);
-    assert_eq!(
-        wires.arrive(at(11), way(), 1, LATENCY),
-        Err(Some(disconnect(21)))
-    );
+    assert_eq!(wires.arrive(at(11), way(), 1), Arrival::Reset);
+    assert_eq!(wires.break_off(at(21), way()), Some(disconnect(21)));
 }
 
 #[test]

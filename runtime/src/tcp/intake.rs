@@ -23,6 +23,7 @@ use std::{
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::{
+    arriving::Share,
     date::DateText,
     order::{Fence, Fences, Place},
     wire::{self, BodyDecoder, Fields, Framing, Head, Parsed, Serial, put_reply},
@@ -77,6 +78,8 @@ pub(super) struct Intake<R> {
     rules: IntakeRules,
     /// What of this connection waits in mailboxes.
     account: Arc<Account>,
+    /// What of it is still arriving.
+    share: Share,
     pending: Option<Pending>,
     /// The sender of the last message: most connections have one or two.
     last_from: Option<(Bytes, Pid)>,
@@ -123,6 +126,7 @@ impl<R: Receiver> Intake<R> {
         receiver: R,
         fences: Arc<Fences>,
         rules: IntakeRules,
+        share: Share,
         counters: IntakeCounters,
     ) -> Self {
         Self {
@@ -130,6 +134,7 @@ impl<R: Receiver> Intake<R> {
             fences,
             rules,
             account: Arc::default(),
+            share,
             pending: None,
             last_from: None,
             serial: None,
@@ -165,6 +170,15 @@ impl<R: Receiver> Intake<R> {
 
     /// Takes every complete message out of `bytes`.
     pub(super) fn take(&mut self, bytes: &mut BytesMut) -> Step {
+        let step = self.take_complete(bytes);
+        let body = self.pending.as_ref().map(|it| it.decoder.body.len());
+        if step == Step::More && !self.share.hold(body.unwrap_or(0) + bytes.len()) {
+            return self.refuse_and_close(503, "too many bodies are arriving");
+        }
+        step
+    }
+
+    fn take_complete(&mut self, bytes: &mut BytesMut) -> Step {
         if self.framed {
             return self.take_frames(bytes);
         }

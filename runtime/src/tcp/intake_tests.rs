@@ -3,6 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use super::*;
+use crate::tcp::arriving::Arriving;
 use tepui_message::CodecError;
 
 /// Writes down what it is handed; knows the process `p` and its message `x.Y`.
@@ -40,6 +41,10 @@ impl Receiver for Book {
 }
 
 fn intake(fences: &Arc<Fences>) -> (Book, Intake<Book>) {
+    intake_within(fences, &Arc::new(Arriving::new(1 << 20)))
+}
+
+fn intake_within(fences: &Arc<Fences>, arriving: &Arc<Arriving>) -> (Book, Intake<Book>) {
     let book = Book::default();
     let counters = IntakeCounters {
         received: Counter::default(),
@@ -54,7 +59,13 @@ fn intake(fences: &Arc<Fences>) -> (Book, Intake<Book>) {
     };
     (
         book.clone(),
-        Intake::new(book, Arc::clone(fences), rules, counters),
+        Intake::new(
+            book,
+            Arc::clone(fences),
+            rules,
+            Share::of(arriving),
+            counters,
+        ),
     )
 }
 
@@ -256,5 +267,34 @@ fn a_sender_must_be_where_it_says_if_that_is_required() {
         intake.take(&mut BytesMut::from(post("/p/x.Y", "", "").as_str())),
         Step::More
     );
+    assert_eq!(book.0.borrow().len(), 1);
+}
+
+#[test]
+fn bodies_of_several_connections_share_their_room() {
+    let fences = Arc::new(Fences::default());
+    let arriving = Arc::new(Arriving::new(8 << 10));
+    let part = |intake: &mut Intake<Book>, body: usize| {
+        intake.rules.max_body_bytes = 64 << 10;
+        let head =
+            "POST /p/x.Y HTTP/1.1\r\nLibprocess-From: a@1.2.3.4:5\r\nContent-Length: 50000\r\n\r\n";
+        intake.take(&mut BytesMut::from(&*format!("{head}{}", "x".repeat(body))))
+    };
+    let (_book, mut first) = intake_within(&fences, &arriving);
+    assert_eq!(part(&mut first, 20_000), Step::More);
+    let (_book, mut second) = intake_within(&fences, &arriving);
+    assert_eq!(part(&mut second, 22_000), Step::Close);
+    let answer = String::from_utf8_lossy(&second.answers).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    // A small one is none of the room's business, and what is complete gives its own back.
+    let (book, mut third) = intake_within(&fences, &arriving);
+    third.rules.max_body_bytes = 64 << 10;
+    assert_eq!(part(&mut third, 10_000), Step::More);
+    assert_eq!(
+        first.take(&mut BytesMut::from(&*"x".repeat(30_000))),
+        Step::More
+    );
+    let rest = "x".repeat(40_000);
+    assert_eq!(third.take(&mut BytesMut::from(&*rest)), Step::More);
     assert_eq!(book.0.borrow().len(), 1);
 }

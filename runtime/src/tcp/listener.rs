@@ -27,6 +27,7 @@ use tokio::{
 
 use super::{
     Site,
+    arriving::Share,
     date::DateText,
     intake::{Intake, IntakeRules, Step},
     replay::Replay,
@@ -65,6 +66,7 @@ pub(super) async fn accept(
             Ok(listener) => listener,
             Err(problem) => return tracing::error!(%problem, "cannot accept connections"),
         };
+        site.opened().await;
         for number in 0.. {
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -161,7 +163,8 @@ async fn serve(site: Arc<Site>, web: Rc<OnceCell<Web>>, accepted: Box<Accepted>)
         frames: site.frames,
     };
     let (fences, counters) = (Arc::clone(&site.fences), site.counters.intake.clone());
-    let mut intake = Intake::new(site.node.clone(), fences, rules, counters);
+    let share = Share::of(&site.arriving);
+    let mut intake = Intake::new(site.node.clone(), fences, rules, share, counters);
     let front = messages(&site, &mut stream, &mut intake, quiet).await;
     if let Some(front) = front
         && let Some(web) = server(&site, &web).await

@@ -31,7 +31,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream as _, StreamExt as _, future::LocalBoxFuture};
 
 use super::{
-    Site, gzip,
+    Site,
+    arriving::Share,
+    gzip,
     intake::Target,
     replay::{Cut, Replay},
     time::timeout,
@@ -127,11 +129,16 @@ async fn read_body(
         return Err(too_large());
     }
     let mut whole = BytesMut::new();
+    let mut share = Share::of(&site.arriving);
     loop {
         match timeout(site.limits.head_timeout, payload.next()).await {
             Ok(None) => return Ok(whole.freeze()),
             Ok(Some(Ok(chunk))) if whole.len().saturating_add(chunk.len()) > max => {
                 return Err(too_large());
+            }
+            Ok(Some(Ok(chunk))) if !share.hold(whole.len() + chunk.len()) => {
+                site.counters.bodies_over_limit.increment(1);
+                return Err(Response::text(503, "too many bodies are arriving"));
             }
             Ok(Some(Ok(chunk))) if whole.is_empty() => whole = BytesMut::from(chunk),
             Ok(Some(Ok(chunk))) => whole.extend_from_slice(&chunk),

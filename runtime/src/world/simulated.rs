@@ -24,7 +24,7 @@ use std::time::Duration;
 use futures_core::future::BoxFuture;
 use rustc_hash::FxHashMap;
 
-use super::trace::{Passage, Stage, Trace};
+use super::trace::{HttpPacket, Passage, Stage, Trace};
 use super::{Alarm, LocalFuture, Starter, World, Worldly};
 use crate::address::Pid;
 use crate::clock::{Rate, Time};
@@ -75,7 +75,6 @@ enum Job {
 }
 
 struct State {
-    now: Time,
     ready: VecDeque<Job>,
     alarms: BTreeMap<Alarm, Box<dyn FnOnce() + Send>>,
     next_alarm: u64,
@@ -90,7 +89,7 @@ struct Shared {
     disks: Mutex<BTreeMap<String, Arc<SimulatedDisk>>>,
     /// Clocks that run otherwise than the world, by the node's name.
     rates: Mutex<BTreeMap<String, Rate>>,
-    /// The time, in nanoseconds, for the disks.
+    /// The time, in nanoseconds; the disks share it.
     instant: Arc<AtomicU64>,
     started: Mutex<Vec<WeakNode>>,
     network: Network,
@@ -142,7 +141,6 @@ impl Simulation {
         let network = Network::new(Random::from_seed(random.seed()), options.codec_one_in);
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
-                now: BEGIN,
                 ready: VecDeque::new(),
                 alarms: BTreeMap::new(),
                 next_alarm: 0,
@@ -194,7 +192,7 @@ impl Simulation {
     /// The virtual time.
     #[must_use]
     pub fn now(&self) -> Time {
-        locked(&self.shared.state).now
+        self.shared.time()
     }
 
     /// Runs what is ready until nothing is. Time does not move.
@@ -205,8 +203,7 @@ impl Simulation {
     /// Runs until the virtual time is `until`, and everything that is due by then is done.
     pub fn run_until(&mut self, until: Time) {
         while self.step(until) {}
-        let mut state = locked(&self.shared.state);
-        self.shared.advance(&mut state, until);
+        self.shared.advance(until);
     }
 
     /// Runs for a virtual duration.
@@ -260,9 +257,9 @@ impl Simulation {
         }
     }
 
-    /// Calls `tap` for every message that is sent or delivered from here on, and every exit that
-    /// is told, in order, in place of a tap that was set before. It sees and changes nothing, and
-    /// must neither send nor run the world.
+    /// Calls `tap` for every message that is sent or delivered from here on, every exit that is
+    /// told and every packet of HTTP that arrives, in order, in place of a tap that was set before.
+    /// It sees and changes nothing, and must neither send nor run the world.
     pub fn tap(&self, tap: impl FnMut(&Passage<'_>) + Send + 'static) {
         *locked(&self.shared.tap) = Some(Box::new(tap));
     }
@@ -376,7 +373,7 @@ impl Simulation {
             match state.alarms.first_entry() {
                 Some(first) if first.key().at <= limit => {
                     let (alarm, ring) = first.remove_entry();
-                    self.shared.advance(&mut state, alarm.at);
+                    self.shared.advance(alarm.at);
                     ring
                 }
                 _ => return false,
@@ -417,9 +414,22 @@ impl fmt::Debug for Simulation {
 
 impl Shared {
     /// Time goes on, never back.
-    fn advance(&self, state: &mut State, to: Time) {
-        state.now = state.now.max(to);
-        self.instant.store(state.now.as_nanos(), Ordering::Release);
+    fn advance(&self, to: Time) {
+        self.instant.fetch_max(to.as_nanos(), Ordering::AcqRel);
+    }
+
+    /// The time, without the lock.
+    fn time(&self) -> Time {
+        Time::from_nanos(self.instant.load(Ordering::Acquire))
+    }
+
+    fn note(&self, passage: &Passage<'_>) {
+        if passage.stage != Stage::Sent {
+            locked(&self.trace).add(passage);
+        }
+        if let Some(tap) = &mut *locked(&self.tap) {
+            tap(passage);
+        }
     }
 
     fn disk_of(&self, node: &str) -> Arc<SimulatedDisk> {
@@ -434,7 +444,7 @@ impl Shared {
 
 impl Worldly for Shared {
     fn now(&self) -> Time {
-        locked(&self.state).now
+        self.time()
     }
 
     fn start(&self, starter: Starter) {
@@ -484,19 +494,25 @@ impl Worldly for Shared {
     }
 
     fn passage(&self, stage: Stage, from: &Pid, to: &Pid, message: Option<&dyn OutboundMessage>) {
-        let passage = Passage {
-            at: locked(&self.state).now,
+        self.note(&Passage {
+            at: self.time(),
             stage,
             from,
             to,
             message,
-        };
-        if stage != Stage::Sent {
-            locked(&self.trace).add(&passage);
-        }
-        if let Some(tap) = &mut *locked(&self.tap) {
-            tap(&passage);
-        }
+            packet: None,
+        });
+    }
+
+    fn packet(&self, from: &Pid, to: &Pid, packet: HttpPacket<'_>) {
+        self.note(&Passage {
+            at: self.time(),
+            stage: Stage::Packet,
+            from,
+            to,
+            message: None,
+            packet: Some(packet),
+        });
     }
 
     fn traces(&self) -> bool {

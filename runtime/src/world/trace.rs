@@ -3,8 +3,9 @@
 //!
 //! Writing every body down would cost more than all else in the world, so the hash takes in the
 //! body of one message in so many: what differs in the others soon differs in these, in their
-//! time, or in who speaks to whom.
+//! time, or in who speaks to whom. Packets of HTTP are bytes already, and hashed whole.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::hash::Hasher;
@@ -14,7 +15,7 @@ use rustc_hash::FxHasher;
 
 use crate::address::Pid;
 use crate::clock::Time;
-use tepui_message::OutboundMessage;
+use tepui_message::{Encoding, OutboundMessage};
 
 /// The body of one delivered message in so many is hashed.
 const BODY_ONE_IN: u64 = 10;
@@ -28,21 +29,35 @@ pub enum Stage {
     Delivered,
     /// No message: the receiver is about to be told that the other is gone.
     Exited,
+    /// No message: a packet of an HTTP exchange has come from one end of it to the other.
+    Packet,
 }
 
-/// A message or an exit that passes by.
+/// A packet of an HTTP exchange.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpPacket<'a> {
+    /// What it is: `POST /path`, `HTTP 200`, `HTTP piece` and `HTTP end` of a stream, `HTTP read`
+    /// as the client has read of one, `HTTP closed` as it has gone away.
+    pub name: &'a str,
+    /// The bytes of the body that it carries.
+    pub body: &'a [u8],
+}
+
+/// A message, an exit or a packet of HTTP that passes by.
 #[derive(Clone, Copy, Debug)]
 pub struct Passage<'a> {
     /// The virtual time.
     pub at: Time,
     /// What became of it.
     pub stage: Stage,
-    /// Who sent it, or is gone.
+    /// Who sent it, or is gone. An end of an HTTP exchange is called `http(<number>)`.
     pub from: &'a Pid,
     /// Who it is for.
     pub to: &'a Pid,
-    /// The message; absent for an exit.
+    /// The message, if it is one.
     pub message: Option<&'a dyn OutboundMessage>,
+    /// The packet, if it is one.
+    pub packet: Option<HttpPacket<'a>>,
 }
 
 impl<'a> Passage<'a> {
@@ -53,23 +68,34 @@ impl<'a> Passage<'a> {
         any.downcast_ref()
     }
 
-    /// The message's name, or `exited`.
+    /// The message's name, the packet's, or `exited`.
     #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.message.map_or("exited", OutboundMessage::name)
+    pub fn name(&self) -> &'a str {
+        match (self.message, self.packet) {
+            (Some(message), _) => message.name(),
+            (None, Some(packet)) => packet.name,
+            (None, None) => "exited",
+        }
     }
 
-    /// A hash of its body as it is written between nodes.
+    /// A hash of its body, in the shortest encoding that it has.
     #[must_use]
     pub fn body_hash(&self) -> u64 {
         let mut hasher = FxHasher::default();
-        field(&mut hasher, &self.body());
+        match self.packet {
+            Some(packet) => field(&mut hasher, packet.body),
+            None => field(&mut hasher, &self.body()),
+        }
         hasher.finish()
     }
 
     fn body(&self) -> Bytes {
         let written = self.message.and_then(|message| {
-            let encoding = *message.encodings().first()?;
+            let encodings = message.encodings();
+            let encoding = match encodings.contains(&Encoding::Protobuf) {
+                true => Encoding::Protobuf,
+                false => *encodings.first()?,
+            };
             message.encode(encoding).ok()
         });
         written.unwrap_or_default()
@@ -81,7 +107,7 @@ impl fmt::Display for Passage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Passage { at, from, to, .. } = self;
         write!(f, "{at} {from} -> {to} {}", self.name())?;
-        if self.message.is_some() {
+        if self.stage != Stage::Exited {
             write!(f, " {:016x}", self.body_hash())?;
         }
         Ok(())
@@ -99,7 +125,7 @@ struct Kept {
     at: Time,
     from: Pid,
     to: Pid,
-    name: &'static str,
+    name: Cow<'static, str>,
 }
 
 /// The trace of a run.
@@ -120,7 +146,7 @@ impl Trace {
         }
     }
 
-    /// Takes in a delivery or an exit.
+    /// Takes in a delivery, an exit, or a packet, which is not counted.
     pub(crate) fn add(&mut self, passage: &Passage<'_>) {
         let hasher = &mut self.hasher;
         hasher.write_u64(passage.at.as_nanos());
@@ -133,10 +159,14 @@ impl Trace {
             hasher.write_u16(pid.address().port);
         }
         field(hasher, passage.name().as_bytes());
-        if self.deliveries.is_multiple_of(BODY_ONE_IN) {
-            field(hasher, &passage.body());
+        if let Some(packet) = passage.packet {
+            field(hasher, packet.body);
+        } else {
+            if self.deliveries.is_multiple_of(BODY_ONE_IN) {
+                field(hasher, &passage.body());
+            }
+            self.deliveries += 1;
         }
-        self.deliveries += 1;
         if self.limit > 0 {
             if self.lines.len() == self.limit {
                 self.lines.pop_front();
@@ -145,7 +175,10 @@ impl Trace {
                 at: passage.at,
                 from: passage.from.clone(),
                 to: passage.to.clone(),
-                name: passage.name(),
+                name: match passage.message {
+                    Some(message) => Cow::Borrowed(message.name()),
+                    None => Cow::Owned(passage.name().to_owned()),
+                },
             });
         }
     }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tepui_runtime::{Limits, NodeOptions, Response};
+use tepui_runtime::{Handler, Limits, NodeOptions, Response};
 
 use crate::raw::{JSON, Raw, post};
 use crate::support::*;
@@ -190,6 +190,56 @@ fn connections_over_the_bound_are_refused_clearly() {
     }
     kept[0].send(post("/p/test.Tick", JSON, r#"{"n":3}"#));
     assert_eq!(kept[0].answer().status, 202);
+}
+
+#[test]
+fn bodies_that_arrive_together_are_bounded() {
+    const BODY: usize = 64 << 10;
+    let world = world();
+    let options = NodeOptions {
+        max_body_bytes: BODY,
+        limits: Limits {
+            max_arriving_bytes: BODY,
+            ..Limits::default()
+        },
+        ..NodeOptions::default()
+    };
+    let node = Node::start(&world, options).unwrap();
+    let (_process, _seen) = witness(&node, "p");
+    let answer: Handler = Arc::new(|_, _| Box::pin(async { Response::ok() }));
+    node.route("p", "/taken", answer);
+    let part = "x".repeat(BODY - 1);
+    let head = format!("POST /p/taken HTTP/1.1\r\nHost: x\r\nContent-Length: {BODY}\r\n\r\n");
+    let refused = || node.metrics().snapshot()["runtime/bodies_refused"];
+    let started = std::time::Instant::now();
+    let mut open = Vec::new();
+    while refused() < 0.5 {
+        let mut raw = Raw::connect(&node);
+        raw.try_send(format!("{head}{part}"));
+        open.push(raw);
+        assert!(started.elapsed() < PATIENCE, "{} of them", open.len());
+    }
+    // Small ones have their way.
+    still_serves(&node);
+    let mut statuses = Vec::new();
+    for raw in &mut open {
+        raw.try_send("x");
+        let answer = raw.answer();
+        if answer.status == 503 {
+            assert_eq!(answer.body, "too many bodies are arriving");
+        }
+        statuses.push(answer.status);
+    }
+    assert!(statuses.contains(&503), "{statuses:?}");
+    drop(open);
+    // What is gone has made room.
+    while {
+        let mut raw = Raw::connect(&node);
+        raw.try_send(format!("{head}{part}x"));
+        raw.answer().status != 200
+    } {
+        assert!(started.elapsed() < PATIENCE, "the room is not given back");
+    }
 }
 
 #[test]

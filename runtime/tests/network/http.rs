@@ -1,5 +1,6 @@
 //! HTTP on the same port: routes, streams, and clients that leave.
 
+use std::io::{ErrorKind, Read as _};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -41,6 +42,29 @@ fn streaming(capacity: usize) -> (Handler, Receiver<BodyWriter>) {
         Box::pin(async move { Response::stream(200, "application/json", reader) })
     });
     (handler, writers)
+}
+
+#[test]
+fn a_held_node_answers_nobody_until_it_is_opened() {
+    let world = world();
+    let options = NodeOptions {
+        held: true,
+        ..NodeOptions::default()
+    };
+    let node = Node::start(&world, options).unwrap();
+    let mut raw = Raw::connect(&node);
+    raw.send("GET /p/state HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut stream = raw.stream();
+    stream
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
+    let early = stream.read(&mut [0; 1]).map_err(|problem| problem.kind());
+    assert_eq!(early, Err(ErrorKind::WouldBlock));
+    let (_process, _seen) = witness(&node, "p");
+    node.route("p", "/state", describe());
+    node.open();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(raw.answer().status, 200);
 }
 
 #[test]

@@ -123,6 +123,6 @@ fn every_node_lists_its_processes_and_the_host() {
 
     let (answer, body) = get(&node, "/__processes__?jsonp=a.b", "");
     assert_eq!(answer.header("Content-Type"), Some("text/javascript"));
-    assert_eq!(body, br#"a.b([{"events":[],"id":"p"}]);"#);
+    assert_eq!(body, br#"a.b([{"events":[],"id":"p"}])"#);
     assert_eq!(get(&node, "/__processes__?jsonp=%3Cx%3E", "").0.status, 400);
 }

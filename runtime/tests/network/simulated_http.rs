@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::{FutureExt as _, StreamExt as _};
 use tepui_runtime::{
     Address, Body, BodyError, BodyReader, BodyWriter, Bytes, HttpError, Request, Response,
-    SimOptions, Simulation, body_channel,
+    SimOptions, Simulation, Stage, body_channel,
 };
 
 use crate::support::*;
@@ -148,6 +148,61 @@ fn requests_reach_the_handlers_of_the_routes_and_take_their_time() {
         let answer = ask(&mut simulation, &client, server.address(), request).unwrap();
         assert_eq!(answer.status, status, "{path}");
     }
+}
+
+#[test]
+fn every_packet_is_in_the_trace() {
+    let run = |seed: u64, word: &'static str| {
+        let mut simulation = simulation(seed);
+        let client = node(simulation.world());
+        let (server, feed, _thinking) = server(simulation.world());
+        let seen: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+        let tapped = Arc::clone(&seen);
+        let (here, there) = (client.address(), server.address());
+        simulation.tap(move |passage| {
+            if passage.stage == Stage::Packet {
+                let body = passage.packet.map(|packet| packet.body.to_vec());
+                let name = passage.name().to_owned();
+                let up = passage.from.address() == here && passage.to.address() == there;
+                let down = passage.from.address() == there && passage.to.address() == here;
+                assert!(up != down && passage.from.id() == passage.to.id());
+                let line = passage.to_string();
+                assert!(line.contains(&format!(" {name} ")), "{line}");
+                assert!(line.ends_with(&format!(" {:016x}", passage.body_hash())));
+                let way = if up { ">" } else { "<" };
+                let body = String::from_utf8(body.unwrap()).unwrap();
+                tapped.lock().unwrap().push((format!("{way} {name}"), body));
+            }
+        });
+        let mut request = Request::new("POST", "/echo");
+        request.body = Bytes::from_static(b"body");
+        ask(&mut simulation, &client, there, request).unwrap();
+        let mut reader = open(&mut simulation, &client, &server);
+        feed.write(word).unwrap();
+        simulation.run_for(SECOND);
+        read(&mut reader);
+        simulation.run_for(SECOND);
+        drop(feed.end());
+        simulation.run_for(SECOND);
+        assert_eq!(simulation.deliveries(), 0, "none of it is a message");
+        let seen = seen.lock().unwrap().clone();
+        (seen, simulation.trace_hash())
+    };
+    let (seen, hash) = run(9, "one");
+    let echoed = r#"POST /echo {} b"body""#;
+    let expected = [
+        ("> POST /echo", "body"),
+        ("< HTTP 200", echoed),
+        ("> GET /feed", ""),
+        ("< HTTP 200", ""),
+        ("< HTTP piece", "one"),
+        ("> HTTP read", ""),
+        ("< HTTP end", ""),
+    ];
+    let seen: Vec<(&str, &str)> = seen.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    assert_eq!(seen, expected);
+    assert_eq!(run(9, "one").1, hash);
+    assert_ne!(run(9, "two").1, hash, "the hash takes in what is written");
 }
 
 #[test]

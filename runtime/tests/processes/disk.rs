@@ -180,6 +180,9 @@ fn a_lock_names_its_holder(stage: &mut impl Stage) {
         error.to_string(),
         format!("{} is locked by agent with pid 7", path.display())
     );
+    let wait = std::time::Duration::from_millis(20);
+    let error = place.disk.lock_patiently(&path, "another", wait);
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::WouldBlock);
     drop(lock);
     place.disk.lock_exclusive(&path, "another").unwrap();
     assert_eq!(place.disk.read(&path).unwrap(), b"another");
