@@ -3,15 +3,16 @@
 //! [`at_any_time`] holds in every instant; [`once_quiet`] only when no message is under way and
 //! nothing has changed for a while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tepui_protocol::mesos::v1::TaskState;
 use tepui_protocol::resources::Resources;
 
 use crate::history::is_terminal;
 use crate::{
-    BOOKS_AGREE, ENDS_OR_RUNS, FAIR, FREE_IS_OFFERED, IN_ONE_PLACE, Invariant,
-    NOTHING_FOR_THE_DEAD, NOTHING_WAITS, TaskKey, Violation,
+    BOOKS_AGREE, CONTAINERS_AGREE, ENDS_OR_RUNS, FAIR, FREE_IS_OFFERED, IN_ONE_PLACE,
+    IS_SUBSCRIBED, Invariant, NOTHING_FOR_THE_DEAD, NOTHING_WAITS, TaskKey, UNREACHABLE_IS_AWAY,
+    Violation,
 };
 
 /// What is written down of an agent. Resources are compared without their allocation.
@@ -21,6 +22,8 @@ pub struct AgentBooks {
     pub total: Resources,
     /// What its tasks and executors use, by framework, by the master.
     pub used: BTreeMap<String, Resources>,
+    /// Its tasks that the master has as unreachable.
+    pub unreachable: Vec<TaskKey>,
     /// What is offered, by framework, by the master.
     pub offered: BTreeMap<String, Resources>,
     /// What is given away, by framework, by the allocator; `None` where it does not know the agent.
@@ -31,6 +34,10 @@ pub struct AgentBooks {
     pub tasks: Vec<TaskKey>,
     /// Tasks with an update that the agent has no acknowledgement of.
     pub waiting: Vec<TaskKey>,
+    /// Ids of its executors' containers, by the agent.
+    pub executors: BTreeSet<String>,
+    /// Ids of the containers that run, by its containerizer; `None` while it is down.
+    pub containers: Option<BTreeSet<String>>,
 }
 
 /// What a framework has written down of a task.
@@ -64,6 +71,10 @@ pub struct FrameworkBook {
     pub over: bool,
     /// It acknowledges what it is told.
     pub acknowledges: bool,
+    /// Its scheduler is up and wants to be subscribed.
+    pub wants: bool,
+    /// It is connected, by the master.
+    pub subscribed: bool,
     /// Set where it would take more.
     pub demand: Option<Demand>,
 }
@@ -85,8 +96,10 @@ fn broken(invariant: &'static Invariant, detail: String) -> Violation {
 #[must_use]
 pub fn at_any_time(books: &Books) -> Vec<Violation> {
     let agents = books.agents.iter();
+    let rules = [in_one_place, allocator_agrees, unreachable_is_away];
     agents
-        .filter_map(|(id, agent)| in_one_place(id, agent))
+        .flat_map(|(id, agent)| rules.map(|rule| rule(id, agent)))
+        .flatten()
         .collect()
 }
 
@@ -103,12 +116,19 @@ pub fn in_one_place(id: &str, agent: &AgentBooks) -> Option<Violation> {
     })
 }
 
+fn unreachable_is_away(id: &str, agent: &AgentBooks) -> Option<Violation> {
+    let task = agent.unreachable.first()?;
+    let detail = format!("task {task} of agent {id}");
+    Some(broken(&UNREACHABLE_IS_AWAY, detail))
+}
+
 /// What is wrong although nothing moves any more.
 #[must_use]
 pub fn once_quiet(books: &Books) -> Vec<Violation> {
     let mut found = at_any_time(books);
     for (id, agent) in &books.agents {
         books_agree(id, agent, books, &mut found);
+        found.extend(containers_agree(id, agent));
         for task in &agent.tasks {
             let framework = books.frameworks.get(&task.framework);
             if framework.is_some_and(|framework| framework.over) {
@@ -125,6 +145,9 @@ pub fn once_quiet(books: &Books) -> Vec<Violation> {
         }
     }
     for (id, framework) in &books.frameworks {
+        if framework.wants && !framework.subscribed && !framework.over {
+            found.push(broken(&IS_SUBSCRIBED, format!("framework {id}")));
+        }
         ends_or_runs(id, framework, books, &mut found);
         free_is_offered(id, framework, books, &mut found);
     }
@@ -148,25 +171,34 @@ fn shown(book: &BTreeMap<&str, Resources>) -> String {
     format!("[{}]", lines.join(", "))
 }
 
+/// [`BOOKS_AGREE`] between the books of an agent that are the `master`'s and those of somebody.
+fn differs(
+    id: &str,
+    whose: &str,
+    theirs: &BTreeMap<&str, Resources>,
+    master: &BTreeMap<&str, Resources>,
+) -> Option<Violation> {
+    (theirs != master).then(|| {
+        let (master, theirs) = (shown(master), shown(theirs));
+        let detail = format!("agent {id}: the master has {master}, {whose} has {theirs}");
+        broken(&BOOKS_AGREE, detail)
+    })
+}
+
+/// [`BOOKS_AGREE`] between master and allocator.
+fn allocator_agrees(id: &str, agent: &AgentBooks) -> Option<Violation> {
+    let allocated = agent.allocated.as_ref()?;
+    let mut given = agent.used.clone();
+    for (framework, offered) in &agent.offered {
+        *given.entry(framework.clone()).or_default() += offered;
+    }
+    differs(id, "the allocator", &compared(allocated), &compared(&given))
+}
+
 fn books_agree(id: &str, agent: &AgentBooks, books: &Books, found: &mut Vec<Violation>) {
     let used = compared(&agent.used);
-    let mut differs =
-        |whose: &str, theirs: &BTreeMap<&str, Resources>, masters: &BTreeMap<&str, Resources>| {
-            if theirs != masters {
-                let (masters, theirs) = (shown(masters), shown(theirs));
-                let detail = format!("agent {id}: the master has {masters}, {whose} has {theirs}");
-                found.push(broken(&BOOKS_AGREE, detail));
-            }
-        };
     if let Some(running) = &agent.running {
-        differs("the agent", &compared(running), &used);
-    }
-    if let Some(allocated) = &agent.allocated {
-        let mut given = agent.used.clone();
-        for (framework, offered) in &agent.offered {
-            *given.entry(framework.clone()).or_default() += offered;
-        }
-        differs("the allocator", &compared(allocated), &compared(&given));
+        found.extend(differs(id, "the agent", &compared(running), &used));
     }
     // A framework counts what it launched and was not told the end of. Who does not acknowledge is
     // not told what comes after.
@@ -186,7 +218,23 @@ fn books_agree(id: &str, agent: &AgentBooks, books: &Books, found: &mut Vec<Viol
         .into_iter()
         .filter(|(framework, _)| known(framework))
         .collect();
-    differs("the frameworks' own", &compared(&own), &used);
+    found.extend(differs(id, "the frameworks' own", &compared(&own), &used));
+}
+
+fn containers_agree(id: &str, agent: &AgentBooks) -> Option<Violation> {
+    let containers = agent.containers.as_ref()?;
+    (*containers != agent.executors).then(|| {
+        let only = |these: &BTreeSet<String>, those| {
+            let only: Vec<&str> = these.difference(those).map(String::as_str).collect();
+            only.join(", ")
+        };
+        let runs = only(containers, &agent.executors);
+        let lacks = only(&agent.executors, containers);
+        let detail = format!(
+            "agent {id}: containers without executor [{runs}], executors without container [{lacks}]"
+        );
+        broken(&CONTAINERS_AGREE, detail)
+    })
 }
 
 fn ends_or_runs(id: &str, framework: &FrameworkBook, books: &Books, found: &mut Vec<Violation>) {

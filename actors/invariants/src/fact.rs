@@ -81,6 +81,9 @@ pub enum Fact {
         uuid: Vec<u8>,
         /// The state it tells.
         state: TaskState,
+        /// The agent has the task, and not just the master's word for it: what it tells of a task
+        /// that it never had is not checkpointed.
+        had: bool,
     },
     /// An agent has taken the acknowledgement of an update.
     Recorded {
@@ -112,6 +115,11 @@ pub enum Fact {
     },
     /// A KILL reached the master, or a SHUTDOWN of the task's executor.
     KillAsked {
+        /// The task.
+        task: TaskKey,
+    },
+    /// A framework asked the master for a task's state.
+    Asked {
         /// The task.
         task: TaskKey,
     },

@@ -6,6 +6,7 @@ mod offers;
 mod tasks;
 mod updates;
 
+pub use self::updates::one_update_at_a_time;
 use crate::{Fact, Invariant, Violation};
 
 /// What has happened so far, as far as the rules need it.

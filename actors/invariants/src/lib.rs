@@ -16,7 +16,7 @@ mod history;
 mod planted;
 
 pub use fact::{Fact, TaskKey};
-pub use history::History;
+pub use history::{History, one_update_at_a_time};
 pub use planted::{Planted, PlantedBug};
 
 /// A rule that no cluster may ever break.
@@ -82,8 +82,14 @@ invariants! {
         "A framework is removed only when it asked for it, or was away for its failover timeout."
     IN_ONE_PLACE "in-one-place"
         "Each resource of an agent is in one place at a time: what is offered and what is used never exceed what there is."
+    UNREACHABLE_IS_AWAY "unreachable-is-away"
+        "No task is unreachable whose agent is registered."
     BOOKS_AGREE "books-agree"
-        "Once quiet, master, allocator, agent and framework have written down the same use of every agent."
+        "Master and allocator have written down the same use of every agent; once quiet, so have agent and frameworks."
+    CONTAINERS_AGREE "containers-agree"
+        "Once quiet, the containers that run on an agent are those of its executors."
+    IS_SUBSCRIBED "is-subscribed"
+        "Once quiet, every framework whose scheduler wants it is subscribed, unless it was torn down."
     ENDS_OR_RUNS "ends-or-runs"
         "Once quiet, every launched task still runs, or its framework was told its end."
     NOTHING_FOR_THE_DEAD "nothing-for-the-dead"
@@ -99,6 +105,16 @@ invariants! {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_for_people_has_every_rule_and_no_other() {
+        let readme = include_str!("../README.md").lines();
+        let rows: Vec<&str> = readme.filter(|line| line.starts_with("| `")).collect();
+        let rules = ALL
+            .iter()
+            .map(|rule| format!("| `{}` | {} |", rule.id, rule.sentence));
+        assert_eq!(rows, rules.collect::<Vec<String>>());
+    }
 
     #[test]
     fn ids_are_unique_and_sentences_whole() {

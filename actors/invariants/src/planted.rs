@@ -12,13 +12,13 @@ pub enum PlantedBug {
     LostResourcesKept,
     /// An offer id is given again.
     OfferIdReused,
-    /// What an agent that comes back says of its tasks is applied again when it says it again.
+    /// An ACCEPT that a framework sends again is applied again.
     OperationTwice,
     /// The agent sends an update before the one ahead of it is acknowledged.
     UpdatePastUnacknowledged,
     /// The tasks of an agent that re-registers are forgotten.
     TasksForgotten,
-    /// An agent that was removed comes back under its old id, and is accepted.
+    /// An agent that was marked gone comes back under its old id, and is accepted.
     StaleAgentAccepted,
     /// A filter outlives its time.
     FilterOutlives,

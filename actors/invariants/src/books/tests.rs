@@ -17,11 +17,14 @@ fn well() -> Books {
     let agent = AgentBooks {
         total: resources("cpus:4;mem:4096"),
         used: of("f", "cpus:1;mem:64"),
+        unreachable: Vec::new(),
         offered: of("f", "cpus:3;mem:4032"),
         allocated: Some(of("f", "cpus:4;mem:4096")),
         running: Some(of("f", "cpus:1;mem:64")),
         tasks: vec![TaskKey::new("f", "t")],
         waiting: vec![],
+        executors: ["c".to_owned()].into(),
+        containers: Some(["c".to_owned()].into()),
     };
     let task = TaskBook {
         agent: "a".to_owned(),
@@ -31,6 +34,8 @@ fn well() -> Books {
     let framework = FrameworkBook {
         tasks: [("t".to_owned(), task)].into(),
         acknowledges: true,
+        wants: true,
+        subscribed: true,
         ..FrameworkBook::default()
     };
     Books {
@@ -60,12 +65,48 @@ fn good_books_break_no_rule() {
 }
 
 #[test]
+fn containers_are_those_of_the_executors() {
+    let found = changed(|agent, _| agent.executors.clear());
+    assert_eq!(found, ["containers-agree"]);
+    let found = changed(|agent, _| agent.containers = Some(BTreeSet::new()));
+    assert_eq!(found, ["containers-agree"]);
+    let found = changed(|agent, _| agent.containers = None);
+    assert!(found.is_empty(), "the agent is down");
+}
+
+#[test]
+fn a_task_of_a_registered_agent_is_not_unreachable() {
+    let found = changed(|agent, _| agent.unreachable.push(TaskKey::new("f", "gone")));
+    assert_eq!(found, ["unreachable-is-away"]);
+}
+
+#[test]
+fn who_wants_to_be_subscribed_is() {
+    let found = changed(|_, framework| framework.subscribed = false);
+    assert_eq!(found, ["is-subscribed"]);
+    let found = changed(|_, framework| {
+        (framework.subscribed, framework.wants) = (false, false);
+    });
+    assert!(found.is_empty());
+}
+
+#[test]
 fn what_is_given_twice_is_seen() {
     let found = changed(|agent, _| {
         agent.offered = of("f", "cpus:3.001;mem:4032");
         agent.allocated = Some(of("f", "cpus:4.001;mem:4096"));
     });
     assert_eq!(found, ["in-one-place"]);
+}
+
+#[test]
+fn master_and_allocator_agree_at_any_time() {
+    let mut books = well();
+    assert_eq!(ids(&at_any_time(&books)), Vec::<&str>::new());
+    let agent = books.agents.get_mut("a").unwrap();
+    agent.running = None;
+    agent.allocated = Some(of("f", "cpus:3"));
+    assert_eq!(ids(&at_any_time(&books)), ["books-agree"]);
 }
 
 #[test]

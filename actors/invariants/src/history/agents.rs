@@ -31,6 +31,8 @@ impl Agents {
             Fact::Gone { agent } => {
                 self.gone.insert(agent.clone());
             }
+            // Its registry was in memory: the next one knows of nobody's end.
+            Fact::MasterCrashed => self.gone.clear(),
             _ => {}
         }
     }

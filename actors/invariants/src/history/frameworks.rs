@@ -8,12 +8,12 @@ use crate::{Fact, TORN_DOWN_FOR_A_REASON};
 #[derive(Clone, Copy, Debug)]
 enum State {
     Connected,
-    /// Away since, and until when it may be.
+    /// Away since, and how long it may be.
     Away {
         since: u64,
-        until: u64,
+        timeout: u64,
     },
-    /// The master that knew has crashed.
+    /// The master that knew has crashed: it has not come back to the next one.
     Unknown,
 }
 
@@ -36,7 +36,7 @@ impl Frameworks {
             } => {
                 let state = State::Away {
                     since: *at,
-                    until: at.saturating_add(*failover_timeout),
+                    timeout: *failover_timeout,
                 };
                 self.frameworks.insert(framework.clone(), state);
             }
@@ -59,16 +59,24 @@ impl Frameworks {
         }
         let problem = match self.frameworks.get(framework) {
             Some(State::Connected) => "it is connected and asked for nothing".to_owned(),
-            Some(State::Away { since, until }) if at < *until => format!(
-                "it is away for {} of {} s",
-                seconds(at.saturating_sub(*since)),
-                seconds(until.saturating_sub(*since))
-            ),
-            _ => return,
+            Some(State::Away { since, timeout }) if at.saturating_sub(*since) < least(*timeout) => {
+                format!(
+                    "it is away for {} of {} s",
+                    seconds(at.saturating_sub(*since)),
+                    seconds(*timeout)
+                )
+            }
+            Some(State::Unknown) => "it never was at this master, which waits for it".to_owned(),
+            Some(State::Away { .. }) | None => return,
         };
         let detail = format!("framework {framework} was removed: {problem}");
         found.add(&TORN_DOWN_FOR_A_REASON, detail);
     }
+}
+
+/// The shortest time that can be `timeout` by the master's clock, which may be a little fast.
+fn least(timeout: u64) -> u64 {
+    timeout - timeout / 100
 }
 
 fn seconds(nanos: u64) -> u64 {

@@ -1,6 +1,6 @@
 //! Offers: ids, and what may be launched on them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Found;
 use crate::{Fact, HEARS_ITS_OWN, OFFER_ID_ONCE, OFFER_USED_ONCE, TaskKey};
@@ -16,9 +16,9 @@ enum State {
 pub(super) struct Offers {
     /// Every offer there was, with its framework.
     offers: BTreeMap<String, (String, State)>,
-    /// Tasks launched on offers that were good at that time, and on others, with what was wrong.
-    good: BTreeSet<TaskKey>,
-    void: BTreeMap<TaskKey, String>,
+    /// What is wrong with sending a task to its agent, if anything is: it depends on what launched
+    /// it last.
+    launched: BTreeMap<TaskKey, Option<String>>,
 }
 
 impl Offers {
@@ -50,11 +50,13 @@ impl Offers {
                 launches,
             } => self.answered(framework, offers, launches),
             Fact::TaskSent { task, .. } => {
-                if !self.good.contains(task)
-                    && let Some(problem) = self.void.get(task)
-                {
-                    found.add(&OFFER_USED_ONCE, format!("task {task}: {problem}"));
-                }
+                let done = Some("what launched it was carried out before".to_owned());
+                let problem = match self.launched.insert(task.clone(), done) {
+                    Some(None) => return,
+                    Some(Some(problem)) => problem,
+                    None => "nothing launched it".to_owned(),
+                };
+                found.add(&OFFER_USED_ONCE, format!("task {task}: {problem}"));
             }
             // Its successor knows none of them.
             Fact::MasterCrashed => {
@@ -67,6 +69,7 @@ impl Offers {
     }
 
     fn answered(&mut self, framework: &str, offers: &[String], launches: &[String]) {
+        let none = || offers.is_empty().then(|| "it names no offer".to_owned());
         let problem = offers.iter().find_map(|offer| {
             let state = self.offers.get(offer);
             match state {
@@ -79,6 +82,7 @@ impl Offers {
                 Some((_, State::Open)) => None,
             }
         });
+        let problem = problem.or_else(none);
         for offer in offers {
             if let Some((owner, state)) = self.offers.get_mut(offer)
                 && owner == framework
@@ -89,14 +93,7 @@ impl Offers {
         }
         for task in launches {
             let task = TaskKey::new(framework, task);
-            match &problem {
-                None => {
-                    self.good.insert(task);
-                }
-                Some(problem) => {
-                    self.void.insert(task, problem.clone());
-                }
-            }
+            self.launched.insert(task, problem.clone());
         }
     }
 }

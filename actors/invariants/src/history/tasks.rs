@@ -17,6 +17,8 @@ pub(super) struct Tasks {
     /// Ends that their framework acknowledged.
     acknowledged: BTreeSet<TaskKey>,
     kill_asked: BTreeSet<TaskKey>,
+    /// What a framework launched, or asked about: of that it may be told.
+    spoken_of: BTreeSet<TaskKey>,
     /// Frameworks that asked for their end or were removed.
     over: BTreeSet<String>,
     /// Agents that were told to end.
@@ -63,6 +65,18 @@ impl Tasks {
             }
             Fact::KillAsked { task } => {
                 self.kill_asked.insert(task.clone());
+                self.spoken_of.insert(task.clone());
+            }
+            Fact::Asked { task } => {
+                self.spoken_of.insert(task.clone());
+            }
+            Fact::Answered {
+                framework,
+                launches,
+                ..
+            } => {
+                let tasks = launches.iter().map(|task| TaskKey::new(framework, task));
+                self.spoken_of.extend(tasks);
             }
             Fact::TeardownAsked { framework } | Fact::Removed { framework, .. } => {
                 self.over.insert(framework.clone());
@@ -85,6 +99,10 @@ impl Tasks {
         if to != task.framework {
             found.add(&HEARS_ITS_OWN, format!("an update of {task} reached {to}"));
             return;
+        }
+        if uuid.is_none() && !self.spoken_of.contains(task) {
+            let detail = format!("an update of {task}, which it neither launched nor asked about");
+            found.add(&HEARS_ITS_OWN, detail);
         }
         let end = self.ended.get(task);
         match (end, uuid) {

@@ -52,6 +52,7 @@ fn forwarded(uuid: u8, state: TaskState) -> Fact {
         agent: "a".into(),
         uuid: vec![uuid],
         state,
+        had: true,
     }
 }
 
@@ -92,6 +93,17 @@ fn an_offer_is_used_once_and_not_after_it_was_rescinded() {
         ["offer-used-once"]
     );
     assert_eq!(last(&[accepted("x", "t"), sent("t")]), ["offer-used-once"]);
+    assert_eq!(last(&[sent("t")]), ["offer-used-once"], "nobody asked");
+    let again = [offered("o"), accepted("o", "t"), sent("t"), sent("t")];
+    assert_eq!(last(&again), ["offer-used-once"], "applied twice");
+    let repeated = [
+        offered("o"),
+        accepted("o", "t"),
+        sent("t"),
+        accepted("o", "t"),
+        sent("t"),
+    ];
+    assert_eq!(last(&repeated), ["offer-used-once"]);
     assert_eq!(
         last(&[
             offered("o"),
@@ -118,6 +130,11 @@ fn a_framework_hears_its_own() {
         state: TaskState::TaskLost,
     };
     assert_eq!(last(&[update]), ["hears-its-own"]);
+    let unasked = || told(None, TaskState::TaskLost);
+    assert_eq!(last(&[unasked()]), ["hears-its-own"]);
+    assert_eq!(last(&[accepted("o", "t"), unasked()]), NONE);
+    assert_eq!(last(&[Fact::Asked { task: task() }, unasked()]), NONE);
+    assert_eq!(last(&[Fact::KillAsked { task: task() }, unasked()]), NONE);
 }
 
 #[test]
@@ -151,7 +168,8 @@ fn a_crash_may_cost_the_last_acknowledgement_and_no_more() {
     let crashed = || Fact::AgentCrashed { agent: "a".into() };
     // Without checkpoints there is nothing that the agent could know.
     assert_eq!(last(&[running(), crashed(), finished()]), NONE);
-    let durable = |facts: Vec<Fact>| last(&[vec![sent("t")], facts].concat());
+    let launched = || vec![offered("o"), accepted("o", "t"), sent("t")];
+    let durable = |facts: Vec<Fact>| last(&[launched(), facts].concat());
     assert_eq!(
         durable(vec![running(), crashed(), finished()]),
         ["one-update-at-a-time"]
@@ -200,7 +218,8 @@ fn an_end_is_final() {
             told(Some(1), TaskState::TaskFinished),
         ]
     };
-    let then = |facts: Vec<Fact>| last(&[ended(), facts].concat());
+    let launched = || vec![offered("o"), accepted("o", "t"), sent("t")];
+    let then = |facts: Vec<Fact>| last(&[launched(), ended(), facts].concat());
     let acknowledged = || Fact::Acknowledged {
         task: task(),
         uuid: vec![1],
@@ -265,6 +284,13 @@ fn a_framework_goes_for_a_reason() {
         last(&[subscribed(), away(), subscribed(), removed(15)]),
         ["torn-down-for-a-reason"]
     );
+    let crashed = || Fact::MasterCrashed;
+    assert_eq!(
+        last(&[subscribed(), away(), crashed(), removed(15)]),
+        ["torn-down-for-a-reason"],
+        "who succeeds a master knows nothing of timeouts"
+    );
+    assert_eq!(last(&[subscribed(), crashed(), away(), removed(15)]), NONE);
 }
 
 #[test]

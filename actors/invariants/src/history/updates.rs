@@ -4,7 +4,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Found;
-use crate::{ACKNOWLEDGED_IS_SILENT, Fact, ONE_UPDATE_AT_A_TIME, TaskKey, UPDATES_IN_ORDER};
+use crate::{
+    ACKNOWLEDGED_IS_SILENT, Fact, ONE_UPDATE_AT_A_TIME, TaskKey, UPDATES_IN_ORDER, Violation,
+};
+
+/// [`ONE_UPDATE_AT_A_TIME`] for an update that is sent, where `oldest` is the first that is not
+/// acknowledged: an agent's own book suffices, so that it can assert this.
+#[must_use]
+pub fn one_update_at_a_time(
+    task: &TaskKey,
+    sent: &[u8],
+    oldest: Option<&[u8]>,
+) -> Option<Violation> {
+    oldest.filter(|oldest| *oldest != sent).map(|_| Violation {
+        invariant: &ONE_UPDATE_AT_A_TIME,
+        detail: format!("an update of {task}, with one before it not acknowledged"),
+    })
+}
 
 /// What the agent knows of an acknowledgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,14 +54,25 @@ pub(super) struct Updates {
     streams: BTreeMap<TaskKey, Stream>,
     /// Tasks whose updates are checkpointed.
     durable: BTreeSet<TaskKey>,
+    /// Tasks that their agent never had.
+    strays: BTreeSet<TaskKey>,
 }
 
 impl Updates {
     pub(super) fn see(&mut self, fact: &Fact, found: &mut Found) {
         match fact {
             Fact::Forwarded {
-                task, agent, uuid, ..
-            } => self.forwarded(task, agent, uuid, found),
+                task,
+                agent,
+                uuid,
+                had,
+                ..
+            } => {
+                if !had {
+                    self.strays.insert(task.clone());
+                }
+                self.forwarded(task, agent, uuid, found);
+            }
             Fact::Recorded {
                 task,
                 uuid,
@@ -83,7 +110,7 @@ impl Updates {
             if stream.agent != agent {
                 continue;
             }
-            if !self.durable.contains(task) {
+            if !self.durable.contains(task) || self.strays.contains(task) {
                 stream.forgotten = true;
             } else if let Some((_, acknowledged @ Acknowledged::Yes)) = stream.sent.last_mut() {
                 *acknowledged = Acknowledged::Perhaps;
@@ -97,11 +124,12 @@ impl Updates {
         let place = stream.place(uuid);
         let which = place.unwrap_or(stream.sent.len());
         let mut earlier = stream.sent.iter().take(which);
-        if earlier.any(|(_, it)| *it == Acknowledged::No) && !stream.forgotten {
-            let which = which + 1;
-            let detail =
-                format!("update {which} of {task} on {agent}, with one before it not acknowledged");
-            found.add(&ONE_UPDATE_AT_A_TIME, detail);
+        let oldest = earlier.find(|(_, it)| *it == Acknowledged::No);
+        let oldest = oldest.filter(|_| !stream.forgotten);
+        let oldest = oldest.map(|(uuid, _)| uuid.as_slice());
+        if let Some(mut broken) = one_update_at_a_time(task, uuid, oldest) {
+            broken.detail = format!("update {} on {agent}: {}", which + 1, broken.detail);
+            found.0.push(broken);
         }
         // It goes on, so it knows that those before are acknowledged.
         for (_, acknowledged) in stream.sent.iter_mut().take(which) {
