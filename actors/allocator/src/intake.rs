@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use tepui_protocol::mesos::v1::framework_info::capability::Type as FrameworkCapability;
+use tepui_protocol::mesos::v1::scheduler::OfferConstraints;
 use tepui_protocol::mesos::v1::{
     AgentId, AgentInfo, DomainInfo, Filters, FrameworkId, FrameworkInfo, OfferFilters, agent_info,
 };
@@ -13,8 +14,8 @@ use tepui_protocol::resources::{Quantities, ResourceError, Resources};
 use tepui_protocol::tepui::allocator;
 
 use crate::core::{
-    AgentCapabilities, AgentSpec, AllocatorError, FrameworkCapabilities, FrameworkSpec, Recovery,
-    Use,
+    AgentCapabilities, AgentSpec, AllocatorError, ConstraintError, Constraints,
+    FrameworkCapabilities, FrameworkSpec, PatternLimits, Recovery, Use, WhyNot,
 };
 
 /// A message that cannot be acted upon.
@@ -25,12 +26,16 @@ pub(crate) enum IntakeError {
     #[error(transparent)]
     Resources(#[from] ResourceError),
     #[error(transparent)]
+    Constraints(#[from] ConstraintError),
+    #[error(transparent)]
     Core(#[from] AllocatorError),
 }
 
 pub(crate) fn framework(
     info: &FrameworkInfo,
     suppressed_roles: Vec<String>,
+    constraints: Option<&OfferConstraints>,
+    patterns: PatternLimits,
 ) -> Result<FrameworkSpec, IntakeError> {
     let id = info.id.as_ref().ok_or(IntakeError::Missing {
         field: "framework_info.id",
@@ -69,6 +74,10 @@ pub(crate) fn framework(
         suppressed_roles: suppressed_roles.into_iter().collect(),
         capabilities,
         min_allocatable_resources,
+        constraints: match constraints {
+            Some(constraints) => Constraints::of_roles(constraints, patterns)?,
+            None => BTreeMap::new(),
+        },
     })
 }
 
@@ -94,6 +103,7 @@ pub(crate) fn agent(
         id: id.value,
         hostname: info.hostname,
         region: info.domain.as_ref().and_then(region),
+        zone: info.domain.as_ref().and_then(zone),
         attributes: info.attributes,
         capabilities: AgentCapabilities {
             multi_role: has(agent_info::capability::Type::MultiRole),
@@ -109,6 +119,14 @@ fn region(domain: &DomainInfo) -> Option<String> {
         .fault_domain
         .as_ref()
         .map(|fault_domain| fault_domain.region.name.clone())
+}
+
+/// The name of a domain's zone.
+fn zone(domain: &DomainInfo) -> Option<String> {
+    domain
+        .fault_domain
+        .as_ref()
+        .map(|fault_domain| fault_domain.zone.name.clone())
 }
 
 pub(crate) fn used(one: &allocator::Use) -> Result<Use, IntakeError> {
@@ -134,6 +152,20 @@ pub(crate) fn shown(one: &Use) -> allocator::Use {
         },
         resources: one.resources.to_proto(),
     }
+}
+
+/// The way back: a reason as a message. A reason always becomes JSON.
+pub(crate) fn explained(one: &WhyNot) -> Option<allocator::WhyNot> {
+    let details = serde_json::to_value(&one.reason).ok()?;
+    Some(allocator::WhyNot {
+        agent_id: AgentId {
+            value: one.agent.to_string(),
+        },
+        role: one.role.to_string(),
+        reason: details.get("reason")?.as_str()?.to_owned(),
+        sentence: one.reason.to_string(),
+        details: details.to_string(),
+    })
 }
 
 pub(crate) fn recovered(

@@ -13,6 +13,8 @@ mod process;
 mod publish;
 mod whitelist;
 
-pub use core::{AllocatorError, Options, Reason};
+pub use core::{
+    AllocatorError, ConstraintError, Constraints, Options, PatternError, PatternLimits, Reason,
+};
 pub use options::{AllocatorOptions, OptionsError, parse_min_allocatable_resources, parse_weights};
 pub use process::{ALLOCATOR_ID_PREFIX, AllocatorProcess, spawn};

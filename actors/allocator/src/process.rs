@@ -14,8 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use tepui_protocol::mesos::v1::{AgentId, FrameworkId};
 use tepui_protocol::tepui::allocator::{
     ActivateAgent, ActivateFramework, AddAgent, AddFramework, AddUse, Allocation, Allocations,
-    Book, DeactivateAgent, DeactivateFramework, RecoverResources, RemoveAgent, RemoveFramework,
-    ReviveOffers, ShowBook, SuppressOffers, UpdateAgent, UpdateFramework, UpdateWeights,
+    Book, DeactivateAgent, DeactivateFramework, Explain, Explained, RecoverResources, RemoveAgent,
+    RemoveFramework, ReviveOffers, ShowBook, SuppressOffers, UpdateAgent, UpdateFramework,
+    UpdateWeights,
 };
 use tepui_runtime::{
     Context, Declaration, Handle, Id, Message, Node, Pid, Process, ProcessRef, SpawnError, Time,
@@ -56,8 +57,9 @@ pub struct AllocatorProcess {
     published: Published,
     /// What the master called the present life of each agent; it comes back with each grant.
     incarnations: BTreeMap<String, u64>,
-    /// The run that is waited for, and when it will be.
-    next_run: Option<(Time, Timer)>,
+    /// When the run will be that is waited for, and what calls it: no timer where it is due
+    /// already, and only what is in the mailbox comes before it.
+    next_run: Option<(Time, Option<Timer>)>,
 }
 
 impl AllocatorProcess {
@@ -99,19 +101,25 @@ impl AllocatorProcess {
     /// Has the next run called when the core wants it.
     fn plan(&mut self, ctx: &mut Context<'_, Self>) {
         let due = self.core.due();
-        if let Some((at, _)) = &self.next_run
-            && *at == due
-        {
-            return;
+        match self.next_run.take() {
+            Some((at, timer)) if at == due || timer.is_none() => {
+                self.next_run = Some((at, timer));
+                return;
+            }
+            Some((_, Some(timer))) => ctx.cancel(timer),
+            _ => {}
         }
-        if let Some((_, timer)) = self.next_run.take() {
-            ctx.cancel(timer);
-        }
-        let wait = due.since(ctx.now());
-        let timer = ctx.delay(wait, |process, ctx| {
+        let run = |process: &mut Self, ctx: &mut Context<'_, Self>| {
             process.next_run = None;
             process.run(ctx);
-        });
+        };
+        let wait = due.since(ctx.now());
+        let timer = if wait.is_zero() {
+            ctx.myself().dispatch(run);
+            None
+        } else {
+            Some(ctx.delay(wait, run))
+        };
         self.next_run = Some((due, timer));
     }
 
@@ -210,7 +218,8 @@ impl Process for AllocatorProcess {
             .inward::<SuppressOffers>()
             .inward::<ReviveOffers>()
             .inward::<UpdateWeights>()
-            .inward::<ShowBook>();
+            .inward::<ShowBook>()
+            .inward::<Explain>();
     }
 
     fn initialize(&mut self, ctx: &mut Context<'_, Self>) {
@@ -244,7 +253,12 @@ impl Process for AllocatorProcess {
 impl Handle<AddFramework> for AllocatorProcess {
     fn handle(&mut self, message: AddFramework, ctx: &mut Context<'_, Self>) {
         self.serve::<AddFramework>(ctx, |core, now| {
-            let spec = intake::framework(&message.framework_info, message.suppressed_roles)?;
+            let spec = intake::framework(
+                &message.framework_info,
+                message.suppressed_roles,
+                message.offer_constraints.as_ref(),
+                core.patterns(),
+            )?;
             let used = intake::all_used(&message.used)?;
             Ok(core.add_framework(now, &spec, message.active, &used)?)
         });
@@ -254,7 +268,12 @@ impl Handle<AddFramework> for AllocatorProcess {
 impl Handle<UpdateFramework> for AllocatorProcess {
     fn handle(&mut self, message: UpdateFramework, ctx: &mut Context<'_, Self>) {
         self.serve::<UpdateFramework>(ctx, |core, now| {
-            let spec = intake::framework(&message.framework_info, message.suppressed_roles)?;
+            let spec = intake::framework(
+                &message.framework_info,
+                message.suppressed_roles,
+                message.offer_constraints.as_ref(),
+                core.patterns(),
+            )?;
             Ok(core.update_framework(now, &spec)?)
         });
     }
@@ -292,8 +311,14 @@ impl Handle<AddAgent> for AllocatorProcess {
             self.incarnations.insert(id.value.clone(), incarnation);
         }
         self.serve::<AddAgent>(ctx, |core, now| {
+            let active = message.active();
             let spec = intake::agent(message.agent_info, &message.capabilities, &message.total)?;
-            Ok(core.add_agent(now, spec, &intake::all_used(&message.used)?)?)
+            let id = spec.id.clone();
+            core.add_agent(now, spec, &intake::all_used(&message.used)?)?;
+            if !active {
+                core.deactivate_agent(&id)?;
+            }
+            Ok(())
         });
     }
 }
@@ -380,5 +405,15 @@ impl Handle<ShowBook> for AllocatorProcess {
     fn handle(&mut self, _question: ShowBook, ctx: &mut Context<'_, Self>) {
         let uses = self.core.uses().iter().map(intake::shown).collect();
         ctx.reply(Book { uses });
+    }
+}
+
+impl Handle<Explain> for AllocatorProcess {
+    fn handle(&mut self, question: Explain, ctx: &mut Context<'_, Self>) {
+        let reasons = self.core.why(&question.framework_id.value);
+        let reasons = reasons.unwrap_or_default();
+        ctx.reply(Explained {
+            reasons: reasons.iter().filter_map(intake::explained).collect(),
+        });
     }
 }

@@ -114,6 +114,7 @@ impl Model {
             id: name("agent", number),
             hostname: name("agent", number),
             region: None,
+            zone: None,
             attributes: Vec::new(),
             capabilities: AgentCapabilities {
                 multi_role: true,

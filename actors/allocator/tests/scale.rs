@@ -24,6 +24,7 @@ fn cluster(agents: usize, frameworks: usize, roles: usize) -> Allocator {
             id: format!("agent-{at:05}"),
             hostname: String::new(),
             region: None,
+            zone: None,
             attributes: Vec::new(),
             capabilities: AgentCapabilities {
                 multi_role: true,

@@ -52,6 +52,8 @@ impl Allocator {
         let same = same_attributes
             && former.capabilities == agent.spec.capabilities
             && former.region == agent.spec.region
+            && former.zone == agent.spec.zone
+            && former.hostname == agent.spec.hostname
             && former.total == agent.spec.total;
         if same {
             return Ok(());

@@ -47,19 +47,22 @@ impl Allocator {
         if !self.is_listed(agent) {
             return Ok(Reason::NotWhitelisted);
         }
+        let judge = Judge {
+            options: &self.options,
+            ledger: &self.ledger,
+            minimum: &self.minimum,
+        };
+        if let Err(verdict) = judge.able(agent, client) {
+            return Ok(judge.reason(verdict, agent, client, &[]));
+        }
         if !agent.has_free() {
-            return Ok(Reason::NothingFree);
+            return Ok(self.held_by_others(agent, client));
         }
         let (mut view, mut chosen) = (Places::new(), Places::new());
         Judge::view(agent, role, &[], &mut view);
         if view.is_empty() {
             return Ok(Reason::ReservedForOthers);
         }
-        let judge = Judge {
-            options: &self.options,
-            ledger: &self.ledger,
-            minimum: &self.minimum,
-        };
         Ok(match judge.choose(agent, client, &view, &mut chosen) {
             Ok(()) => Reason::Waiting,
             Err(verdict) => judge.reason(verdict, agent, client, &view),

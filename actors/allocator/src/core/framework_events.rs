@@ -38,7 +38,7 @@ impl Allocator {
         Ok(())
     }
 
-    /// Replaces roles, suppressed roles, capabilities and least amounts of a framework.
+    /// Replaces roles, suppressed roles, capabilities, least amounts and constraints of a framework.
     ///
     /// # Errors
     /// It is not known.
@@ -155,12 +155,17 @@ impl Allocator {
     }
 
     fn settle_framework(&mut self, now: Time, framework: FrameworkId, spec: &FrameworkSpec) {
+        let mut other_agents = false;
         for role in &spec.roles {
             let client = self.ledger.client(framework, role);
             self.ledger.clients[client].subscribed = true;
             self.ledger.clients[client].suppressed = spec.suppressed_roles.contains(role);
             let minimum = spec.min_allocatable_resources.get(role);
             self.ledger.set_minimum(client, minimum.map(Vec::as_slice));
+            let constraints = spec.constraints.get(role).cloned();
+            let client = &mut self.ledger.clients[client];
+            other_agents |= client.constraints != constraints;
+            client.constraints = constraints;
         }
         let more_capable = self.ledger.frameworks[framework].capabilities != spec.capabilities;
         self.ledger.frameworks[framework].capabilities = spec.capabilities;
@@ -175,7 +180,7 @@ impl Allocator {
             self.ledger.clients[client].subscribed = false;
             self.ledger.forget_if_idle(client);
         }
-        if self.ledger.settle_eligible(framework) || more_capable {
+        if self.ledger.settle_eligible(framework) || more_capable || other_agents {
             self.request_all(now);
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::constraints::Constraints;
 use super::inputs::FrameworkCapabilities;
 use super::names::NameId;
 use super::shares::{FairTotals, Shares};
@@ -41,6 +42,8 @@ pub(super) struct Client {
     pub(super) eligible: bool,
     /// Replaces the operator's, where it is there.
     pub(super) minimum: Option<Vec<Minimum>>,
+    /// On which agents offers are wanted; on any, where there are none.
+    pub(super) constraints: Option<Arc<Constraints>>,
     pub(super) shares: Shares,
     /// On how many agents it holds something.
     pub(super) agents: u32,

@@ -1,11 +1,15 @@
 //! What the core is told: options, frameworks, agents, and how resources come back.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tepui_invariants::Planted;
 use tepui_protocol::mesos::v1::Attribute;
 use tepui_protocol::resources::{Quantities, Resources, Scalar};
+
+use super::constraints::Constraints;
+use super::pattern::PatternLimits;
 
 /// The longest refusal that counts; what is longer is cut to this.
 pub const LONGEST_REFUSAL: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -31,6 +35,8 @@ pub struct Options {
     pub region: Option<String>,
     /// Weights by role; 1 for all others.
     pub weights: BTreeMap<String, f64>,
+    /// How large the regular expressions of offer constraints may be.
+    pub patterns: PatternLimits,
     /// A bug to have, in a test build.
     pub planted: Planted,
 }
@@ -51,6 +57,7 @@ impl Default for Options {
             fair_sharing_excluded_resource_names: BTreeSet::new(),
             region: None,
             weights: BTreeMap::new(),
+            patterns: PatternLimits::default(),
             planted: Planted::NONE,
         }
     }
@@ -86,6 +93,8 @@ pub struct FrameworkSpec {
     pub capabilities: FrameworkCapabilities,
     /// By role, what replaces the operator's `min_allocatable_resources`.
     pub min_allocatable_resources: BTreeMap<String, Vec<Quantities>>,
+    /// By role, on which agents it wants offers; on any, where there are none.
+    pub constraints: BTreeMap<String, Arc<Constraints>>,
 }
 
 /// What an agent says it can deal with, as far as it decides to whom it is offered.
@@ -106,6 +115,8 @@ pub struct AgentSpec {
     pub hostname: String,
     /// Its region, if it has a fault domain.
     pub region: Option<String>,
+    /// Its zone, if it has a fault domain.
+    pub zone: Option<String>,
     /// Its attributes; when they change, refusals of this agent are forgotten.
     pub attributes: Vec<Attribute>,
     /// Its capabilities.

@@ -1,5 +1,5 @@
 //! Whether a framework may be offered what is free of an agent, and if not, why.
-//! The checks come in the order in which Mesos makes them.
+//! What no freed resource would change is looked at first, so that it is what is said.
 
 use tepui_runtime::Time;
 
@@ -13,6 +13,7 @@ use super::reason::{Capability, Reason};
 /// Why not, without any text: made a million times in a big run, read seldom.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Verdict {
+    Constrained,
     BelowMinimum,
     GpuAgent,
     OtherRegion,
@@ -40,30 +41,18 @@ impl Judge<'_> {
         view: &[usize],
         chosen: &mut Places,
     ) -> Result<(), Verdict> {
+        self.able(agent, id)?;
         let client = &self.ledger.clients[id];
         let framework = &self.ledger.frameworks[client.framework];
-        let capabilities = &framework.capabilities;
         let minimum = client.minimum.as_deref().unwrap_or(self.minimum);
         if !enough(minimum, agent, view) {
             return Err(Verdict::BelowMinimum);
-        }
-        if self.options.filter_gpu_resources && !capabilities.gpu_resources && agent.gpus {
-            return Err(Verdict::GpuAgent);
-        }
-        if !capabilities.region_aware && self.is_remote(agent) {
-            return Err(Verdict::OtherRegion);
         }
         chosen.clear();
         let usable = |place: &&usize| lacking(framework, &agent.slots[**place]).is_none();
         chosen.extend(view.iter().filter(usable));
         if chosen.len() < view.len() && (chosen.is_empty() || !enough(minimum, agent, chosen)) {
             return Err(Verdict::Incapable);
-        }
-        if capabilities.multi_role && !agent.spec.capabilities.multi_role {
-            return Err(Verdict::AgentWithoutMultiRole);
-        }
-        if !agent.spec.capabilities.hierarchical_role && self.role_name(client).contains('/') {
-            return Err(Verdict::AgentWithoutHierarchicalRole);
         }
         let filters = agent.filters.get(&id).into_iter().flatten();
         let covering = filters
@@ -76,6 +65,29 @@ impl Judge<'_> {
             }),
             None => Ok(()),
         }
+    }
+
+    /// What stands against an offer however much of the agent is free.
+    pub(super) fn able(&self, agent: &Agent, id: ClientId) -> Result<(), Verdict> {
+        let client = &self.ledger.clients[id];
+        let capabilities = &self.ledger.frameworks[client.framework].capabilities;
+        let constraints = client.constraints.as_ref();
+        if constraints.is_some_and(|constraints| !constraints.admit(&agent.spec)) {
+            return Err(Verdict::Constrained);
+        }
+        if self.options.filter_gpu_resources && !capabilities.gpu_resources && agent.gpus {
+            return Err(Verdict::GpuAgent);
+        }
+        if !capabilities.region_aware && self.is_remote(agent) {
+            return Err(Verdict::OtherRegion);
+        }
+        if capabilities.multi_role && !agent.spec.capabilities.multi_role {
+            return Err(Verdict::AgentWithoutMultiRole);
+        }
+        if !agent.spec.capabilities.hierarchical_role && self.role_name(client).contains('/') {
+            return Err(Verdict::AgentWithoutHierarchicalRole);
+        }
+        Ok(())
     }
 
     /// The verdict in full.
@@ -98,6 +110,13 @@ impl Judge<'_> {
             self.ledger.quantities(&sums)
         };
         match verdict {
+            Verdict::Constrained => Reason::Constrained {
+                unmet: client
+                    .constraints
+                    .iter()
+                    .flat_map(|constraints| constraints.unmet(&agent.spec))
+                    .collect(),
+            },
             Verdict::BelowMinimum => Reason::BelowMinimum {
                 free: quantities(view),
                 minimum: self.minimum_texts(client),

@@ -77,6 +77,7 @@ impl Ledger {
             suppressed: false,
             eligible: false,
             minimum: None,
+            constraints: None,
             shares: Shares::new(1.0),
             agents: 0,
         });

@@ -23,6 +23,7 @@
 
 mod agent;
 mod agent_events;
+mod constraints;
 mod explain;
 mod filters;
 mod framework_events;
@@ -32,6 +33,7 @@ mod judge;
 mod ledger;
 mod names;
 mod part;
+mod pattern;
 mod random;
 mod reason;
 mod run;
@@ -40,11 +42,15 @@ mod slab;
 mod state;
 mod tree;
 mod uses;
+mod why;
 
+pub use constraints::{ConstraintError, Constraints};
 pub use inputs::{
     AgentCapabilities, AgentSpec, AllocatorError, DEFAULT_REFUSAL, FrameworkCapabilities,
     FrameworkSpec, LONGEST_REFUSAL, Options, Recovery, Use,
 };
+pub use pattern::{PatternError, PatternLimits};
 pub use reason::{Capability, Decision, Grant, Observer, Reason, RecentGrant};
 pub use run::{Order, Run};
 pub use state::Allocator;
+pub use why::{Holder, WhyNot};

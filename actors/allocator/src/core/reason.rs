@@ -8,6 +8,8 @@ use tepui_protocol::mesos::v1::Resource;
 use tepui_protocol::resources::{Amount, Entry, Kind, Quantities, Resources};
 use tepui_runtime::Time;
 
+use super::why::{Holder, Holders};
+
 /// One decision for somebody: this much of this agent to this framework in this role.
 #[derive(Clone, Debug)]
 pub struct Grant {
@@ -91,7 +93,10 @@ pub enum Reason {
     /// The operator's whitelist does not name the agent's host.
     NotWhitelisted,
     /// All of the agent is offered or in use.
-    NothingFree,
+    Held {
+        /// By whom; who was given some of it last comes first.
+        by: Vec<Holder>,
+    },
     /// What is free is reserved for other roles.
     ReservedForOthers,
     /// Somebody whose share is smaller came first and took it.
@@ -108,6 +113,11 @@ pub enum Reason {
         own: Arc<str>,
         /// One's own share.
         own_share: f64,
+    },
+    /// The framework's offer constraints in the role keep the agent out.
+    Constrained {
+        /// Of each group of constraints the first that the agent does not meet.
+        unmet: Vec<String>,
     },
     /// What is free is less than any of the least amounts.
     BelowMinimum {
@@ -159,7 +169,7 @@ impl fmt::Display for Reason {
             Reason::Suppressed => f.write_str("the framework suppressed offers for the role"),
             Reason::AgentInactive => f.write_str("the agent is not active"),
             Reason::NotWhitelisted => f.write_str("the whitelist does not name the agent's host"),
-            Reason::NothingFree => f.write_str("all of the agent is offered or in use"),
+            Reason::Held { by } => Holders(by).fmt(f),
             Reason::ReservedForOthers => f.write_str("what is free is reserved for other roles"),
             Reason::Taken {
                 framework,
@@ -173,6 +183,13 @@ impl fmt::Display for Reason {
                 "taken by {framework} in role {role}: {theirs} had share {their_share:.3}, \
                  {own} has {own_share:.3}"
             ),
+            Reason::Constrained { unmet } => {
+                write!(
+                    f,
+                    "the framework's offer constraints keep the agent out: {}",
+                    unmet.join(", or ")
+                )
+            }
             Reason::BelowMinimum { free, minimum } => {
                 write!(
                     f,

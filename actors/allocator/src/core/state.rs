@@ -12,6 +12,7 @@ use super::filters::Expiry;
 use super::frameworks::{ClientId, FrameworkId, Minimum};
 use super::inputs::{AllocatorError, Options};
 use super::ledger::Ledger;
+use super::pattern::PatternLimits;
 use super::slab::Slab;
 
 /// The allocator. See the [module](super) for how it is used.
@@ -58,6 +59,12 @@ impl Allocator {
             whitelist: None,
             options,
         }
+    }
+
+    /// How large the regular expressions of offer constraints may be.
+    #[must_use]
+    pub fn patterns(&self) -> PatternLimits {
+        self.options.patterns
     }
 
     /// When [`run`](Allocator::run) is wanted next. It may lie in the past; it changes with every

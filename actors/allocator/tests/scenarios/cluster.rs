@@ -9,9 +9,12 @@ use tepui_allocator::core::{
     Observer, Options, Order, Recovery, Use,
 };
 use tepui_allocator::{parse_min_allocatable_resources, parse_weights};
+use tepui_protocol::attributes;
 use tepui_protocol::mesos::v1::Resource;
 use tepui_protocol::resources::{Resources, parse_text};
 use tepui_runtime::Time;
+
+use crate::wants;
 
 type Outcome = Result<(), String>;
 
@@ -158,6 +161,7 @@ impl Cluster {
             "agent" => self.agent(words.word(1, "a name")?, &words),
             "agents" => self.agents(&words),
             "total" => self.total(&words),
+            "attributes" => self.attributes(&words),
             "framework" => self.framework(&words),
             "update" => self.update(&words),
             "remove" | "activate" | "deactivate" => self.switch(verb, words.word(1, "a name")?),
@@ -236,7 +240,9 @@ impl Cluster {
             id: name.to_owned(),
             hostname: name.to_owned(),
             region: words.pairs.get("region").map(|region| (*region).to_owned()),
-            attributes: Vec::new(),
+            zone: words.pairs.get("zone").map(|zone| (*zone).to_owned()),
+            attributes: attributes::parse(words.pairs.get("attributes").unwrap_or(&""))
+                .map_err(|error| error.to_string())?,
             capabilities: AgentCapabilities {
                 multi_role: !without.contains("MULTI_ROLE"),
                 hierarchical_role: !without.contains("HIERARCHICAL_ROLE"),
@@ -247,6 +253,20 @@ impl Cluster {
         let now = self.now;
         self.core()
             .add_agent(now, spec, &[])
+            .map_err(|error| error.to_string())
+    }
+
+    fn attributes(&mut self, words: &Words<'_>) -> Outcome {
+        let text = words.word(2, "attributes").unwrap_or_default();
+        let attributes = attributes::parse(text).map_err(|error| error.to_string())?;
+        let agent = self
+            .agents
+            .get_mut(words.word(1, "an agent")?)
+            .ok_or("no such agent")?;
+        agent.attributes = attributes;
+        let (spec, now) = (agent.clone(), self.now);
+        self.core()
+            .update_agent(now, spec)
             .map_err(|error| error.to_string())
     }
 
@@ -528,6 +548,9 @@ fn settle(spec: &mut FrameworkSpec, words: &Words<'_>) -> Outcome {
         let sets = parse_min_allocatable_resources(text).map_err(|error| error.to_string())?;
         let each = spec.roles.iter().map(|role| (role.clone(), sets.clone()));
         spec.min_allocatable_resources = each.collect();
+    }
+    if let Some(text) = words.pairs.get("wants") {
+        spec.constraints = wants::read(text, &spec.roles)?;
     }
     Ok(())
 }

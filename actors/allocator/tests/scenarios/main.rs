@@ -7,6 +7,8 @@
 mod cluster;
 #[cfg(test)]
 mod script;
+#[cfg(test)]
+mod wants;
 
 use std::path::{Path, PathBuf};
 
@@ -112,6 +114,8 @@ fn a_scenario_can_fail() {
         "decline A a1",
         "advance soon",
         "why A b c",
+        "framework A role=a wants=rack~(",
+        "framework A role=a wants=@moon:full",
     ] {
         assert!(cluster.command(wrong, &mut Vec::new()).is_err(), "{wrong}");
     }
