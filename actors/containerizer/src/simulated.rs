@@ -25,7 +25,28 @@ pub struct SimulatedOptions {
     pub launch: Duration,
     /// How long it takes to destroy one.
     pub destroy: Duration,
+    /// What goes wrong with them.
+    pub trouble: Trouble,
 }
+
+/// One container in so many goes wrong, as the world's seed has it; none where it is 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// It cannot be launched.
+    pub fails: u32,
+    /// It takes up to half a minute to launch it, and to destroy it.
+    pub slow: u32,
+    /// Its executor hangs: it never says a word.
+    pub hangs: u32,
+    /// Its executor is killed within a minute.
+    pub dies: u32,
+}
+
+/// The longest that a slow launch or destruction takes.
+const SLOW: Duration = Duration::from_secs(30);
+
+/// An executor that is to die does so within this.
+const DIES_WITHIN: Duration = Duration::from_secs(60);
 
 impl Default for SimulatedOptions {
     fn default() -> Self {
@@ -33,6 +54,7 @@ impl Default for SimulatedOptions {
         Self {
             launch: Duration::from_millis(10),
             destroy: Duration::from_millis(5),
+            trouble: Trouble::default(),
         }
     }
 }
@@ -84,6 +106,55 @@ impl Process for SimulatedCommand {
 
 type Ctx<'a> = Context<'a, Containerizer<Simulated>>;
 
+/// Whether one in so many happens now.
+fn happens(one_in: u32, ctx: &Ctx<'_>) -> bool {
+    one_in > 0 && ctx.random_below(u64::from(one_in)) == 0
+}
+
+fn up_to(most: Duration, ctx: &Ctx<'_>) -> Duration {
+    let most = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
+    Duration::from_nanos(ctx.random_below(most))
+}
+
+impl Simulated {
+    /// How long something takes: `usual`, or slow.
+    fn takes(&self, usual: Duration, ctx: &Ctx<'_>) -> Duration {
+        match happens(self.options.trouble.slow, ctx) {
+            true => up_to(SLOW, ctx),
+            false => usual,
+        }
+    }
+
+    /// The executor that comes with the agent, or what is left of it where it goes wrong.
+    fn executor(&mut self, id: &str, spec: &Spec, ctx: &Ctx<'_>) -> Result<(Pid, i32), String> {
+        if happens(self.options.trouble.hangs, ctx) {
+            let script = Script::parse("sleep 1000000000");
+            return command(script, ctx);
+        }
+        let executor = SimulatedExecutor::new(&spec.environment)?;
+        let spawned = ctx.spawn(Id::prefix(EXECUTOR), executor);
+        let pid = spawned.map_err(|error| error.to_string())?.pid().clone();
+        if happens(self.options.trouble.dies, ctx) {
+            let (id, doomed) = (id.to_owned(), pid.clone());
+            ctx.delay(up_to(DIES_WITHIN, ctx), move |process, ctx| {
+                if let Some((executor, status)) = process.body.executors.get_mut(&id) {
+                    *status = STATUS_KILLED;
+                    debug_assert_eq!(*executor, doomed);
+                    ctx.node().terminate(&doomed, Terminate::Now);
+                }
+            });
+        }
+        Ok((pid, 0))
+    }
+}
+
+/// The process of a framework's own executor, and the status it ends with.
+fn command(script: Script, ctx: &Ctx<'_>) -> Result<(Pid, i32), String> {
+    let spawned = ctx.spawn(Id::prefix("command"), SimulatedCommand { script });
+    let command = spawned.map_err(|error| error.to_string())?;
+    Ok((command.pid().clone(), script.status))
+}
+
 impl Body for Simulated {
     type Spec = Arc<Spec>;
 
@@ -104,27 +175,22 @@ impl Body for Simulated {
     }
 
     fn prepare(&mut self, id: String, _spec: Self::Spec, ctx: &mut Ctx<'_>) {
-        ctx.delay(self.options.launch, move |process, ctx| {
-            process.feed(Input::Prepared { id, result: Ok(()) }, ctx);
+        let result = match happens(self.options.trouble.fails, ctx) {
+            true => Err("no container can be made now".to_owned()),
+            false => Ok(()),
+        };
+        ctx.delay(self.takes(self.options.launch, ctx), move |process, ctx| {
+            process.feed(Input::Prepared { id, result }, ctx);
         });
     }
 
     fn fork(&mut self, id: String, spec: Self::Spec, ctx: &mut Ctx<'_>) {
-        let spawned = match spec.own {
-            None => SimulatedExecutor::new(&spec.environment).and_then(|executor| {
-                let spawned = ctx.spawn(Id::prefix(EXECUTOR), executor);
-                let spawned = spawned.map(|executor| executor.pid().clone());
-                spawned.map_err(|error| error.to_string())
-            }),
-            Some(script) => {
-                let spawned = ctx.spawn(Id::prefix("command"), SimulatedCommand { script });
-                let spawned = spawned.map(|command| command.pid().clone());
-                spawned.map_err(|error| error.to_string())
-            }
+        let forked = match spec.own {
+            None => self.executor(&id, &spec, ctx),
+            Some(script) => command(script, ctx),
         };
-        let result = spawned.map(|executor| {
-            let status = spec.own.map_or(0, |script| script.status);
-            self.executors.insert(id.clone(), (executor, status));
+        let result = forked.map(|executor| {
+            self.executors.insert(id.clone(), executor);
             None
         });
         let forked = Input::Forked { id, result };
@@ -180,9 +246,12 @@ impl Body for Simulated {
             out_of_memory: None,
             error: None,
         };
-        ctx.delay(self.options.destroy, move |process, ctx| {
-            process.feed(Input::Destroyed { id, ending }, ctx);
-        });
+        ctx.delay(
+            self.takes(self.options.destroy, ctx),
+            move |process, ctx| {
+                process.feed(Input::Destroyed { id, ending }, ctx);
+            },
+        );
     }
 
     fn find(&mut self, ctx: &mut Ctx<'_>) {

@@ -2,7 +2,10 @@
 //! the task is refused by that name: nothing is silently left out, whatever the schema grows.
 
 use serde_json::Value;
-use tepui_protocol::mesos::v1::{CommandInfo, ContainerInfo, ExecutorInfo, TaskInfo};
+use tepui_protocol::mesos::v1::environment::{Variable, variable};
+use tepui_protocol::mesos::v1::{
+    CommandInfo, ContainerInfo, ExecutorInfo, TaskInfo, executor_info,
+};
 use tepui_protocol::{Schema, json};
 
 /// What is done with a field, and with all below it unless a longer path says otherwise.
@@ -89,7 +92,9 @@ const EXECUTOR: &[(&str, Rule)] = &[
 #[must_use]
 pub fn unsupported_fields(command: &CommandInfo, container: Option<&ContainerInfo>) -> Vec<String> {
     let mut found = Vec::new();
-    collect(command, "command", COMMAND, &mut found);
+    if !is_plain_command(command) {
+        collect(command, "command", COMMAND, &mut found);
+    }
     if let Some(container) = container {
         collect(container, "container", CONTAINER, &mut found);
         one_sided_rlimits(container, &mut found);
@@ -104,13 +109,15 @@ pub fn unsupported_fields(command: &CommandInfo, container: Option<&ContainerInf
 #[must_use]
 pub fn unsupported_task_fields(task: &TaskInfo) -> Vec<String> {
     let mut found = Vec::new();
-    let own = TaskInfo {
-        command: None,
-        container: None,
-        executor: None,
-        ..task.clone()
-    };
-    collect(&own, "", TASK, &mut found);
+    if !is_plain_task(task) {
+        let own = TaskInfo {
+            command: None,
+            container: None,
+            executor: None,
+            ..task.clone()
+        };
+        collect(&own, "", TASK, &mut found);
+    }
     let none = CommandInfo::default();
     let command = task.command.as_ref().unwrap_or(&none);
     found.extend(unsupported_fields(command, task.container.as_ref()));
@@ -124,17 +131,89 @@ pub fn unsupported_task_fields(task: &TaskInfo) -> Vec<String> {
 #[must_use]
 pub fn unsupported_executor_fields(executor: &ExecutorInfo) -> Vec<String> {
     let mut found = Vec::new();
-    let own = ExecutorInfo {
-        command: None,
-        container: None,
-        ..executor.clone()
-    };
-    collect(&own, "executor", EXECUTOR, &mut found);
+    if !is_plain_executor(executor) {
+        let own = ExecutorInfo {
+            command: None,
+            container: None,
+            ..executor.clone()
+        };
+        collect(&own, "executor", EXECUTOR, &mut found);
+    }
     let none = CommandInfo::default();
     let command = executor.command.as_ref().unwrap_or(&none);
     let inner = unsupported_fields(command, executor.container.as_ref());
     found.extend(inner.into_iter().map(|field| format!("executor.{field}")));
     found
+}
+
+// Nearly all commands and tasks set nothing that could be refused. To see that by the rules takes
+// longer than all else that is done with a small task. Every field is named here, so that one which
+// the schema gains has to be thought of.
+
+/// Whether nothing is set that a rule could refuse.
+fn is_plain_command(command: &CommandInfo) -> bool {
+    let CommandInfo {
+        uris,
+        environment,
+        shell: _,
+        value: _,
+        arguments: _,
+        user: _,
+    } = command;
+    let variables = environment.iter().flat_map(|all| &all.variables);
+    let is_plain = |variable: &Variable| {
+        let Variable {
+            name: _,
+            value: _,
+            r#type: kind,
+            secret,
+        } = variable;
+        let value = variable::Type::Value as i32;
+        secret.is_none() && kind.is_none_or(|kind| kind == value)
+    };
+    uris.is_empty() && variables.into_iter().all(is_plain)
+}
+
+/// The same of a task, whose command, container and executor are looked at by themselves.
+fn is_plain_task(task: &TaskInfo) -> bool {
+    let TaskInfo {
+        name: _,
+        task_id: _,
+        agent_id: _,
+        resources: _,
+        executor: _,
+        command: _,
+        container: _,
+        health_check,
+        check,
+        kill_policy: _,
+        data: _,
+        labels: _,
+        discovery: _,
+        max_completion_time: _,
+        limits,
+    } = task;
+    health_check.is_none() && check.is_none() && limits.is_empty()
+}
+
+/// The same of an executor, whose command and container are looked at by themselves.
+fn is_plain_executor(executor: &ExecutorInfo) -> bool {
+    let ExecutorInfo {
+        r#type: kind,
+        executor_id: _,
+        framework_id: _,
+        command: _,
+        container: _,
+        resources: _,
+        name: _,
+        source: _,
+        data: _,
+        discovery: _,
+        shutdown_grace_period: _,
+        labels: _,
+    } = executor;
+    let custom = executor_info::Type::Custom as i32;
+    kind.is_none_or(|kind| kind == custom)
 }
 
 /// A limit has both values or none (no limit at all), as in Mesos.

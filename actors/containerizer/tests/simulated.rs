@@ -5,6 +5,7 @@
 #[path = "simulated/cluster.rs"]
 mod cluster;
 
+use tepui_containerizer::simulated::Trouble;
 use tepui_protocol::mesos::v1::ContainerId;
 use tepui_protocol::tepui::containerizer::Destroy;
 
@@ -21,6 +22,33 @@ fn a_task_ends_as_its_script_says() {
         "terminated Some(0) None",
     ];
     assert_eq!(relative(cluster.log()), expected);
+}
+
+#[test]
+fn containers_go_wrong_as_they_are_told_to() {
+    let start = |trouble| Cluster::troubled("sleep 1000", None, trouble);
+    let mut fails = start(Trouble {
+        fails: 1,
+        ..Trouble::default()
+    });
+    let problem = fails.launch(true).error.unwrap();
+    assert!(
+        problem.contains("no container can be made now"),
+        "{problem}"
+    );
+    let mut hangs = start(Trouble {
+        hangs: 1,
+        ..Trouble::default()
+    });
+    assert_eq!(hangs.launch(true).error, None);
+    assert!(hangs.log().is_empty(), "its executor never says a word");
+    let mut dies = start(Trouble {
+        dies: 1,
+        slow: 1,
+        ..Trouble::default()
+    });
+    assert_eq!(dies.launch(true).error, None);
+    assert_eq!(dies.log().last().unwrap(), "terminated Some(9) None");
 }
 
 #[test]

@@ -28,26 +28,32 @@ const EVENT_MAX: usize = 64 << 20;
 /// The exit status is 0 where the agent was told of the task's end, or had none to give.
 #[must_use]
 pub fn main_executor(_arguments: &[OsString]) -> ExitCode {
-    let variables = std::env::vars_os();
-    let environment: BTreeMap<String, String> = variables
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    ExitCode::from(run(std::env::vars_os().collect()))
+}
+
+/// Runs the role with these variables instead of the process' own; gives the exit status.
+pub(crate) fn run(environment: BTreeMap<OsString, OsString>) -> u8 {
+    let text = |text: &OsString| text.clone().into_string().ok();
+    let variables: BTreeMap<String, String> = environment
+        .iter()
+        .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
         .collect();
-    let settings = match Settings::from_environment(&environment) {
+    let settings = match Settings::from_environment(&variables) {
         Ok(settings) => settings,
         Err(error) => {
             eprintln!("executor: {error}");
-            return ExitCode::FAILURE;
+            return 1;
         }
     };
     let (inputs, received) = channel();
-    match Role::start(settings, inputs) {
+    match Role::start(settings, environment, inputs) {
         Ok(role) => role.run(&received),
         Err(error) => {
             eprintln!("executor: failed to start a thread: {error}");
-            return ExitCode::FAILURE;
+            return 1;
         }
     }
-    ExitCode::SUCCESS
+    0
 }
 
 /// An input, and for those of a connection which one it was: an old one's end is no news.
@@ -55,6 +61,8 @@ type Fed = (Option<u64>, Input);
 
 struct Role {
     core: Core,
+    /// What the task inherits.
+    environment: BTreeMap<OsString, OsString>,
     inputs: Sender<Fed>,
     subscriptions: Sender<(u64, Call)>,
     calls: Sender<Call>,
@@ -66,7 +74,11 @@ struct Role {
 }
 
 impl Role {
-    fn start(settings: Settings, inputs: Sender<Fed>) -> std::io::Result<Role> {
+    fn start(
+        settings: Settings,
+        environment: BTreeMap<OsString, OsString>,
+        inputs: Sender<Fed>,
+    ) -> std::io::Result<Role> {
         let agent = Agent::new(&settings);
         let events = Arc::new(Mutex::new(None));
         let (subscriptions, to_subscribe) = channel();
@@ -79,6 +91,7 @@ impl Role {
         thread("calls", move || agent.send_calls(&to_send, &closer))?;
         Ok(Role {
             core: Core::new(settings),
+            environment,
             inputs,
             subscriptions,
             calls,
@@ -165,7 +178,7 @@ impl Role {
 
     fn start_task(&mut self, command: &CommandInfo) {
         let inputs = self.inputs.clone();
-        let child = match task::start(command) {
+        let child = match task::start(command, &self.environment) {
             Ok(child) => child,
             Err(error) => {
                 let _ = inputs.send((None, Input::NotStarted { error }));

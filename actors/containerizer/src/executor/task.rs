@@ -1,6 +1,8 @@
 //! The task's processes, as the `executor` role starts, signals and awaits them. When that happens
 //! is decided by the core.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
 
@@ -17,7 +19,10 @@ use crate::spec;
 ///
 /// # Errors
 /// Why it could not be started.
-pub(crate) fn start(info: &CommandInfo) -> Result<Child, String> {
+pub(crate) fn start(
+    info: &CommandInfo,
+    environment: &BTreeMap<OsString, OsString>,
+) -> Result<Child, String> {
     let Program::Executable { path, arguments } = spec::command_program(info)? else {
         return Err("a task's command cannot be the executor".to_owned());
     };
@@ -25,6 +30,7 @@ pub(crate) fn start(info: &CommandInfo) -> Result<Child, String> {
     if let Some((name, rest)) = arguments.split_first() {
         command.arg0(name).args(rest);
     }
+    command.env_clear().envs(environment);
     command.envs(spec::environment(info)).stdin(Stdio::null());
     sys::in_own_session(&mut command);
     command

@@ -1,7 +1,13 @@
 //! The last steps before a container's command runs: user, limits, descriptors, exec.
 //! Nothing of it returns but an error.
+//!
+//! The executor that comes with the agent is not executed: it is this program already, and becomes
+//! the role where it stands. To load and link a program of this size anew takes longer than most
+//! of what a short task is. What an exec would change is changed by hand; only the layout of the
+//! memory stays that of the `contain` role, the same for all executors of an agent.
 
-use std::ffi::{CString, OsStr};
+use std::collections::BTreeMap;
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -11,6 +17,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, User};
 
+use crate::executor::role;
 use crate::kernel::sys;
 use crate::launch::{LaunchDescription, Program};
 
@@ -26,8 +33,15 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Asks the user database.
+    /// Asks the user database; not for root, who is the same everywhere.
     fn look_up(name: &str) -> Result<Identity, String> {
+        if name == "root" {
+            return Ok(Identity {
+                uid: Uid::from_raw(0),
+                gid: Gid::from_raw(0),
+                name: c"root".to_owned(),
+            });
+        }
         let user = User::from_name(name)
             .map_err(|error| format!("failed to look up user '{name}': {error}"))?
             .ok_or_else(|| format!("no such user '{name}'"))?;
@@ -115,7 +129,29 @@ fn become_command(
         )
     })?;
     sys::default_signals();
-    execute_program(description)
+    match &description.program {
+        Program::Myself { arguments } if *arguments == ["executor"] => become_executor(description),
+        _ => execute_program(description),
+    }
+}
+
+/// Goes on as the executor, and ends with it.
+#[expect(clippy::exit, reason = "what is around it belongs to another role")]
+fn become_executor(description: &LaunchDescription) -> ! {
+    sys::close_from(3);
+    sys::ignore_broken_pipes();
+    // A change of user hides a process from its own user, until the next exec.
+    let _ = nix::sys::prctl::set_dumpable(true);
+    let _ = nix::sys::prctl::set_name(c"tepui");
+    sys::show_arguments(&["tepui", "executor"]);
+    let mut environment: BTreeMap<OsString, OsString> = description
+        .environment
+        .iter()
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let path = environment.entry("PATH".into());
+    path.or_insert_with(|| DEFAULT_PATH.into());
+    std::process::exit(role::run(environment).into())
 }
 
 fn execute_program(description: &LaunchDescription) -> Result<std::convert::Infallible, String> {

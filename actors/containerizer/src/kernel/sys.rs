@@ -39,7 +39,7 @@ pub(crate) struct ForkOptions {
 /// The kernel's, or `InvalidInput` where the caller has more than one thread.
 pub(crate) fn fork(options: ForkOptions) -> io::Result<Fork> {
     // A copy of a process with threads may hold their locks for ever.
-    if std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1) {
+    if has_threads() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "this process has threads",
@@ -59,24 +59,40 @@ pub(crate) fn fork(options: ForkOptions) -> io::Result<Fork> {
     if options.sibling {
         flags |= libc::CLONE_PARENT;
     }
-    // SAFETY: without CLONE_VM and with no new stack this is fork(2): the child runs on its own
-    // copy of the memory, and all pointer arguments are null. One thread was seen above, so that
-    // no lock of another thread is copied.
-    let pid = unsafe {
-        libc::syscall(
-            libc::SYS_clone,
-            libc::c_long::from(flags),
-            0_usize,
-            0_usize,
-            0_usize,
-            0_usize,
-        )
+    let pid = if flags == libc::SIGCHLD {
+        // SAFETY: one thread was seen above, so that no lock of another thread is copied.
+        libc::c_long::from(unsafe { libc::fork() })
+    } else {
+        // SAFETY: without CLONE_VM and with no new stack this is fork(2): the child runs on its
+        // own copy of the memory, and all pointer arguments are null. One thread was seen above.
+        unsafe {
+            libc::syscall(
+                libc::SYS_clone,
+                libc::c_long::from(flags),
+                0_usize,
+                0_usize,
+                0_usize,
+                0_usize,
+            )
+        }
     };
     match pid {
         0 => Ok(Fork::Child),
         pid if pid > 0 => Ok(Fork::Parent(i32::try_from(pid).map_err(io::Error::other)?)),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Whether this process has more than one thread.
+fn has_threads() -> bool {
+    // SAFETY: no pointers; for a process with one thread this changes nothing, and for another
+    // one it is an error.
+    if unsafe { libc::unshare(libc::CLONE_THREAD) } == 0 {
+        return false;
+    }
+    // Where the call is forbidden the list of threads tells, at twenty times the price.
+    Errno::last() == Errno::EINVAL
+        || std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() > 1)
 }
 
 /// A descriptor of a process that cannot come to mean another one.
@@ -233,6 +249,46 @@ pub(crate) fn close_at_exec_from(first: u32) {
             libc::CLOSE_RANGE_CLOEXEC,
         )
     };
+}
+
+/// Closes descriptors from `first` upward. Whoever owns one of them must not run again.
+pub(crate) fn close_from(first: u32) {
+    // SAFETY: the callers never return, so that no owner uses or closes its descriptor later.
+    unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
+}
+
+/// Writing to a pipe or socket that nobody reads is an error from now on, and no signal, as in
+/// every program that std has started.
+pub(crate) fn ignore_broken_pipes() {
+    // SAFETY: SIG_IGN is no handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
+/// Shows other arguments of this process in `/proc/<pid>/cmdline`, as far as there is room.
+pub(crate) fn show_arguments(arguments: &[&str]) {
+    let Some((start, end)) = place_of_arguments() else {
+        return;
+    };
+    let mut text: Vec<u8> = Vec::new();
+    for argument in arguments {
+        text.extend_from_slice(argument.as_bytes());
+        text.push(0);
+    }
+    text.resize(end - start, 0);
+    let place = std::ptr::with_exposed_provenance_mut::<u8>(start);
+    // SAFETY: the kernel says that the arguments lie there, on the stack of the first thread, and
+    // that is this one. `main` has copied them, and nobody reads them any more.
+    unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), place, text.len()) };
+}
+
+/// Where the kernel finds the arguments of this process.
+fn place_of_arguments() -> Option<(usize, usize)> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name of the program may have blanks and brackets in it; the third field is behind it.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    let mut fields = fields.split(' ').skip(48 - 3);
+    let (start, end) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    (start > 0 && start < end).then_some((start, end))
 }
 
 /// Makes `target` (0, 1 or 2) refer to what `source` refers to.

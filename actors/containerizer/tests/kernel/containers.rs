@@ -25,6 +25,10 @@ pub(crate) const TESTS: &[Test] = &[
     ("what_cannot_be_launched_leaves_nothing", failures),
     ("a_command_that_is_not_there_ends_with_1", no_command),
     ("a_destroyed_container_is_told_of_once", destroy),
+    (
+        "a_destroy_that_takes_too_long_is_given_up_and_said_so",
+        destroy_in_vain,
+    ),
     ("a_cgroups_root_has_one_owner", one_owner),
     ("containers_survive_the_role_that_makes_them", role_killed),
     ("the_posix_launcher_kills_a_whole_tree", posix),
@@ -393,6 +397,40 @@ fn one_owner() {
         error.to_string(),
         "cgroups root '../x' must be a relative path of plain names"
     );
+}
+
+fn destroy_in_vain() {
+    // With version 2 of the cgroups even what is frozen dies at once.
+    if Place::is_unified() {
+        return;
+    }
+    let place = Place {
+        adjust: |options| {
+            options.cgroups_destroy_timeout = std::time::Duration::from_millis(100);
+        },
+        ..Place::new()
+    };
+    let host = Host::start(&place);
+    let ready = fifo(&place.sandbox("c"));
+    host.launch_well(shell(&place, "c", "echo > ready; exec sleep 1000"));
+    std::fs::read(ready).unwrap();
+    // What somebody froze from above does not die.
+    let above = place.cgroup("freezer", "", "freezer.state");
+    std::fs::write(&above, "FROZEN").unwrap();
+    let began = std::time::Instant::now();
+    host.destroy("c");
+    let error = host.terminated_badly();
+    assert!(
+        error.starts_with("failed to kill all processes in the container: {"),
+        "{error}"
+    );
+    assert!(began.elapsed() < std::time::Duration::from_secs(30));
+    host.stop();
+    std::fs::write(&above, "THAWED").unwrap();
+    let host = Host::start(&place);
+    assert_eq!(host.recover(&place, &[]).error, None);
+    host.stop();
+    assert_eq!(place.remains(), Vec::<std::path::PathBuf>::new());
 }
 
 fn role_killed() {

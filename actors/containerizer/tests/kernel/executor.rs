@@ -19,6 +19,7 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("a_task_out_of_memory_says_so_every_time", out_of_memory),
     ("a_shell_that_waits_runs_its_trap", trap),
+    ("an_executor_is_as_if_it_were_executed_anew", as_if_executed),
     ("an_executor_with_checkpoint_comes_back", comes_back),
 ];
 
@@ -271,6 +272,45 @@ fn trap() {
         assert_eq!(std::fs::read_to_string(&stdout).unwrap(), "trapped\n");
         std::fs::remove_file(stdout).unwrap();
     }
+    host.stop();
+}
+
+/// It shows its own name, has its user's rights over itself, holds nothing of the agent or of the
+/// role that it was forked from, and its task has its variables and a PATH.
+fn as_if_executed() {
+    let (place, agent) = (Place::new(), FakeAgent::start());
+    let host = Host::start(&place);
+    let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap();
+    let sandbox = place.sandbox("c");
+    std::os::unix::fs::chown(&sandbox, Some(nobody.uid.as_raw()), None).unwrap();
+    let mut launch = executor(&place, &agent, "0");
+    launch.user = Some("nobody".to_owned());
+    host.launch_well(launch);
+    let (_, mut events) = agent.subscribed();
+    events.launch(
+        "tr '\\0' ' ' < /proc/$PPID/cmdline | sed 's/ *$//'; echo; cat /proc/$PPID/comm; \
+         grep -E 'Uid|SigBlk' /proc/$PPID/status; \
+         sed -n 's/^SigIgn.*\\(....\\)$/ignored \\1/p' /proc/$PPID/status; \
+         readlink /proc/$PPID/fd/* | grep -v '^socket:' | sort; \
+         env | grep -E '^(PATH|OWN|MESOS_CHECKPOINT)=' | sort",
+    );
+    agent.update("TASK_STARTING");
+    agent.update("TASK_RUNNING");
+    let finished = agent.update("TASK_FINISHED");
+    events.acknowledge(&finished);
+    assert_eq!(host.status(), 0);
+    let uid = nobody.uid;
+    let (out, err) = (sandbox.join("stdout"), sandbox.join("stderr"));
+    let expected = format!(
+        "tepui executor\ntepui\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n\
+         SigBlk:\t0000000000000000\nignored 1000\n/dev/null\n{}\n{}\n\
+         MESOS_CHECKPOINT=0\nOWN=task\n\
+         PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n",
+        err.display(),
+        out.display()
+    );
+    let said = std::fs::read_to_string(&out).unwrap();
+    assert_eq!(said, expected, "{}", std::fs::read_to_string(&err).unwrap());
     host.stop();
 }
 

@@ -63,6 +63,11 @@ fn answer(mut stream: TcpStream) {
             "5\r\nchunk\r\n0\r\n\r\n",
         ),
         "/moved" => ("302 Found\r\nLocation: /chunked\r\nContent-Length: 0", ""),
+        "/to-file" => (
+            "302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0",
+            "",
+        ),
+        "/round" => ("301 Moved\r\nLocation: round\r\nContent-Length: 0", ""),
         "/short" => ("200 OK\r\nContent-Length: 9", "short"),
         // Promises more than ever comes.
         "/stalls" => ("200 OK\r\nContent-Length: 9", "some"),
@@ -275,6 +280,14 @@ fn failures() {
         (
             format!("http://{server}/missing"),
             "the server answered 404",
+        ),
+        (
+            format!("http://{server}/to-file"),
+            "the server redirects to 'file:///etc/passwd', and by 'file' a redirect is not followed",
+        ),
+        (
+            format!("http://{server}/round"),
+            "the server redirects more than 50 times",
         ),
         (format!("http://{server}/short"), "the transfer broke after"),
         (format!("https://{server}/plain"), "https"),

@@ -242,6 +242,12 @@ impl Host {
         terminated
     }
 
+    /// The next termination, and what of the container is left.
+    pub(crate) fn terminated_badly(&self) -> String {
+        let terminated = self.terminated.recv_timeout(DEADLINE);
+        terminated.expect("a termination").error.unwrap()
+    }
+
     pub(crate) fn status(&self) -> i32 {
         self.terminated().status.unwrap()
     }

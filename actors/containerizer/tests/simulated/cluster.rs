@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tepui_containerizer::simulated::{self, SimulatedOptions};
+use tepui_containerizer::simulated::{self, SimulatedOptions, Trouble};
 use tepui_protocol::mesos::v1::environment::Variable;
 use tepui_protocol::mesos::v1::executor::{Call, Event, call, event};
 use tepui_protocol::mesos::v1::{
@@ -126,9 +126,17 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn start(script: &'static str, kill: Option<u64>) -> Cluster {
+        Cluster::troubled(script, kill, Trouble::default())
+    }
+
+    pub(crate) fn troubled(script: &'static str, kill: Option<u64>, trouble: Trouble) -> Cluster {
         let simulation = World::simulated(SimOptions::default());
         let node = Node::start(simulation.world(), NodeOptions::default()).unwrap();
-        let containerizer = simulated::spawn(&node, SimulatedOptions::default()).unwrap();
+        let options = SimulatedOptions {
+            trouble,
+            ..SimulatedOptions::default()
+        };
+        let containerizer = simulated::spawn(&node, options).unwrap();
         let log = Arc::default();
         let agent = Agent {
             script,
@@ -176,7 +184,7 @@ impl Cluster {
             observer: Some(self.agent.to_string()),
             ..Launch::default()
         };
-        let deadline = Duration::from_secs(5);
+        let deadline = Duration::from_secs(60);
         let launched = self
             .node
             .ask::<Launch, Launched>(&self.containerizer, launch, deadline);

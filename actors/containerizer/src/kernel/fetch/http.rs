@@ -5,7 +5,10 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use ureq::config::AutoHeaderValue;
+use ureq::http::{Response, header};
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::{Agent, Body};
+use url::Url;
 
 use super::role::Progress;
 
@@ -24,15 +27,15 @@ pub(super) fn download(
     let tls = TlsConfig::builder().root_certs(roots()).build();
     let agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
-        .max_redirects(REDIRECTS_MAX)
+        // They are followed here, where it is known what may be fetched.
+        .max_redirects(0)
         // The file as it is: an archive's own compression is not the connection's.
         .accept_encoding(AutoHeaderValue::None)
         .user_agent("tepui-fetcher")
         .tls_config(tls)
         .build()
         .new_agent();
-    let mut response = agent.get(url).call().map_err(|error| error.to_string())?;
-    progress.tick();
+    let mut response = ask(&agent, url, progress)?;
     let status = response.status();
     if status.as_u16() != 200 {
         return Err(format!("the server answered {status}"));
@@ -51,6 +54,39 @@ pub(super) fn download(
         written.map_err(|error| format!("failed to write: {error}"))?;
         total += count as u64;
         progress.tick();
+    }
+}
+
+/// The first answer that sends nowhere else.
+fn ask(agent: &Agent, url: &str, progress: &Progress) -> Result<Response<Body>, String> {
+    let mut url = url.to_owned();
+    for _ in 0..=REDIRECTS_MAX {
+        let asked = agent.get(&url).call();
+        let response = asked.map_err(|error| error.to_string())?;
+        progress.tick();
+        let location = response.headers().get(header::LOCATION);
+        let elsewhere = matches!(response.status().as_u16(), 301..=303 | 307 | 308);
+        let Some(location) = location.filter(|_| elsewhere) else {
+            return Ok(response);
+        };
+        url = redirected(&url, &String::from_utf8_lossy(location.as_bytes()))?;
+    }
+    Err(format!(
+        "the server redirects more than {REDIRECTS_MAX} times"
+    ))
+}
+
+/// Where a redirect leads from `url`. Never to a file of this host, which is not the server's to
+/// choose.
+fn redirected(url: &str, location: &str) -> Result<String, String> {
+    let found = Url::parse(url).and_then(|from| from.join(location));
+    match found {
+        Ok(to) if matches!(to.scheme(), "http" | "https") => Ok(to.into()),
+        Ok(to) => Err(format!(
+            "the server redirects to '{location}', and by '{}' a redirect is not followed",
+            to.scheme()
+        )),
+        Err(error) => Err(format!("the server redirects to '{location}': {error}")),
     }
 }
 
