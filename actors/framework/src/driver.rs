@@ -3,32 +3,60 @@
 //! A driver only collects the calls; they are sent when the method returns. So a scheduler can be
 //! tested without any actor: [`Driver::calls`] shows what it asked for.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tepui_protocol::mesos::v1::offer::Operation;
 use tepui_protocol::mesos::v1::offer::operation;
 use tepui_protocol::mesos::v1::scheduler::Call;
 use tepui_protocol::mesos::v1::scheduler::call::{self, reconcile};
 use tepui_protocol::mesos::v1::{
-    AgentId, ExecutorId, Filters, FrameworkId, KillPolicy, Offer, OfferId, TaskId, TaskInfo,
-    TaskStatus,
+    AgentId, ExecutorId, ExecutorInfo, Filters, FrameworkId, KillPolicy, Offer, OfferId,
+    TaskGroupInfo, TaskId, TaskInfo, TaskStatus,
 };
+use tepui_runtime::Time;
 
 /// Collects a scheduler's calls.
 #[derive(Debug)]
 pub struct Driver<'a> {
     framework_id: Option<&'a FrameworkId>,
-    calls: Vec<Call>,
-    stopped: bool,
+    now: Time,
+    asked: Asked,
+}
+
+/// What a scheduler asked for while one of its methods ran.
+#[derive(Debug, Default)]
+pub struct Asked {
+    /// In this order.
+    pub calls: Vec<Call>,
+    /// The scheduler's actor is to end after them.
+    pub stopped: bool,
+    /// [`crate::Scheduler::wake`] is to be called after each of these.
+    pub wakes: Vec<Duration>,
 }
 
 impl<'a> Driver<'a> {
-    /// A driver for the framework of this id, if it has one yet.
+    /// A driver for the framework of this id, if it has one yet, at this time.
     #[must_use]
-    pub fn new(framework_id: Option<&'a FrameworkId>) -> Driver<'a> {
+    pub fn new(framework_id: Option<&'a FrameworkId>, now: Time) -> Driver<'a> {
         Driver {
             framework_id,
-            calls: Vec::new(),
-            stopped: false,
+            now,
+            asked: Asked::default(),
+        }
+    }
+
+    /// The time at which the method began, by the clock of the actor's node.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Calls [`crate::Scheduler::wake`] after this time. It is not forgotten when the master is
+    /// lost meanwhile.
+    pub fn wake_after(&mut self, pause: Duration) {
+        if !self.asked.wakes.contains(&pause) {
+            self.asked.wakes.push(pause);
         }
     }
 
@@ -41,19 +69,19 @@ impl<'a> Driver<'a> {
     /// The calls collected so far.
     #[must_use]
     pub fn calls(&self) -> &[Call] {
-        &self.calls
+        &self.asked.calls
     }
 
-    /// The calls, and whether the scheduler's actor is to end after them.
+    /// All that was asked for.
     #[must_use]
-    pub fn finish(self) -> (Vec<Call>, bool) {
-        (self.calls, self.stopped)
+    pub fn finish(self) -> Asked {
+        self.asked
     }
 
     /// Any call, as it is; its framework id is filled in.
     pub fn call(&mut self, call: Call) {
         let framework_id = self.framework_id.cloned();
-        self.calls.push(Call {
+        self.asked.calls.push(Call {
             framework_id,
             ..call
         });
@@ -90,10 +118,41 @@ impl<'a> Driver<'a> {
 
     /// ACCEPT with one LAUNCH: runs `tasks` on the offer.
     pub fn launch(&mut self, offer: &Offer, tasks: impl IntoIterator<Item = TaskInfo>) {
+        self.launch_on(vec![offer.id.clone()], tasks, None);
+    }
+
+    /// The same on several offers of one agent to one role; what is left of them is declined with
+    /// `filters`.
+    pub fn launch_on(
+        &mut self,
+        offer_ids: Vec<OfferId>,
+        tasks: impl IntoIterator<Item = TaskInfo>,
+        filters: Option<Filters>,
+    ) {
         let operation = Operation {
             r#type: Some(operation::Type::Launch as i32),
             launch: Some(operation::Launch {
                 task_infos: tasks.into_iter().collect(),
+            }),
+            ..Operation::default()
+        };
+        self.accept(offer_ids, vec![operation], filters);
+    }
+
+    /// ACCEPT with one LAUNCH_GROUP: `executor` is given all of `tasks`, or none of them.
+    pub fn launch_group(
+        &mut self,
+        offer: &Offer,
+        executor: ExecutorInfo,
+        tasks: impl IntoIterator<Item = TaskInfo>,
+    ) {
+        let operation = Operation {
+            r#type: Some(operation::Type::LaunchGroup as i32),
+            launch_group: Some(operation::LaunchGroup {
+                executor,
+                task_group: TaskGroupInfo {
+                    tasks: tasks.into_iter().collect(),
+                },
             }),
             ..Operation::default()
         };
@@ -220,12 +279,12 @@ impl<'a> Driver<'a> {
     /// TEARDOWN: all tasks are killed, the framework is over, and its actor ends.
     pub fn teardown(&mut self) {
         self.typed(call::Type::Teardown, Call::default());
-        self.stopped = true;
+        self.asked.stopped = true;
     }
 
     /// Ends the actor and leaves the tasks running, for a scheduler that will come back with the
     /// same framework id within its failover timeout.
     pub fn stop(&mut self) {
-        self.stopped = true;
+        self.asked.stopped = true;
     }
 }

@@ -4,7 +4,7 @@
 //! It keeps what is not acknowledged (tasks without an update, updates), and tells it to the
 //! agent when it subscribes again, as Mesos' executor library does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -123,7 +123,7 @@ pub fn spawn_executor_with<E: Executor>(
         losses: 0,
         subscription: Subscription::new(options.subscription_backoff_max),
         unacknowledged_tasks: BTreeMap::new(),
-        unacknowledged_updates: Vec::new(),
+        unacknowledged_updates: VecDeque::new(),
     };
     let process: ProcessRef<_> = node.spawn(Id::Prefix("executor".to_owned()), process)?;
     Ok(process.pid().clone())
@@ -143,7 +143,7 @@ struct ExecutorProcess<E> {
     /// Tasks of which no update was acknowledged, by id.
     unacknowledged_tasks: BTreeMap<String, TaskInfo>,
     /// Updates that the agent has not stored, oldest first.
-    unacknowledged_updates: Vec<TaskStatus>,
+    unacknowledged_updates: VecDeque<TaskStatus>,
 }
 
 impl<E: Executor> Process for ExecutorProcess<E> {
@@ -232,8 +232,10 @@ impl<E: Executor> Handle<Event> for ExecutorProcess<E> {
             event::Type::Acknowledged => {
                 if let Some(event::Acknowledged { task_id, uuid }) = event.acknowledged {
                     self.unacknowledged_tasks.remove(&task_id.value);
-                    self.unacknowledged_updates
-                        .retain(|kept| kept.uuid.as_ref() != Some(&uuid));
+                    let mut kept = self.unacknowledged_updates.iter();
+                    // They come in order: it is one of the first.
+                    let place = kept.position(|kept| kept.uuid.as_ref() == Some(&uuid));
+                    place.and_then(|place| self.unacknowledged_updates.remove(place));
                 }
             }
             event::Type::Message => {
@@ -299,7 +301,7 @@ impl<E: Executor> ExecutorProcess<E> {
         work(&mut self.executor, &mut driver);
         for status in driver.updates {
             let status = self.complete(status, ctx.now(), *ctx.uuid().as_bytes());
-            self.unacknowledged_updates.push(status.clone());
+            self.unacknowledged_updates.push_back(status.clone());
             if self.subscription.is_subscribed() {
                 let update = Some(call::Update { status });
                 ctx.send(

@@ -24,15 +24,29 @@
 //! Updates are acknowledged once `update` returned, unless [`Options::acknowledge`] is off. The
 //! actor subscribes again, with its framework id, whenever it lost the master.
 
+mod appetite;
+mod constraint;
+mod delay;
 mod driver;
 mod environment;
 mod executor;
+mod info;
+mod ledger;
+mod matcher;
 mod scheduler;
+mod site;
 mod subscription;
 mod task;
 
-pub use self::driver::Driver;
+pub use self::appetite::Appetite;
+pub use self::constraint::{Constraint, Places, Spread, offer_constraints};
+pub use self::delay::{Delay, Locality, Patience, Preference};
+pub use self::driver::{Asked, Driver};
 pub use self::environment::{EnvironmentError, ExecutorOptions};
 pub use self::executor::{Executor, ExecutorDriver, spawn_executor, spawn_executor_with};
+pub use self::info::{Info, executor};
+pub use self::ledger::{Change, Known, Ledger, Standing, standing};
+pub use self::matcher::{Matcher, Needs, Place, ports};
 pub use self::scheduler::{Framework, Options, Scheduler, deliver, spawn, spawn_with};
-pub use self::task::{Task, scalar};
+pub use self::site::{Selector, Site};
+pub use self::task::{Task, refuse, scalar};

@@ -3,26 +3,36 @@
 //! ```text
 //!   SUBSCRIBE (again and again) ──► SUBSCRIBED ──► offers, updates … ──► teardown or ERROR: over
 //!            ▲                                          │
-//!            └────────(the master is gone: disconnected)┘
+//!            └──(the master is gone or silent: disconnected)
 //! ```
+//!
+//! A way may break in one direction only: the master cannot reach the scheduler and takes it for
+//! disconnected, while what the scheduler sends still arrives. Nothing tells the scheduler but the
+//! heartbeats that stay away.
 //!
 //! The actor owns the author's [`Scheduler`] and gives it the master's events, one at a time.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use tepui_protocol::mesos::v1::scheduler::{Call, Event, call, event};
+use tepui_protocol::mesos::v1::scheduler::{Call, Event, OfferConstraints, call, event};
 use tepui_protocol::mesos::v1::{
     AgentId, ExecutorId, FrameworkId, FrameworkInfo, InverseOffer, MasterInfo, Offer, OfferId,
     OperationStatus, TaskStatus,
 };
-use tepui_runtime::{Context, Declaration, Handle, Id, Node, Pid, Process, ProcessRef, SpawnError};
+use tepui_runtime::{
+    Context, Declaration, Handle, Id, Node, Pid, Process, ProcessRef, SpawnError, Time,
+};
 
 use crate::driver::Driver;
 use crate::subscription::{Attempt, Subscription};
 
 /// Longest pause between two SUBSCRIBEs (Mesos' REGISTRATION_RETRY_INTERVAL_MAX).
 const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// A master that says nothing for so many of its heartbeats is gone (as agents have it by its
+/// pings).
+const HEARTBEATS_MISSED: u32 = 5;
 
 /// What a framework decides. Only [`Scheduler::offers`] and [`Scheduler::update`] have to be
 /// written; what the others do not answer is nothing.
@@ -91,6 +101,11 @@ pub trait Scheduler: Send + 'static {
         let _ = driver;
     }
 
+    /// A time of [`Driver::wake_after`] has come, whether the framework is subscribed or not.
+    fn wake(&mut self, driver: &mut Driver<'_>) {
+        let _ = driver;
+    }
+
     /// The master ended the subscription for good; the actor ends after this.
     fn error(&mut self, driver: &mut Driver<'_>, message: String) {
         let _ = (driver, message);
@@ -106,6 +121,8 @@ pub struct Options {
     pub acknowledge: bool,
     /// Roles for which the framework wants no offers at first.
     pub suppressed_roles: Vec<String>,
+    /// The agents of which offers are wanted at all, by role.
+    pub offer_constraints: Option<OfferConstraints>,
 }
 
 impl Default for Options {
@@ -114,6 +131,7 @@ impl Default for Options {
             id: Id::Prefix("scheduler".to_owned()),
             acknowledge: true,
             suppressed_roles: Vec::new(),
+            offer_constraints: None,
         }
     }
 }
@@ -176,7 +194,11 @@ pub fn spawn_with<S: Scheduler>(
         info,
         acknowledge: options.acknowledge,
         suppressed_roles: options.suppressed_roles,
+        offer_constraints: options.offer_constraints,
         subscription: Subscription::new(RETRY_MAX),
+        heard: Time::default(),
+        silence: None,
+        watching: false,
     };
     Ok(Framework {
         process: node.spawn(options.id, process)?,
@@ -191,7 +213,13 @@ pub(crate) struct SchedulerProcess<S> {
     info: FrameworkInfo,
     acknowledge: bool,
     suppressed_roles: Vec<String>,
+    offer_constraints: Option<OfferConstraints>,
     subscription: Subscription,
+    /// When the master was last heard, and for how long it may be silent, if it said so.
+    heard: Time,
+    silence: Option<Duration>,
+    /// A timer looks for its silence.
+    watching: bool,
 }
 
 impl<S: Scheduler> Process for SchedulerProcess<S> {
@@ -205,13 +233,8 @@ impl<S: Scheduler> Process for SchedulerProcess<S> {
     }
 
     fn exited(&mut self, pid: &Pid, ctx: &mut Context<'_, Self>) {
-        if *pid != self.master {
-            return;
-        }
-        if let Some(attempt) = self.subscription.lost(ctx.random()) {
-            tracing::info!(framework = self.id(), master = %pid, "lost the master");
-            self.run(ctx, |scheduler, driver| scheduler.disconnected(driver));
-            self.attempt(attempt, ctx);
+        if *pid == self.master {
+            self.lost("its connection broke", ctx);
         }
     }
 }
@@ -222,6 +245,7 @@ impl<S: Scheduler> Handle<Event> for SchedulerProcess<S> {
             tracing::warn!(from = %ctx.sender(), master = %self.master, "not from the master");
             return;
         }
+        self.heard = ctx.now();
         self.event(event, ctx);
     }
 }
@@ -231,12 +255,42 @@ impl<S: Scheduler> SchedulerProcess<S> {
         self.info.id.as_ref().map_or("", |id| id.value.as_str())
     }
 
+    /// The master is gone, or takes the scheduler for gone.
+    fn lost(&mut self, why: &str, ctx: &mut Context<'_, Self>) {
+        if let Some(attempt) = self.subscription.lost(ctx.random()) {
+            tracing::info!(framework = self.id(), master = %self.master, why, "lost the master");
+            self.run(ctx, |scheduler, driver| scheduler.disconnected(driver));
+            self.attempt(attempt, ctx);
+        }
+    }
+
+    /// Looks for the master's silence, with one timer at a time.
+    fn watch(&mut self, ctx: &mut Context<'_, Self>) {
+        let Some(silence) = self.silence.filter(|_| !self.watching) else {
+            return;
+        };
+        self.watching = true;
+        let rest = silence.saturating_sub(ctx.now().since(self.heard));
+        ctx.delay(rest, |process, ctx| {
+            process.watching = false;
+            if !process.subscription.is_subscribed() {
+                return;
+            }
+            let heard = ctx.now().since(process.heard);
+            if process.silence.is_some_and(|silence| heard >= silence) {
+                process.lost("it is silent", ctx);
+            } else {
+                process.watch(ctx);
+            }
+        });
+    }
+
     fn attempt(&mut self, attempt: Attempt, ctx: &mut Context<'_, Self>) {
         if attempt.subscribe {
             let subscribe = call::Subscribe {
                 framework_info: self.info.clone(),
                 suppressed_roles: self.suppressed_roles.clone(),
-                ..call::Subscribe::default()
+                offer_constraints: self.offer_constraints.clone(),
             };
             let call = Call {
                 framework_id: self.info.id.clone(),
@@ -254,6 +308,11 @@ impl<S: Scheduler> SchedulerProcess<S> {
         });
     }
 
+    /// A method of its own: one that is generic over the work would be so without end.
+    fn wake(&mut self, ctx: &mut Context<'_, Self>) {
+        self.run(ctx, |scheduler, driver| scheduler.wake(driver));
+    }
+
     /// Lets the scheduler work, and sends what it calls.
     fn run(&mut self, ctx: &mut Context<'_, Self>, work: impl FnOnce(&mut S, &mut Driver<'_>)) {
         self.run_after(Vec::new(), ctx, work);
@@ -266,10 +325,10 @@ impl<S: Scheduler> SchedulerProcess<S> {
         ctx: &mut Context<'_, Self>,
         work: impl FnOnce(&mut S, &mut Driver<'_>),
     ) {
-        let mut driver = Driver::new(self.info.id.as_ref());
+        let mut driver = Driver::new(self.info.id.as_ref(), ctx.now());
         work(&mut self.scheduler, &mut driver);
-        let (calls, stopped) = driver.finish();
-        for call in first.into_iter().chain(calls) {
+        let asked = driver.finish();
+        for call in first.into_iter().chain(asked.calls) {
             if self.subscription.is_subscribed() {
                 ctx.send(&self.master, call);
             } else {
@@ -277,7 +336,10 @@ impl<S: Scheduler> SchedulerProcess<S> {
                 tracing::warn!(framework = self.id(), call, "dropped: there is no master");
             }
         }
-        if stopped {
+        for pause in asked.wakes {
+            ctx.delay(pause, Self::wake);
+        }
+        if asked.stopped {
             ctx.terminate();
         }
     }
@@ -313,6 +375,14 @@ impl<S: Scheduler> SchedulerProcess<S> {
 
     fn subscribed(&mut self, subscribed: event::Subscribed, ctx: &mut Context<'_, Self>) {
         self.info.id = Some(subscribed.framework_id.clone());
+        // On its own node nothing can be between them, and there are no heartbeats.
+        let interval = subscribed.heartbeat_interval_seconds;
+        let interval = interval.filter(|_| self.master.address() != ctx.pid().address());
+        let interval = interval.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        self.silence = interval
+            .map(|interval| interval.saturating_mul(HEARTBEATS_MISSED))
+            .filter(|silence| !silence.is_zero());
+        self.watch(ctx);
         if self.subscription.subscribed() {
             tracing::info!(framework = self.id(), master = %self.master, "subscribed");
             self.run(ctx, |scheduler, driver| {
@@ -327,11 +397,11 @@ impl<S: Scheduler> SchedulerProcess<S> {
             // Not acknowledged, so it comes again.
             return;
         }
-        let mut acknowledgement = Driver::new(self.info.id.as_ref());
+        let mut acknowledgement = Driver::new(self.info.id.as_ref(), ctx.now());
         if self.acknowledge {
             acknowledgement.acknowledge(&status);
         }
-        let (first, _) = acknowledgement.finish();
+        let first = acknowledgement.finish().calls;
         self.run_after(first, ctx, |scheduler, driver| {
             scheduler.update(driver, status)
         });

@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use tepui_protocol::mesos::v1::command_info::Uri;
 use tepui_protocol::mesos::v1::environment::{Variable, variable};
 use tepui_protocol::mesos::v1::value::{self, Scalar};
 use tepui_protocol::mesos::v1::{
-    CommandInfo, DurationInfo, Environment, KillPolicy, Label, Labels, Offer, Resource, TaskId,
-    TaskInfo,
+    AgentId, CommandInfo, DurationInfo, Environment, ExecutorInfo, Filters, KillPolicy, Label,
+    Labels, Offer, Resource, TaskId, TaskInfo,
 };
 
 /// A task that is being described; [`Task::on`] makes it a TaskInfo for an offer.
@@ -42,6 +44,19 @@ impl Task {
         Task::with(id.into(), command)
     }
 
+    /// A task for an executor of the framework's own.
+    #[must_use]
+    pub fn custom(id: impl Into<String>, executor: ExecutorInfo) -> Task {
+        let id = id.into();
+        let info = TaskInfo {
+            name: id.clone(),
+            task_id: TaskId { value: id },
+            executor: Some(executor),
+            ..TaskInfo::default()
+        };
+        Task { info }
+    }
+
     fn with(id: String, command: CommandInfo) -> Task {
         let info = TaskInfo {
             name: id.clone(),
@@ -50,6 +65,19 @@ impl Task {
             ..TaskInfo::default()
         };
         Task { info }
+    }
+
+    /// The id that it was given.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.info.task_id.value
+    }
+
+    /// Bytes for its executor.
+    #[must_use]
+    pub fn data(mut self, data: impl Into<Bytes>) -> Task {
+        self.info.data = Some(data.into());
+        self
     }
 
     /// Gives it another name than its id.
@@ -113,6 +141,18 @@ impl Task {
         self
     }
 
+    /// A file that is fetched into its sandbox before it runs, and unpacked if it is an archive.
+    /// Only for tasks with a command.
+    #[must_use]
+    pub fn fetch(mut self, uri: impl Into<String>) -> Task {
+        let uri = Uri {
+            value: uri.into(),
+            ..Uri::default()
+        };
+        self.info.command.get_or_insert_default().uris.push(uri);
+        self
+    }
+
     /// The user who runs it, where that is not the framework's.
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Task {
@@ -147,9 +187,25 @@ impl Task {
 
     /// The TaskInfo that runs on the agent of `offer`.
     #[must_use]
-    pub fn on(mut self, offer: &Offer) -> TaskInfo {
-        self.info.agent_id = offer.agent_id.clone();
+    pub fn on(self, offer: &Offer) -> TaskInfo {
+        self.on_agent(&offer.agent_id)
+    }
+
+    /// The TaskInfo that runs on this agent.
+    #[must_use]
+    pub fn on_agent(mut self, agent_id: &AgentId) -> TaskInfo {
+        self.info.agent_id = agent_id.clone();
         self.info
+    }
+}
+
+/// Filters: what is left is not wanted again for so long. (Mesos' own default, where a call has
+/// no filters, is 5 seconds.)
+#[must_use]
+pub fn refuse(time: Duration) -> Filters {
+    Filters {
+        refuse_seconds: Some(time.as_secs_f64()),
+        ..Filters::default()
     }
 }
 

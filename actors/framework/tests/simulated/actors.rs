@@ -267,6 +267,42 @@ fn a_lost_master_is_subscribed_to_again_under_the_same_id() {
 }
 
 #[test]
+fn a_master_whose_heartbeats_stay_away_is_lost() {
+    let mut bench = Bench::new(false);
+    let framework = bench.scheduler(Options::default());
+    bench.run(1);
+    let subscribed = event::Subscribed {
+        framework_id: FrameworkId {
+            value: "F".to_owned(),
+        },
+        heartbeat_interval_seconds: Some(15.0),
+        ..Default::default()
+    };
+    let promise = Event {
+        r#type: Some(event::Type::Subscribed as i32),
+        subscribed: Some(subscribed),
+        ..Event::default()
+    };
+    bench.send(promise, framework.pid());
+    assert_eq!(bench.run(70), [""; 0]);
+    let heartbeat = Event {
+        r#type: Some(event::Type::Heartbeat as i32),
+        ..Event::default()
+    };
+    bench.send(heartbeat, framework.pid());
+    assert_eq!(bench.run(74), [""; 0], "five times 15 seconds are not over");
+    let again = [
+        "disconnected",
+        "SUBSCRIBE F",
+        "subscribed as F",
+        "DECLINE F",
+    ];
+    assert_eq!(bench.run(5), again);
+    // This time it promised none.
+    assert_eq!(bench.run(300), [""; 0]);
+}
+
+#[test]
 fn a_silent_master_is_asked_again_with_growing_pauses() {
     let mut bench = Bench::new(true);
     let _framework = bench.scheduler(Options::default());
