@@ -4,20 +4,21 @@
 //! Everything sits in persistent maps behind `Arc`s: a new picture shares with the last what did
 //! not change. Not here: how it is shown (views are written where they are served).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use rpds::RedBlackTreeMapSync;
+use rpds::{QueueSync, RedBlackTreeMapSync};
 use tepui_protocol::mesos::v1::executor::Call;
-use tepui_protocol::mesos::v1::{AgentInfo, ExecutorInfo, FrameworkInfo, Resource, Task};
+use tepui_protocol::mesos::v1::{AgentInfo, ExecutorInfo, FrameworkInfo, Resource};
 use tepui_runtime::{Pid, Time};
 
 use crate::core::call::{CallError, Standing, validate_executor_call};
-use crate::core::executor::{AgentTask, Executor, ExecutorState};
+use crate::core::executor::{self, AgentTask, Executor, ExecutorState};
 use crate::core::framework::Framework;
+use crate::core::task_list::InOrder;
 use crate::core::{AgentState, Core};
 
 /// Where the present snapshot of an agent is found; the agent puts each new one here.
@@ -77,7 +78,7 @@ pub struct FrameworkView {
 #[derive(Debug, Clone)]
 pub struct ExecutorView {
     /// Its ExecutorInfo.
-    pub info: ExecutorInfo,
+    pub info: Arc<ExecutorInfo>,
     /// Its state.
     pub state: ExecutorState,
     /// The process that speaks for it, while it is connected.
@@ -88,12 +89,18 @@ pub struct ExecutorView {
     pub directory: PathBuf,
     /// Made by the agent for a command task.
     pub generated: bool,
-    /// Its tasks, ended and unacknowledged ones among them.
-    pub tasks: Vec<AgentTask>,
+    /// Its tasks in order of arrival, ended and unacknowledged ones among them.
+    pub tasks: InOrder,
     /// Its tasks that ended and were acknowledged, oldest first.
-    pub completed_tasks: Arc<Vec<Task>>,
+    pub completed_tasks: QueueSync<Arc<AgentTask>>,
+}
+
+impl ExecutorView {
     /// What its container has.
-    pub resources: Vec<Resource>,
+    #[must_use]
+    pub fn resources(&self) -> Vec<Resource> {
+        executor::resources(&self.info, self.tasks.values().map(Arc::as_ref))
+    }
 }
 
 impl Snapshot {
@@ -136,9 +143,8 @@ impl Snapshot {
             let framework = core.frameworks().get(&key.0);
             match framework.and_then(|known| known.executors.get(&key.1)) {
                 Some(executor) => {
-                    let before = self.executors.get(key);
-                    let view = view(executor, before.map(Arc::as_ref));
-                    self.executors.insert_mut(key.clone(), Arc::new(view));
+                    let view = Arc::new(view_of(executor));
+                    self.executors.insert_mut(key.clone(), view);
                 }
                 None => {
                     self.executors.remove_mut(key);
@@ -156,10 +162,12 @@ impl Snapshot {
         let touched: BTreeSet<&str> = changed.iter().map(|(id, _)| id.as_str()).collect();
         for (id, framework) in core.frameworks() {
             let before = self.frameworks.get(id);
-            let same = before.is_some_and(|before| before.info == framework.info);
-            if !same || touched.contains(id.as_str()) {
-                let known = self.known_ended(id);
-                let view = framework_view(framework, &known);
+            let same = before.is_some_and(|before| {
+                let touched = touched.contains(id.as_str());
+                before.info == framework.info && !(touched && before.lacks(framework))
+            });
+            if !same {
+                let view = framework_view(framework, before.map(Arc::as_ref));
                 self.frameworks.insert_mut(id.clone(), Arc::new(view));
             }
         }
@@ -178,20 +186,11 @@ impl Snapshot {
             let old = before.iter().find(|view| same(view, framework));
             old.cloned().unwrap_or_else(|| {
                 let id = framework.info.id.as_ref();
-                let known = self.known_ended(id.map_or("", |id| id.value.as_str()));
-                Arc::new(framework_view(framework, &known))
+                let known = self.frameworks.get(id.map_or("", |id| id.value.as_str()));
+                Arc::new(framework_view(framework, known.map(Arc::as_ref)))
             })
         });
         self.completed_frameworks = Arc::new(completed.collect());
-    }
-
-    /// The views of a framework's ended executors so far, by container.
-    fn known_ended(&self, framework: &str) -> BTreeMap<String, Arc<ExecutorView>> {
-        let ended = self.frameworks.get(framework).into_iter();
-        let ended = ended.flat_map(|view| &view.completed_executors);
-        ended
-            .map(|view| (view.container.clone(), Arc::clone(view)))
-            .collect()
     }
 
     /// Whether the agent is registered with its master.
@@ -241,44 +240,38 @@ impl Snapshot {
     }
 }
 
-fn framework_view(
-    framework: &Framework,
-    known: &BTreeMap<String, Arc<ExecutorView>>,
-) -> FrameworkView {
-    let ended = framework.completed.iter().map(|executor| {
-        let before = known.get(&executor.container);
-        before
-            .cloned()
-            .unwrap_or_else(|| Arc::new(view(executor, None)))
-    });
-    FrameworkView {
-        info: framework.info.clone(),
-        completed_executors: ended.collect(),
+impl FrameworkView {
+    /// Whether executors of the framework ended since. They are only ever added at the end.
+    fn lacks(&self, framework: &Framework) -> bool {
+        let (known, now) = (&self.completed_executors, &framework.completed);
+        let last = known.last().map(|view| &view.container);
+        known.len() != now.len() || last != now.back().map(|executor| &executor.container)
     }
 }
 
-fn view(executor: &Executor, before: Option<&ExecutorView>) -> ExecutorView {
-    let last = |tasks: &mut dyn DoubleEndedIterator<Item = &Task>| {
-        tasks.next_back().map(|task| task.task_id.value.clone())
-    };
-    // Ended tasks are only ever added at the end.
-    let same = before.filter(|before| {
-        before.container == executor.container
-            && before.completed_tasks.len() == executor.completed.len()
-            && last(&mut before.completed_tasks.iter()) == last(&mut executor.completed.iter())
+fn framework_view(framework: &Framework, before: Option<&FrameworkView>) -> FrameworkView {
+    // Both in the order in which they ended: each is behind the one found before.
+    let known = before.map(|before| before.completed_executors.as_slice());
+    let mut known = known.unwrap_or_default().iter();
+    let ended = framework.completed.iter().map(|executor| {
+        let view = known.find(|view| view.container == executor.container);
+        view.cloned().unwrap_or_else(|| Arc::new(view_of(executor)))
     });
+    FrameworkView {
+        completed_executors: ended.collect(),
+        info: framework.info.clone(),
+    }
+}
+
+fn view_of(executor: &Executor) -> ExecutorView {
     ExecutorView {
-        info: executor.info.clone(),
+        info: Arc::clone(&executor.info),
         state: executor.state,
         pid: executor.pid.clone(),
         container: executor.container.clone(),
         directory: executor.directory.clone(),
         generated: executor.generated,
-        tasks: executor.tasks.values().cloned().collect(),
-        completed_tasks: same.map_or_else(
-            || Arc::new(executor.completed.iter().cloned().collect()),
-            |before| Arc::clone(&before.completed_tasks),
-        ),
-        resources: executor.resources(),
+        tasks: executor.tasks.in_order(),
+        completed_tasks: executor.completed.clone(),
     }
 }

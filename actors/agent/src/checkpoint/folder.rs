@@ -2,9 +2,10 @@
 //! executor's or that of one run; below `slaves/` and, where it is checkpointed, below
 //! `meta/slaves/` by the same names.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::Paths;
+use super::paths::Tree;
+use super::{Paths, Run};
 
 /// The ids that lead to a folder. One that is `None` has none after it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,20 +59,23 @@ impl Folder {
         }
     }
 
-    fn below(&self, root: &Path) -> PathBuf {
-        let mut path = root.join("slaves").join(&self.agent);
-        let parts = [
-            ("frameworks", &self.framework),
-            ("executors", &self.executor),
-            ("runs", &self.container),
-        ];
-        for (name, id) in parts {
-            if let Some(id) = id {
-                path.push(name);
-                path.push(id);
-            }
-        }
-        path
+    fn of(&self, tree: &Tree) -> PathBuf {
+        let agent = &self.agent;
+        let Some(framework) = &self.framework else {
+            return tree.agent(agent);
+        };
+        let Some(executor) = &self.executor else {
+            return tree.framework(agent, framework);
+        };
+        let Some(container) = &self.container else {
+            return tree.executor(agent, framework, executor);
+        };
+        tree.run(Run {
+            agent,
+            framework,
+            executor,
+            container,
+        })
     }
 }
 
@@ -79,13 +83,13 @@ impl Paths {
     /// Where the folder is among the sandboxes.
     #[must_use]
     pub fn sandbox_folder(&self, folder: &Folder) -> PathBuf {
-        folder.below(self.work_dir())
+        folder.of(&self.sandboxes())
     }
 
     /// Where it is among the sandboxes, and where among the checkpoints.
     #[must_use]
     pub fn folders(&self, folder: &Folder) -> [PathBuf; 2] {
-        [self.work_dir(), &self.meta()].map(|root| folder.below(root))
+        [self.sandboxes(), self.checkpoints()].map(|tree| folder.of(&tree))
     }
 
     /// What is about to be removed is moved here first, at one stroke, so that its place may be
@@ -98,8 +102,9 @@ impl Paths {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
-    use crate::checkpoint::Run;
 
     #[test]
     fn a_folder_lies_where_its_runs_do() {

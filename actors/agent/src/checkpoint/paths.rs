@@ -25,6 +25,45 @@ pub struct Run<'a> {
     pub container: &'a str,
 }
 
+/// The folders of agents, frameworks, executors and runs. There are two such trees with the same
+/// names: one of sandboxes, one of checkpoints.
+pub(super) struct Tree(PathBuf);
+
+impl Tree {
+    fn agents(&self) -> PathBuf {
+        self.0.join("slaves")
+    }
+
+    pub(super) fn agent(&self, agent: &str) -> PathBuf {
+        self.agents().join(agent)
+    }
+
+    fn frameworks(&self, agent: &str) -> PathBuf {
+        self.agent(agent).join("frameworks")
+    }
+
+    pub(super) fn framework(&self, agent: &str, framework: &str) -> PathBuf {
+        self.frameworks(agent).join(framework)
+    }
+
+    fn executors(&self, agent: &str, framework: &str) -> PathBuf {
+        self.framework(agent, framework).join("executors")
+    }
+
+    pub(super) fn executor(&self, agent: &str, framework: &str, executor: &str) -> PathBuf {
+        self.executors(agent, framework).join(executor)
+    }
+
+    fn runs(&self, run: Run<'_>) -> PathBuf {
+        self.executor(run.agent, run.framework, run.executor)
+            .join("runs")
+    }
+
+    pub(super) fn run(&self, run: Run<'_>) -> PathBuf {
+        self.runs(run).join(run.container)
+    }
+}
+
 impl Paths {
     /// Paths below `work_dir`.
     #[must_use]
@@ -71,25 +110,25 @@ impl Paths {
     /// Sandboxes of one agent id.
     #[must_use]
     pub fn agent(&self, agent: &str) -> PathBuf {
-        self.work_dir.join("slaves").join(agent)
+        self.sandboxes().agent(agent)
     }
 
     /// Symlink to the sandboxes of the present agent id.
     #[must_use]
     pub fn latest_agent(&self) -> PathBuf {
-        self.work_dir.join("slaves").join("latest")
+        self.sandboxes().agent("latest")
     }
 
     /// Checkpoints of one agent id.
     #[must_use]
     pub fn meta_agent(&self, agent: &str) -> PathBuf {
-        self.meta().join("slaves").join(agent)
+        self.checkpoints().agent(agent)
     }
 
     /// Symlink to the checkpoints of the present agent id.
     #[must_use]
     pub fn meta_latest_agent(&self) -> PathBuf {
-        self.meta().join("slaves").join("latest")
+        self.checkpoints().agent("latest")
     }
 
     /// AgentInfo with the id that the master gave.
@@ -101,13 +140,13 @@ impl Paths {
     /// Checkpoints of all frameworks of an agent id.
     #[must_use]
     pub fn meta_frameworks(&self, agent: &str) -> PathBuf {
-        self.meta_agent(agent).join("frameworks")
+        self.checkpoints().frameworks(agent)
     }
 
     /// Checkpoints of one framework.
     #[must_use]
     pub fn meta_framework(&self, agent: &str, framework: &str) -> PathBuf {
-        self.meta_frameworks(agent).join(framework)
+        self.checkpoints().framework(agent, framework)
     }
 
     /// FrameworkInfo.
@@ -125,14 +164,14 @@ impl Paths {
     /// Checkpoints of all executors of a framework.
     #[must_use]
     pub fn meta_executors(&self, agent: &str, framework: &str) -> PathBuf {
-        self.meta_framework(agent, framework).join("executors")
+        self.checkpoints().executors(agent, framework)
     }
 
     /// Checkpoints of one executor.
     #[must_use]
     pub fn meta_executor(&self, run: Run<'_>) -> PathBuf {
-        self.meta_executors(run.agent, run.framework)
-            .join(run.executor)
+        self.checkpoints()
+            .executor(run.agent, run.framework, run.executor)
     }
 
     /// ExecutorInfo.
@@ -151,13 +190,13 @@ impl Paths {
     /// Symlink to the checkpoints of the executor's last run.
     #[must_use]
     pub fn meta_latest_run(&self, run: Run<'_>) -> PathBuf {
-        self.meta_executor(run).join("runs").join("latest")
+        self.checkpoints().runs(run).join("latest")
     }
 
     /// Checkpoints of one run.
     #[must_use]
     pub fn meta_run(&self, run: Run<'_>) -> PathBuf {
-        self.meta_executor(run).join("runs").join(run.container)
+        self.checkpoints().run(run)
     }
 
     /// Present where the run is over and nothing of it is left to do.
@@ -217,22 +256,21 @@ impl Paths {
     /// The executor's sandbox, where its stdout and stderr are.
     #[must_use]
     pub fn sandbox(&self, run: Run<'_>) -> PathBuf {
-        self.runs(run).join(run.container)
+        self.sandboxes().run(run)
     }
 
     /// Symlink to the sandbox of the executor's last run.
     #[must_use]
     pub fn latest_sandbox(&self, run: Run<'_>) -> PathBuf {
-        self.runs(run).join("latest")
+        self.sandboxes().runs(run).join("latest")
     }
 
-    fn runs(&self, run: Run<'_>) -> PathBuf {
-        self.agent(run.agent)
-            .join("frameworks")
-            .join(run.framework)
-            .join("executors")
-            .join(run.executor)
-            .join("runs")
+    pub(super) fn sandboxes(&self) -> Tree {
+        Tree(self.work_dir.clone())
+    }
+
+    pub(super) fn checkpoints(&self) -> Tree {
+        Tree(self.meta())
     }
 }
 

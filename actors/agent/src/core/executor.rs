@@ -8,14 +8,16 @@
 //!                             all terminal updates acknowledged ──► removed, completed
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use indexmap::IndexMap;
+use rpds::QueueSync;
 use tepui_protocol::mesos::v1::value::Scalar;
 use tepui_protocol::mesos::v1::{ExecutorInfo, Resource, Task, TaskInfo, TaskState, task_status};
 use tepui_runtime::Pid;
 
+use super::task_list::TaskList;
 use crate::updates::is_terminal;
 
 /// Ended tasks that are remembered per executor (Mesos' MAX_COMPLETED_TASKS_PER_EXECUTOR).
@@ -69,7 +71,7 @@ pub struct PendingTermination {
 #[derive(Debug, Clone)]
 pub struct Executor {
     /// Its ExecutorInfo.
-    pub info: ExecutorInfo,
+    pub info: Arc<ExecutorInfo>,
     /// Its state.
     pub state: ExecutorState,
     /// Made by the agent for a command task.
@@ -82,10 +84,14 @@ pub struct Executor {
     pub forked_pid: Option<u32>,
     /// The process that speaks for it, while it is connected.
     pub pid: Option<Pid>,
-    /// Its tasks by id, in order of arrival.
-    pub tasks: IndexMap<String, AgentTask>,
+    /// Its tasks.
+    pub tasks: TaskList,
+    /// Of tasks that it gets together the ids, until it has them: all of them or none.
+    pub groups: Vec<Vec<String>>,
+    /// So many tasks were there when its container was launched, which has room for them.
+    pub launched_with: usize,
     /// Tasks that ended and were acknowledged, oldest first.
-    pub completed: VecDeque<Task>,
+    pub completed: QueueSync<Arc<AgentTask>>,
     /// Why the agent ends it.
     pub pending_termination: Option<PendingTermination>,
     /// It was alive before the agent restarted, and has not come back yet.
@@ -104,15 +110,17 @@ impl Executor {
         directory: PathBuf,
     ) -> Executor {
         Executor {
-            info,
+            info: Arc::new(info),
             state: ExecutorState::Registering,
             generated,
             container,
             directory,
             forked_pid: None,
             pid: None,
-            tasks: IndexMap::new(),
-            completed: VecDeque::new(),
+            tasks: TaskList::default(),
+            groups: Vec::new(),
+            launched_with: 0,
+            completed: QueueSync::new_sync(),
             pending_termination: None,
             recovered: false,
             sent: false,
@@ -128,10 +136,7 @@ impl Executor {
     /// What its container should have: its own resources and those of tasks that have not ended.
     #[must_use]
     pub fn resources(&self) -> Vec<Resource> {
-        let mut resources = self.info.resources.clone();
-        let tasks = self.unended_tasks();
-        resources.extend(tasks.flat_map(|task| task.resources.iter().cloned()));
-        resources
+        resources(&self.info, self.tasks.values())
     }
 
     /// The upper bounds of its container: where a task has one, the sum of those of all tasks (a
@@ -158,10 +163,7 @@ impl Executor {
     }
 
     fn unended_tasks(&self) -> impl Iterator<Item = &Task> {
-        let tasks = self.tasks.values();
-        tasks
-            .filter(|task| task.phase != Phase::Terminated)
-            .map(|task| &task.task)
+        unended(self.tasks.values())
     }
 
     /// Ids of the tasks that the executor does not have yet.
@@ -173,6 +175,27 @@ impl Executor {
             .filter(|(_, task)| queued(task))
             .map(|(id, _)| id.clone())
             .collect()
+    }
+
+    /// Adds tasks that it does not have yet.
+    pub fn queue(&mut self, tasks: Vec<AgentTask>, group: bool) {
+        if group {
+            let ids = tasks.iter().map(|task| task.task.task_id.value.clone());
+            self.groups.push(ids.collect());
+        }
+        for task in tasks {
+            self.tasks.insert(task);
+        }
+    }
+
+    /// Takes the group of a task out: it is given to the executor, or it will never be. Empty for
+    /// a task that is in none.
+    pub fn take_group(&mut self, task: &str) -> Vec<String> {
+        let in_it = |group: &Vec<String>| group.iter().any(|id| id == task);
+        match self.groups.iter().position(in_it) {
+            Some(place) => self.groups.remove(place),
+            None => Vec::new(),
+        }
     }
 
     /// Whether there is nothing that it could do: the task it was made for has ended, or all of
@@ -188,18 +211,19 @@ impl Executor {
 
     /// Marks a task as ended with an acknowledgement: it is only remembered from now on.
     pub fn complete_task(&mut self, task: &str) {
-        if let Some(done) = self.tasks.shift_remove(task) {
+        if let Some(done) = self.tasks.remove(task) {
             if self.completed.len() == MAX_COMPLETED_TASKS {
-                self.completed.pop_front();
+                self.completed.dequeue_mut();
             }
-            self.completed.push_back(done.task);
+            self.completed.enqueue_mut(done);
         }
     }
 
     /// Whether the task ended and was acknowledged here.
     #[must_use]
     pub fn has_completed(&self, task: &str) -> bool {
-        self.completed.iter().any(|done| done.task_id.value == task)
+        let mut completed = self.completed.iter();
+        completed.any(|done| done.task.task_id.value == task)
     }
 
     /// Ids of tasks that have not ended.
@@ -211,6 +235,22 @@ impl Executor {
             .map(|(id, _)| id.clone())
             .collect()
     }
+}
+
+/// The executor's own resources and those of tasks that have not ended.
+pub(crate) fn resources<'a>(
+    info: &ExecutorInfo,
+    tasks: impl Iterator<Item = &'a AgentTask>,
+) -> Vec<Resource> {
+    let mut resources = info.resources.clone();
+    resources.extend(unended(tasks).flat_map(|task| task.resources.iter().cloned()));
+    resources
+}
+
+fn unended<'a>(tasks: impl Iterator<Item = &'a AgentTask>) -> impl Iterator<Item = &'a Task> {
+    tasks
+        .filter(|task| task.phase != Phase::Terminated)
+        .map(|task| &task.task)
 }
 
 fn amount(resources: &[Resource], name: &str) -> f64 {

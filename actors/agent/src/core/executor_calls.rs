@@ -3,9 +3,9 @@
 //! An executor is the process that sent its SUBSCRIBE; events go there. Other calls may come from
 //! another process (over HTTP each call is a request of its own) and are known by their ids.
 
-use tepui_protocol::mesos::v1::TaskState;
 use tepui_protocol::mesos::v1::executor::{Call, Event, call, event};
 use tepui_protocol::mesos::v1::task_status::Reason;
+use tepui_protocol::mesos::v1::{ExecutorInfo, TaskState};
 use tepui_runtime::Pid;
 
 use super::call::{CallError, Standing, validate_executor_call};
@@ -94,28 +94,37 @@ impl Core {
         if state == ExecutorState::Registering {
             self.executor_state(framework, id, ExecutorState::Running, "subscribed");
         }
-        self.send_subscribed(&from, framework, id);
-
         let kept: Vec<String> = subscribe
             .unacknowledged_tasks
             .iter()
             .map(|task| task.task_id.value.clone())
             .collect();
+        if subscribe.unacknowledged_updates.is_empty() {
+            self.drop_undelivered(framework, id, &kept, turn);
+            if self.is_needless(framework, id) {
+                // Its tasks were killed before it came: it hears nothing but that.
+                self.shutdown_executor(framework, id, "it has no task");
+                return;
+            }
+        }
+        self.send_subscribed(&from, framework, id);
         for update in subscribe.unacknowledged_updates {
             self.executor_update(&from, framework, id, update.status, turn);
         }
+        // What an update told of is not undelivered.
         self.drop_undelivered(framework, id, &kept, turn);
-
-        let needless = self
-            .executor(framework, id)
-            .is_some_and(|executor| executor.is_needless());
-        if needless {
-            // Its tasks were killed before it came, or ended while it was away.
+        if self.is_needless(framework, id) {
+            // Its task ended while it was away.
             self.shutdown_executor(framework, id, "it has no task");
         } else {
             let first_time = state == ExecutorState::Registering;
             self.deliver_to_subscribed(framework, id, first_time);
         }
+    }
+
+    fn is_needless(&self, framework: &str, id: &str) -> bool {
+        self.executor(framework, id)
+            .is_some_and(|executor| executor.is_needless())
     }
 
     fn send_subscribed(&mut self, to: &Pid, framework: &str, id: &str) {
@@ -126,7 +135,7 @@ impl Core {
             return;
         };
         let subscribed = event::Subscribed {
-            executor_info: executor.info.clone(),
+            executor_info: ExecutorInfo::clone(&executor.info),
             framework_info: known.info.clone(),
             agent_info: self.info.clone(),
             container_id: Some(super::container_id(&executor.container)),

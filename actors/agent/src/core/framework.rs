@@ -78,7 +78,7 @@ impl Framework {
     pub fn executor_of_mut(&mut self, task: &str) -> Option<&mut Executor> {
         self.executors
             .values_mut()
-            .find(|executor| executor.tasks.contains_key(task))
+            .find(|executor| executor.tasks.contains(task))
     }
 }
 

@@ -1,5 +1,5 @@
-//! A task is to be killed: before its executor has it the agent ends it itself, afterwards the
-//! executor does.
+//! A task is to be killed: before its executor has it the agent ends it itself, and all of its
+//! group with it; afterwards the executor does.
 
 use tepui_protocol::mesos::internal::KillTask;
 use tepui_protocol::mesos::v1::TaskState;
@@ -44,14 +44,12 @@ impl Core {
         let connected = executor.pid.clone();
         match executor.state {
             ExecutorState::Registering | ExecutorState::Running if queued => {
-                let status = self.status(
-                    &task,
-                    TaskState::TaskKilled,
-                    Reason::TaskKilledDuringLaunch,
-                    "Task killed before delivery to the executor",
-                    turn,
-                );
-                self.agent_update(&framework, &id, status);
+                let group = executor.take_group(&task);
+                let (tasks, message) = match group.is_empty() {
+                    true => (vec![task], "Task killed before delivery to the executor"),
+                    false => (group, KILLED_IN_GROUP),
+                };
+                self.kill_undelivered(&framework, &id, &tasks, message, turn);
                 let needless = self.executor(&framework, &id).is_some_and(|executor| {
                     executor.state == ExecutorState::Running && executor.is_needless()
                 });
@@ -70,6 +68,39 @@ impl Core {
             ExecutorState::Registering | ExecutorState::Terminating | ExecutorState::Terminated => {
             }
         }
+    }
+}
+
+/// Mesos' words for each task of a group of which one was killed.
+const KILLED_IN_GROUP: &str =
+    "A task within the task group was killed before delivery to the executor";
+
+impl Core {
+    /// Ends tasks that their executor does not have.
+    fn kill_undelivered(
+        &mut self,
+        framework: &str,
+        id: &str,
+        tasks: &[String],
+        message: &str,
+        turn: &mut Turn<'_>,
+    ) {
+        for task in tasks {
+            let reason = Reason::TaskKilledDuringLaunch;
+            let status = self.status(task, TaskState::TaskKilled, reason, message, turn);
+            self.agent_update(framework, id, status);
+        }
+    }
+
+    /// A task that its executor does not have has ended all the same: the rest of its group will
+    /// not be delivered either.
+    pub(super) fn end_group(&mut self, framework: &str, id: &str, task: &str, turn: &mut Turn<'_>) {
+        let Some(executor) = self.executor_mut(framework, id) else {
+            return;
+        };
+        let mut rest = executor.take_group(task);
+        rest.retain(|other| other != task);
+        self.kill_undelivered(framework, id, &rest, KILLED_IN_GROUP, turn);
     }
 }
 

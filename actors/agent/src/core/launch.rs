@@ -1,18 +1,25 @@
-//! A task from the master's RunTask to its executor: whether it may run here, and where.
+//! A task from the master's RunTask to its executor: whether it may run here, and where; and a
+//! group of them, which shares one fate until its executor has it.
 //!
 //! ```text
-//!   RunTask ──► valid? ──► with a command ─────────────────────► an executor is started for it
-//!                  │   └─► with an executor ──► none here ──────► it is started (`start`)
-//!                  │                       └──► one lives here ─► the task is queued (`delivery`)
-//!                  └─► TASK_ERROR, or TASK_DROPPED (TASK_LOST)
+//!   RunTask ──────► valid? ──► with a command ─────────────────────► an executor is started for it
+//!   RunTaskGroup ─►    │   └─► with an executor ──► none here ──────► it is started (`start`)
+//!                      │                       └──► one lives here ─► it is queued (`delivery`)
+//!                      └─► TASK_ERROR, or TASK_DROPPED (TASK_LOST); of a group all of them
 //! ```
 
-use tepui_containerizer::unsupported_task_fields;
-use tepui_protocol::mesos::internal::{RunTask, RunTaskGroup, UpdateFramework};
-use tepui_protocol::mesos::v1::task_status::Reason;
-use tepui_protocol::mesos::v1::{FrameworkId, FrameworkInfo, Task, TaskInfo, TaskState};
+use std::collections::BTreeSet;
 
-use super::executor::ExecutorState;
+use tepui_containerizer::unsupported_task_fields;
+use tepui_protocol::mesos::internal::{
+    ResourceVersionUuid, RunTask, RunTaskGroup, UpdateFramework,
+};
+use tepui_protocol::mesos::v1::task_status::Reason;
+use tepui_protocol::mesos::v1::{
+    ExecutorInfo, FrameworkId, FrameworkInfo, Task, TaskInfo, TaskState,
+};
+
+use super::executor::{AgentTask, ExecutorState, Phase};
 use super::framework::{Framework, lost_as};
 use super::termination::NO_STATUS;
 use super::{AgentState, Core, Note, Turn};
@@ -26,61 +33,162 @@ enum Destination {
     Present(String),
 }
 
+/// What is given to an executor at one stroke: a task, or a group of them.
+#[derive(Debug)]
+pub(super) struct Work {
+    pub(super) tasks: Vec<TaskInfo>,
+    pub(super) group: bool,
+}
+
+impl Work {
+    /// The tasks as the agent keeps them until their executor has them.
+    pub(super) fn queued(self, framework: &str, info: &FrameworkInfo) -> Vec<AgentTask> {
+        let tasks = self.tasks.into_iter().map(|task| AgentTask {
+            task: task_of(&task, framework, TaskState::TaskStaging, info),
+            phase: Phase::Queued(Box::new(task)),
+        });
+        tasks.collect()
+    }
+
+    fn ids(&self) -> impl Iterator<Item = &str> {
+        self.tasks.iter().map(|task| task.task_id.value.as_str())
+    }
+
+    /// For people.
+    fn name(&self) -> String {
+        let ids: Vec<&str> = self.ids().collect();
+        let kind = if self.group { "task group" } else { "task" };
+        format!("{kind} {}", ids.join(", "))
+    }
+
+    /// The executor of the framework's own that it is for.
+    fn executor(&self) -> Option<&ExecutorInfo> {
+        self.tasks.first()?.executor.as_ref()
+    }
+
+    /// What of it this agent cannot run.
+    fn unsupported(&self) -> Option<String> {
+        if self
+            .tasks
+            .iter()
+            .any(|task| task.executor.as_ref() != self.executor())
+        {
+            return Some("task.executor: another than that of the group".to_owned());
+        }
+        let mut tasks = self.tasks.iter();
+        tasks.find_map(|task| unsupported(task, self.group))
+    }
+}
+
+/// What the master says with the tasks.
+struct Order {
+    framework: FrameworkInfo,
+    pid: String,
+    versions: Vec<ResourceVersionUuid>,
+    /// What it believes: that the agent is to start an executor, or that it finds one.
+    launch: Option<bool>,
+}
+
 impl Core {
     pub(super) fn run_task(&mut self, message: RunTask, turn: &mut Turn<'_>) {
-        let RunTask {
-            framework: info,
-            task,
-            pid,
-            resource_version_uuids,
-            launch_executor,
-            ..
-        } = message;
-        let id = &task.task_id.value;
-        let Some(framework) = self.may_run(&info, id) else {
-            return;
+        let order = Order {
+            framework: message.framework,
+            pid: message.pid.unwrap_or_default(),
+            versions: message.resource_version_uuids,
+            launch: message.launch_executor,
         };
-        if task.agent_id.value != self.agent_id() {
-            self.refuse(format!("task {id} for agent {}", task.agent_id.value));
+        let work = Work {
+            tasks: vec![message.task],
+            group: false,
+        };
+        self.run(order, work, turn);
+    }
+
+    pub(super) fn run_task_group(&mut self, message: RunTaskGroup, turn: &mut Turn<'_>) {
+        let order = Order {
+            framework: message.framework,
+            pid: String::new(),
+            versions: message.resource_version_uuids,
+            launch: message.launch_executor,
+        };
+        let executor = message.executor;
+        if message.task_group.tasks.is_empty() {
+            // There is nothing to run, and no executor to be started for it.
+            self.refuse("a task group without tasks".to_owned());
+            let framework = order.framework.id.unwrap_or_default().value;
+            self.take_back_executor(&framework, Some(&executor), order.launch);
             return;
         }
-        self.know_framework(&framework, info, pid.unwrap_or_default());
-        let stale = resource_version_uuids.iter().any(|version| {
+        let tasks = message.task_group.tasks.into_iter().map(|task| TaskInfo {
+            executor: task.executor.or_else(|| Some(executor.clone())),
+            ..task
+        });
+        let work = Work {
+            tasks: tasks.collect(),
+            group: true,
+        };
+        self.run(order, work, turn);
+    }
+
+    fn run(&mut self, order: Order, work: Work, turn: &mut Turn<'_>) {
+        let Some(framework) = self.may_run(&order.framework, &work) else {
+            return;
+        };
+        let elsewhere = |task: &&TaskInfo| task.agent_id.value != self.agent_id();
+        if let Some(task) = work.tasks.iter().find(elsewhere) {
+            let other = &task.agent_id.value;
+            self.refuse(format!("{} for agent {other}", work.name()));
+            return;
+        }
+        self.know_framework(&framework, order.framework, order.pid);
+        let stale = order.versions.iter().any(|version| {
             version.resource_provider_id.is_none() && version.uuid.value != self.resource_version
         });
-        if let Some(why) = unsupported(&task) {
-            let status = self.status(id, TaskState::TaskError, Reason::TaskInvalid, &why, turn);
-            self.direct_update(&framework, status);
-            self.take_back_executor(&framework, &task, launch_executor);
-        } else if self.has_task(&framework, id) {
-            self.refuse(format!("task {id} of framework {framework} a second time"));
+        if let Some(why) = work.unsupported() {
+            let reason = match work.group {
+                true => Reason::TaskGroupInvalid,
+                false => Reason::TaskInvalid,
+            };
+            for id in work.ids() {
+                let status = self.status(id, TaskState::TaskError, reason, &why, turn);
+                self.direct_update(&framework, status);
+            }
+            self.take_back_executor(&framework, work.executor(), order.launch);
+        } else if work.ids().any(|id| self.has_task(&framework, id)) {
+            let what = work.name();
+            self.refuse(format!("{what} of framework {framework} a second time"));
         } else {
             let destination = if stale {
                 let why = "Task assumes outdated resource state";
                 Err((Reason::InvalidOffers, why.to_owned()))
             } else {
-                self.destination(&framework, &task, launch_executor)
+                self.destination(&framework, &work, order.launch)
             };
             match destination {
-                Ok(Destination::New) => self.start_executor(&framework, task, turn),
-                Ok(Destination::Present(executor)) => self.queue(&framework, &executor, task),
+                Ok(Destination::New) => self.start_executor(&framework, work, turn),
+                Ok(Destination::Present(executor)) => self.queue(&framework, &executor, work),
                 Err((reason, why)) => {
-                    self.drop_task(&framework, id, reason, &why, turn);
-                    self.take_back_executor(&framework, &task, launch_executor);
+                    for id in work.ids() {
+                        self.drop_task(&framework, id, reason, &why, turn);
+                    }
+                    self.take_back_executor(&framework, work.executor(), order.launch);
                 }
             }
         }
         self.forget_if_idle(&framework);
     }
 
-    /// Which executor the task is for, where one may take it. `launch` is what the master
+    /// Which executor the tasks are for, where one may take them. `launch` is what the master
     /// believes: that the agent is to start one, or that it finds one.
     fn destination(
         &self,
         framework: &str,
-        task: &TaskInfo,
+        work: &Work,
         launch: Option<bool>,
     ) -> Result<Destination, (Reason, String)> {
+        let Some(task) = work.tasks.first() else {
+            return Ok(Destination::New);
+        };
         let id = executor_id_of(task);
         let gone = |why: &str| Err((Reason::ExecutorTerminated, why.to_owned()));
         let Some(present) = self.executor(framework, id) else {
@@ -106,7 +214,7 @@ impl Core {
     fn has_task(&self, framework: &str, task: &str) -> bool {
         self.frameworks.get(framework).is_some_and(|known| {
             let mut executors = known.executors.values();
-            known.strays.contains(task) || executors.any(|e| e.tasks.contains_key(task))
+            known.strays.contains(task) || executors.any(|e| e.tasks.contains(task))
         })
     }
 
@@ -127,8 +235,13 @@ impl Core {
 
     /// The master counts an executor that it had launched with a task: it is told that there is
     /// none, unless there is one whose end it will be told.
-    fn take_back_executor(&mut self, framework: &str, task: &TaskInfo, launch: Option<bool>) {
-        let Some(info) = &task.executor else { return };
+    fn take_back_executor(
+        &mut self,
+        framework: &str,
+        executor: Option<&ExecutorInfo>,
+        launch: Option<bool>,
+    ) {
+        let Some(info) = executor else { return };
         let alive = self
             .executor(framework, &info.executor_id.value)
             .is_some_and(|present| present.state != ExecutorState::Terminated);
@@ -137,28 +250,8 @@ impl Core {
         }
     }
 
-    pub(super) fn run_task_group(&mut self, message: RunTaskGroup, turn: &mut Turn<'_>) {
-        let info = message.framework;
-        for task in &message.task_group.tasks {
-            let id = &task.task_id.value;
-            let Some(framework) = self.may_run(&info, id) else {
-                continue;
-            };
-            self.know_framework(&framework, info.clone(), String::new());
-            let why = "task_group: this agent has no default executor and runs single tasks only";
-            let status = self.status(
-                id,
-                TaskState::TaskError,
-                Reason::TaskGroupInvalid,
-                why,
-                turn,
-            );
-            self.direct_update(&framework, status);
-        }
-    }
-
-    /// The framework's id, if its task may be looked at at all.
-    fn may_run(&mut self, info: &FrameworkInfo, task: &str) -> Option<String> {
+    /// The framework's id, if its tasks may be looked at at all.
+    fn may_run(&mut self, info: &FrameworkInfo, work: &Work) -> Option<String> {
         let framework = info
             .id
             .as_ref()
@@ -166,8 +259,12 @@ impl Core {
             .unwrap_or_default();
         let why = if !matches!(self.state, AgentState::Disconnected | AgentState::Running) {
             format!("while {:?}", self.state)
-        } else if !Paths::is_segment(&framework) || !Paths::is_segment(task) {
+        } else if !self.is_heard_of_new_tasks() {
+            "the master was told what runs here, and it is not among it".to_owned()
+        } else if !Paths::is_segment(&framework) || !work.ids().all(Paths::is_segment) {
             "its ids are no valid ids".to_owned()
+        } else if work.ids().collect::<BTreeSet<_>>().len() < work.tasks.len() {
+            "an id is there twice".to_owned()
         } else if self
             .frameworks
             .get(&framework)
@@ -177,7 +274,8 @@ impl Core {
         } else {
             return Some(framework);
         };
-        self.refuse(format!("task '{task}' of framework '{framework}': {why}"));
+        let what = work.name();
+        self.refuse(format!("{what} of framework '{framework}': {why}"));
         None
     }
 
@@ -293,19 +391,19 @@ fn executor_id_of(task: &TaskInfo) -> &str {
 
 /// What of a task this agent cannot run, by the name of the field. The master refuses such tasks
 /// first; an agent does not rely on that.
-fn unsupported(task: &TaskInfo) -> Option<String> {
+fn unsupported(task: &TaskInfo, group: bool) -> Option<String> {
     match (&task.command, &task.executor) {
-        (Some(_), Some(_)) => {
+        (Some(_), Some(_)) if !group => {
             return Some("task.executor: there is task.command, too".to_owned());
         }
         (None, None) => return Some("task.command: missing, and so is task.executor".to_owned()),
-        (None, Some(executor)) if executor.command.is_none() => {
+        (_, Some(executor)) if executor.command.is_none() => {
             return Some("task.executor.command: missing".to_owned());
         }
-        (None, Some(executor)) if !Paths::is_segment(&executor.executor_id.value) => {
+        (_, Some(executor)) if !Paths::is_segment(&executor.executor_id.value) => {
             return Some("task.executor.executor_id: not a valid id".to_owned());
         }
-        (Some(_), None) | (None, Some(_)) => {}
+        (Some(_), None) | (_, Some(_)) => {}
     }
     match unsupported_task_fields(task) {
         fields if fields.is_empty() => None,

@@ -30,6 +30,7 @@ mod registration;
 mod sandboxes;
 mod shutdown;
 mod start;
+pub mod task_list;
 mod termination;
 mod update;
 
@@ -40,6 +41,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tepui_invariants::{Planted, TaskKey, one_update_at_a_time};
 use tepui_protocol::mesos::internal::StatusUpdate;
 use tepui_protocol::mesos::v1::{
     AgentId, AgentInfo, ContainerId, ExecutorId, FrameworkId, TaskId, TaskState, TaskStatus,
@@ -55,7 +57,7 @@ use self::registration::Registration;
 use self::sandboxes::Schedule;
 use crate::checkpoint::{Paths, Run, Write, record};
 use crate::options::AgentOptions;
-use crate::updates::{Action, UpdateManager};
+use crate::updates::{Action, StreamKey, UpdateManager, uuid_of};
 
 /// Frameworks that ended and are remembered (Mesos' MAX_COMPLETED_FRAMEWORKS).
 pub const MAX_COMPLETED_FRAMEWORKS: usize = 50;
@@ -73,22 +75,36 @@ pub enum AgentState {
     Terminating,
 }
 
-/// What waits until a container has other limits.
+/// What waits until a container has other limits. One change is under way for a container at a
+/// time; what comes meanwhile goes with the next.
 #[derive(Debug, Clone)]
 struct Waiting {
     framework: String,
     executor: String,
     container: String,
-    purpose: Purpose,
+    /// Updates that are told once the change is done.
+    tell: Vec<StatusUpdate>,
+    /// Tasks that are given to the executor then.
+    deliver: Vec<String>,
+    next: NextChange,
 }
 
-/// Why a container's limits are changed.
+/// Why a container's limits are to be changed once more.
+#[derive(Debug, Clone, Default)]
+struct NextChange {
+    /// Tasks have ended; their terminal updates are told afterwards.
+    tell: Vec<StatusUpdate>,
+    /// Tasks are queued, and are given to the executor afterwards.
+    deliver: bool,
+}
+
+/// Why a container's limits are to be changed.
 #[derive(Debug, Clone)]
 enum Purpose {
     /// A task has ended; its terminal update is told afterwards.
     Tell(Box<StatusUpdate>),
-    /// These tasks are given to the executor afterwards.
-    Deliver(Vec<String>),
+    /// Tasks are queued, and are given to the executor afterwards.
+    Deliver,
 }
 
 /// The core of an agent.
@@ -363,6 +379,7 @@ impl Core {
                 }
                 Action::Behind { path } => Effect::Disk(Write::Behind { path }),
                 Action::Forward(update) => {
+                    self.assert_its_turn(&update);
                     Effect::Send(self.options.master.clone(), self.status_message(update))
                 }
                 Action::Retry {
@@ -373,6 +390,19 @@ impl Core {
             };
             self.effects.push(effect);
         }
+    }
+
+    /// In a debug build: an update that is sent is the oldest of its task.
+    fn assert_its_turn(&self, update: &StatusUpdate) {
+        if !cfg!(debug_assertions) || self.options.planted != Planted::NONE {
+            return;
+        }
+        let (framework, task) = (&update.framework_id.value, &update.status.task_id.value);
+        let head = self.updates.head(&StreamKey::new(framework, task));
+        let (sent, oldest) = (uuid_of(update), head.as_ref().map(uuid_of));
+        let key = TaskKey::new(framework, task);
+        let broken = one_update_at_a_time(&key, &sent, oldest.as_deref());
+        debug_assert!(broken.is_none(), "{broken:?}");
     }
 
     /// A status that this agent gives a task.

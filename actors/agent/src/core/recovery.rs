@@ -149,7 +149,7 @@ impl Core {
         } else {
             Phase::Launched
         };
-        executor.tasks.insert(id.clone(), AgentTask { task, phase });
+        executor.tasks.insert(AgentTask { task, phase });
         if finished {
             executor.complete_task(&id);
         }

@@ -13,7 +13,9 @@ use tepui_protocol::mesos::internal::{
 };
 use tepui_protocol::mesos::v1::agent_info::{Capability, capability};
 use tepui_protocol::mesos::v1::task_status::Reason;
-use tepui_protocol::mesos::v1::{AgentInfo, FrameworkInfo, Resource, Task, TaskState, Uuid};
+use tepui_protocol::mesos::v1::{
+    AgentInfo, ExecutorInfo, FrameworkInfo, Resource, Task, TaskState, Uuid,
+};
 use tepui_runtime::{Pid, Time};
 
 use super::executor::ExecutorState;
@@ -55,6 +57,8 @@ pub(super) struct Registration {
     ping_timeout: Duration,
     /// A timer looks for silence.
     watching: bool,
+    /// The master was told what runs here, and has not answered.
+    listed: bool,
 }
 
 impl Default for Registration {
@@ -65,6 +69,7 @@ impl Default for Registration {
             heard: Time::default(),
             ping_timeout: DEFAULT_PING_TIMEOUT,
             watching: false,
+            listed: false,
         }
     }
 }
@@ -73,6 +78,7 @@ impl Core {
     /// Begins anew with the master: now, or since it is silent.
     pub(super) fn start_registration(&mut self, why: &str, turn: &mut Turn<'_>) {
         self.set_state(AgentState::Disconnected, why);
+        self.registration.listed = false;
         self.updates.pause();
         self.effect(Effect::Link(self.options.master.clone()));
         self.registration.number += 1;
@@ -88,7 +94,8 @@ impl Core {
         if number != self.registration.number || self.state != AgentState::Disconnected {
             return;
         }
-        let message = if self.info.id.is_some() {
+        self.registration.listed = self.info.id.is_some();
+        let message = if self.registration.listed {
             Outbound::Reregister(Box::new(self.reregister_message()))
         } else {
             Outbound::Register(Box::new(self.register_message()))
@@ -98,6 +105,13 @@ impl Core {
         let pause = turn.random_up_to(self.registration.bound);
         self.registration.number += 1;
         self.timer_after(pause, Timer::Register(self.registration.number));
+    }
+
+    /// Whether a master that registers this agent now learns of tasks that come from here on. What
+    /// it launched before it heard what runs here, and what was long under way, it has given up by
+    /// then, or asks for: nobody would know that such a task runs.
+    pub(super) fn is_heard_of_new_tasks(&self) -> bool {
+        self.state != AgentState::Disconnected || !self.registration.listed
     }
 
     pub(super) fn registered(&mut self, message: AgentRegistered, turn: &mut Turn<'_>) {
@@ -197,7 +211,7 @@ impl Core {
                     || known
                         .executors
                         .values()
-                        .any(|executor| executor.tasks.contains_key(task))
+                        .any(|executor| executor.tasks.contains(task))
             });
             if !known {
                 let info = tasks.framework.clone().or_else(|| {
@@ -307,7 +321,7 @@ impl Core {
             executor_infos: executors()
                 .filter(|executor| !executor.generated)
                 .filter(|executor| executor.state != ExecutorState::Terminated)
-                .map(|executor| executor.info.clone())
+                .map(|executor| ExecutorInfo::clone(&executor.info))
                 .collect(),
             tasks: self
                 .frameworks
@@ -369,7 +383,8 @@ fn archived(framework: &super::Framework) -> archive::Framework {
     let tasks: Vec<Task> = framework
         .completed
         .iter()
-        .flat_map(|executor| executor.completed.iter().cloned())
+        .flat_map(|executor| executor.completed.iter())
+        .map(|done| done.task.clone())
         .collect();
     archive::Framework {
         framework_info: FrameworkInfo::clone(&framework.info),

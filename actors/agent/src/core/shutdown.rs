@@ -1,6 +1,5 @@
 //! Ends an executor, a framework or the whole agent because someone asked for it.
 
-use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::internal::{ShutdownExecutor, UnregisterAgent};
 
 use super::environment::shutdown_grace;
@@ -108,10 +107,8 @@ impl Core {
     /// The next agent on this work_dir is another: the master has done with this one's id (Mesos
     /// does the same when the agent has ended; here also if it crashes before).
     fn begin_anew(&mut self) {
-        if !self.options.planted.has(PlantedBug::StaleAgentAccepted) {
-            let path = self.paths.meta_latest_agent();
-            self.effect(Effect::Disk(Write::Remove { path }));
-        }
+        let path = self.paths.meta_latest_agent();
+        self.effect(Effect::Disk(Write::Remove { path }));
     }
 
     /// The master wants the agent gone: everything ends, then the agent does.

@@ -1,7 +1,7 @@
-//! The start of an executor: its sandbox is made, it and its first task are checkpointed where
-//! the framework asks for it, and the containerizer is asked to launch.
+//! The start of an executor: its sandbox is made, it and its first task or group are checkpointed
+//! where the framework asks for it, and the containerizer is asked to launch.
 //!
-//! Not here: what becomes of the task once the executor subscribes (`delivery`).
+//! Not here: what becomes of the tasks once the executor subscribes (`delivery`).
 
 use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::mesos::v1::{ExecutorInfo, TaskInfo, TaskState};
@@ -9,21 +9,24 @@ use tepui_protocol::tepui::containerizer::{Launch, Launched};
 
 use super::effect::Sandbox;
 use super::environment::environment;
-use super::executor::{AgentTask, Executor, ExecutorState, PendingTermination, Phase};
+use super::executor::{AgentTask, Executor, ExecutorState, PendingTermination};
 use super::framework::Framework;
-use super::launch::task_of;
+use super::launch::Work;
 use super::{Core, Effect, Note, Timer, Turn, command_executor, run};
 use crate::checkpoint::Write;
 
 impl Core {
-    /// Everything up to the launch of the container, for a task that was looked at.
-    pub(super) fn start_executor(&mut self, framework: &str, task: TaskInfo, turn: &mut Turn<'_>) {
+    /// Everything up to the launch of the container, for tasks that were looked at.
+    pub(super) fn start_executor(&mut self, framework: &str, work: Work, turn: &mut Turn<'_>) {
+        let Some(first) = work.tasks.first() else {
+            return;
+        };
         let Some(known) = self.frameworks.get(framework) else {
             return;
         };
         let framework_info = known.info.clone();
         let container = turn.uuid().to_string();
-        let info = self.executor_info(&framework_info, &task);
+        let info = self.executor_info(&framework_info, first);
         let id = info.executor_id.value.clone();
         let agent = self.agent_id().to_owned();
         let run = run(&agent, framework, &id, &container);
@@ -34,19 +37,17 @@ impl Core {
             .switch_user
             .then(|| own_user.unwrap_or_else(|| framework_info.user.clone()));
 
-        let generated = task.executor.is_none();
+        let generated = first.executor.is_none();
         let mut executor = Executor::new(
             info.clone(),
             generated,
             container.clone(),
             directory.clone(),
         );
-        let task_id = task.task_id.value.clone();
-        let queued = AgentTask {
-            task: task_of(&task, framework, TaskState::TaskStaging, &framework_info),
-            phase: Phase::Queued(Box::new(task)),
-        };
-        executor.tasks.insert(task_id.clone(), queued.clone());
+        let group = work.group;
+        let queued = work.queued(framework, &framework_info);
+        executor.queue(queued.clone(), group);
+        executor.launched_with = queued.len();
 
         self.keep(framework, &id);
         self.effect(Effect::Sandbox(Sandbox {
@@ -60,7 +61,10 @@ impl Core {
             if generated {
                 self.write_record(self.paths.generated_for_command_task(run), b"");
             }
-            self.write_message(self.paths.task_info(run, &task_id), &queued.task);
+            for AgentTask { task, .. } in &queued {
+                let path = self.paths.task_info(run, &task.task_id.value);
+                self.write_message(path, task);
+            }
             let link = self.paths.meta_latest_run(run);
             self.effect(Effect::Disk(Write::Link {
                 target: self.paths.meta_run(run),
@@ -90,7 +94,9 @@ impl Core {
         }
         let registering = ExecutorState::Registering;
         self.executor_state(framework, &id, registering, "container is launched");
-        self.note_queued(framework, &task_id);
+        for AgentTask { task, .. } in &queued {
+            self.note_queued(framework, &task.task_id.value);
+        }
         self.effect(Effect::Launch(Box::new(launch)));
         let timer = Timer::ExecutorRegistration(container);
         self.timer_after(self.options.executor_registration_timeout, timer);

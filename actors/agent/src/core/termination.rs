@@ -139,7 +139,7 @@ impl Core {
         let Some(mut executor) = known.executors.remove(id) else {
             return;
         };
-        let ids: Vec<String> = executor.tasks.keys().cloned().collect();
+        let ids: Vec<String> = executor.tasks.iter().map(|(id, _)| id.clone()).collect();
         for task in ids {
             executor.complete_task(&task);
         }

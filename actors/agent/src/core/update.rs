@@ -26,7 +26,7 @@ use tepui_runtime::Pid;
 use super::executor::{ExecutorState, PendingTermination, Phase};
 use super::framework::{MAX_STRAYS, lost_as};
 use super::limitation::Exceeded;
-use super::{Core, Effect, Note, Outbound, Purpose, Turn, Waiting, run};
+use super::{Core, Effect, NextChange, Note, Outbound, Purpose, Turn, Waiting, run};
 use crate::checkpoint::Write;
 use crate::updates::{Accepted, Acknowledged, StreamKey, is_terminal, uuid_of};
 
@@ -54,11 +54,8 @@ impl Core {
             self.acknowledge_executor(framework, id, &status);
             return;
         }
-        let waits = |waiting: &Waiting| match &waiting.purpose {
-            Purpose::Tell(update) => update.uuid.as_ref() == Some(&uuid),
-            Purpose::Deliver(_) => false,
-        };
-        if self.waiting.values().any(waits) {
+        let same = |update: &StatusUpdate| update.uuid.as_ref() == Some(&uuid);
+        if self.waiting.values().any(|it| it.updates().any(same)) {
             // It is stored, and acknowledged then, once the container's limits are lowered.
             return;
         }
@@ -90,6 +87,9 @@ impl Core {
             && self.update_container(framework, id, Purpose::Tell(Box::new(update.clone())));
         if !waits {
             self.tell(framework, id, update);
+        }
+        if terminal {
+            self.end_group(framework, id, &key.task, turn);
         }
     }
 
@@ -272,7 +272,9 @@ impl Core {
             framework,
             executor: id,
             container,
-            purpose,
+            tell,
+            deliver,
+            mut next,
         }) = self.waiting.remove(&number)
         else {
             return;
@@ -293,19 +295,37 @@ impl Core {
             };
             self.destroy(&framework, &id, pending);
         }
-        match purpose {
-            Purpose::Tell(mut update) => {
-                if let Some(exceeded) = Exceeded::of_update(&updated) {
-                    exceeded.explain(&mut update.status);
-                    self.book_status(&framework, &update.status);
-                }
-                self.tell(&framework, &id, *update);
+        let exceeded = Exceeded::of_update(&updated);
+        for mut update in tell {
+            if let Some(exceeded) = &exceeded {
+                exceeded.explain(&mut update.status);
+                self.book_status(&framework, &update.status);
             }
-            Purpose::Deliver(tasks) if running && updated.error.is_none() => {
-                self.deliver(&framework, &id, &tasks);
+            self.tell(&framework, &id, update);
+        }
+        if running && updated.error.is_none() {
+            self.deliver(&framework, &id, &deliver);
+        }
+        // Else they end with the container.
+        if let Some(exceeded) = &exceeded {
+            for update in &mut next.tell {
+                exceeded.explain(&mut update.status);
+                self.book_status(&framework, &update.status);
             }
-            // They end with the container.
-            Purpose::Deliver(_) => {}
+        }
+        self.change_again(&framework, &id, &container, next);
+    }
+
+    /// What gathered while a container's limits were changed.
+    fn change_again(&mut self, framework: &str, id: &str, container: &str, next: NextChange) {
+        let there = self.executor(framework, id).is_some_and(|executor| {
+            executor.container == container && executor.state != ExecutorState::Terminated
+        });
+        if there && !next.is_empty() {
+            return self.change_container(framework, id, next);
+        }
+        for update in next.tell {
+            self.tell(framework, id, update);
         }
     }
 
@@ -318,7 +338,8 @@ impl Core {
         let container = &terminated.container_id.value;
         let of_it = |waiting: &&mut Waiting| waiting.container == *container;
         for waiting in self.waiting.values_mut().filter(of_it) {
-            if let Purpose::Tell(update) = &mut waiting.purpose {
+            let next = waiting.next.tell.iter_mut();
+            for update in waiting.tell.iter_mut().chain(next) {
                 exceeded.explain(&mut update.status);
             }
         }
@@ -442,5 +463,12 @@ impl Core {
             task.status_update_uuid = Some(uuid_of(&head));
         }
         task
+    }
+}
+
+impl Waiting {
+    /// Every update that waits to be told.
+    fn updates(&self) -> impl Iterator<Item = &StatusUpdate> {
+        self.tell.iter().chain(&self.next.tell)
     }
 }

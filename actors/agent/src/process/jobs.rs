@@ -137,9 +137,10 @@ pub(super) fn told_by<'a>(effects: impl Iterator<Item = &'a Effect>) -> String {
 }
 
 fn make(disk: &dyn Disk, sandbox: &Sandbox) -> io::Result<()> {
-    disk.create_dir_all(&sandbox.directory)?;
+    // Unsynced: with the host its containers are gone, and nobody looks for their sandboxes.
+    disk.create_dir_all_unsynced(&sandbox.directory)?;
     if let Some(owner) = &sandbox.owner {
         disk.own(&sandbox.directory, owner)?;
     }
-    disk.symlink(&sandbox.directory, &sandbox.latest)
+    disk.symlink_unsynced(&sandbox.directory, &sandbox.latest)
 }

@@ -180,11 +180,8 @@ fn resource(metrics: &Metrics, snapshot: &SnapshotCell, name: &'static str, revo
             .executors
             .values()
             .filter(|e| e.state != ExecutorState::Terminated);
-        amount(
-            used.flat_map(|executor| &executor.resources),
-            name,
-            revocable,
-        )
+        let used: Vec<Resource> = used.flat_map(|executor| executor.resources()).collect();
+        amount(used.iter(), name, revocable)
     };
     let gauge = |key: String, read: Box<dyn Fn(&Snapshot) -> f64 + Send + Sync>| {
         let snapshot = Arc::clone(snapshot);
@@ -213,7 +210,7 @@ fn tasks(snapshot: &Snapshot, state: TaskState) -> f64 {
     let all = snapshot
         .executors
         .values()
-        .flat_map(|executor| &executor.tasks);
+        .flat_map(|executor| executor.tasks.values());
     whole(all.filter(|task| task.task.state() == state).count())
 }
 

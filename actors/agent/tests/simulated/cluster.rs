@@ -10,13 +10,13 @@ use tepui_agent::{Agent, AgentOptions, spawn};
 use tepui_containerizer::simulated::{self, SimulatedOptions};
 use tepui_protocol::mesos::internal::{
     AgentRegistered, AgentReregistered, ExecutorToFramework, ExitedExecutor, PongAgent,
-    ReconcileTasks, RegisterAgent, ReregisterAgent, RunTask, StatusUpdateAcknowledgement,
-    StatusUpdateMessage, UpdateAgent,
+    ReconcileTasks, RegisterAgent, ReregisterAgent, RunTask, RunTaskGroup,
+    StatusUpdateAcknowledgement, StatusUpdateMessage, UpdateAgent,
 };
 use tepui_protocol::mesos::v1::value::{self, Scalar};
 use tepui_protocol::mesos::v1::{
-    AgentId, CommandInfo, FrameworkId, FrameworkInfo, Resource, TaskId, TaskInfo, TaskState,
-    TaskStatus,
+    AgentId, CommandInfo, FrameworkId, FrameworkInfo, Resource, TaskGroupInfo, TaskId, TaskInfo,
+    TaskState, TaskStatus,
 };
 use tepui_runtime::{
     Context, Declaration, Handle, Id, Node, NodeOptions, Pid, Process, SimOptions, Simulation,
@@ -291,6 +291,32 @@ impl Cluster {
             task,
             pid: Some(String::new()),
             ..RunTask::default()
+        };
+        self.master_node.send(&self.master, &agent, message);
+    }
+
+    /// Has the master give the agent tasks that belong together, for one executor of their own.
+    pub(crate) fn give_group(&self, framework: FrameworkInfo, tasks: Vec<TaskInfo>) {
+        let mut books = self.books.lock().unwrap();
+        let agent = books.agent.clone().expect("an agent");
+        let agent_id = format!("S{}", books.agents - 1);
+        let executor = tasks[0].executor.clone().expect("an executor");
+        let tasks = tasks.into_iter().map(|task| TaskInfo {
+            agent_id: AgentId {
+                value: agent_id.clone(),
+            },
+            ..task
+        });
+        let tasks: Vec<TaskInfo> = tasks.collect();
+        for task in &tasks {
+            let id = task.task_id.value.clone();
+            books.tasks.insert(id, TaskState::TaskStaging);
+        }
+        let message = RunTaskGroup {
+            framework,
+            executor,
+            task_group: TaskGroupInfo { tasks },
+            ..RunTaskGroup::default()
         };
         self.master_node.send(&self.master, &agent, message);
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tepui_framework::{Executor, ExecutorDriver, spawn_executor};
-use tepui_protocol::mesos::internal::{FrameworkToExecutor, ShutdownExecutor};
+use tepui_protocol::mesos::internal::{FrameworkToExecutor, KillTask, ShutdownExecutor};
 use tepui_protocol::mesos::v1::{
-    CommandInfo, ExecutorId, ExecutorInfo, KillPolicy, TaskId, TaskInfo, TaskState, TaskStatus,
+    CommandInfo, ExecutorId, ExecutorInfo, KillPolicy, TaskGroupInfo, TaskId, TaskInfo, TaskState,
+    TaskStatus,
 };
 use tepui_runtime::Node;
 
@@ -18,6 +19,15 @@ struct Echo;
 impl Executor for Echo {
     fn launch(&mut self, driver: &mut ExecutorDriver, task: TaskInfo) {
         driver.update(status(task.task_id, TaskState::TaskRunning));
+    }
+
+    fn launch_group(&mut self, driver: &mut ExecutorDriver, group: TaskGroupInfo) {
+        let ids = group.tasks.iter().map(|task| task.task_id.value.as_str());
+        let words = format!("group {}", ids.collect::<Vec<_>>().join(" "));
+        driver.message(words.into());
+        for task in group.tasks {
+            self.launch(driver, task);
+        }
     }
 
     fn kill(&mut self, driver: &mut ExecutorDriver, task_id: TaskId, _policy: Option<KillPolicy>) {
@@ -141,7 +151,7 @@ fn tasks_wait_for_an_executor_that_takes_its_time() {
     assert_eq!(cluster.log(), ["register"]);
     let snapshot = agent.snapshot.load_full();
     let key = ("F".to_owned(), "e".to_owned());
-    assert_eq!(snapshot.executors.get(&key).unwrap().tasks.len(), 3);
+    assert_eq!(snapshot.executors.get(&key).unwrap().tasks.size(), 3);
     start_echo(&node);
     cluster.run_until_logged("c TASK_RUNNING");
     assert_eq!(
@@ -173,4 +183,66 @@ fn an_executor_that_dies_takes_its_tasks_along() {
     let (mut cluster, _node) = running("sleep 5; exit 3");
     cluster.run_until_logged("e exited 768");
     cluster.run_until_logged("a TASK_FAILED");
+}
+
+#[test]
+fn groups_arrive_whole_and_in_their_order() {
+    let mut cluster = Cluster::new();
+    let (node, _agent) = cluster.agent();
+    cluster.run_until_logged("register");
+    cluster.simulation.run_for(Duration::from_secs(1));
+    let group = |ids: [&str; 2]| ids.map(|id| own(id, "sleep 1000")).to_vec();
+    cluster.give_group(framework(false), group(["a", "b"]));
+    cluster.give(framework(false), own("c", "sleep 1000"));
+    cluster.give_group(framework(false), group(["d", "f"]));
+    cluster.simulation.run_for(Duration::from_secs(50));
+    start_echo(&node);
+    cluster.run_until_logged("f TASK_RUNNING");
+    cluster.run_until_logged("message group d f");
+    let running = |id: &str| format!("{id} TASK_RUNNING");
+    let mut log = cluster.log();
+    // Words and updates go their own ways.
+    let words: Vec<String> = log
+        .iter()
+        .filter(|line| line.starts_with("message"))
+        .cloned()
+        .collect();
+    assert_eq!(words, ["message group a b", "message group d f"]);
+    log.retain(|line| line.ends_with("TASK_RUNNING"));
+    assert_eq!(log, ["a", "b", "c", "d", "f"].map(running));
+    // One more, for an executor that is there.
+    cluster.give_group(framework(false), group(["g", "h"]));
+    cluster.run_until_logged("message group g h");
+    cluster.run_until_logged("h TASK_RUNNING");
+}
+
+#[test]
+fn a_group_of_which_one_was_killed_never_arrives() {
+    let mut cluster = Cluster::new();
+    let (node, _agent) = cluster.agent();
+    cluster.run_until_logged("register");
+    cluster.simulation.run_for(Duration::from_secs(1));
+    let group = ["a", "b"].map(|id| own(id, "sleep 1000")).to_vec();
+    cluster.give_group(framework(false), group);
+    cluster.simulation.run_for(Duration::from_secs(1));
+    let kill = KillTask {
+        framework_id: framework_id(),
+        task_id: TaskId {
+            value: "b".to_owned(),
+        },
+        kill_policy: None,
+    };
+    node.send(&cluster.master, &node.pid_of("slave(1)"), kill);
+    cluster.run_until_logged("b TASK_KILLED");
+    assert_eq!(
+        cluster.log(),
+        ["register", "a TASK_KILLED", "b TASK_KILLED"]
+    );
+    start_echo(&node);
+    cluster.run_until_logged("e exited 9");
+    let log = cluster.log();
+    assert!(
+        !log.iter().any(|line| line.starts_with("message")),
+        "{log:?}"
+    );
 }

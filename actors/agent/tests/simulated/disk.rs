@@ -78,7 +78,8 @@ fn what_needs_no_disk_goes_on_while_it_is_full() {
     cluster.simulation.run_for(Duration::from_secs(20));
     let snapshot = _agent.snapshot.load_full();
     let key = ("F".to_owned(), "u".to_owned());
-    let task = &snapshot.executors.get(&key).unwrap().tasks[0].task;
+    let tasks = &snapshot.executors.get(&key).unwrap().tasks;
+    let task = &tasks.values().next().unwrap().task;
     assert_eq!(
         task.state().as_str_name(),
         "TASK_KILLED",

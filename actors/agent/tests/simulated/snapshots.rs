@@ -62,7 +62,7 @@ fn a_picture_does_not_change_after_it_was_taken() {
     let running = agent.snapshot.load_full();
     cluster.run_until_logged("t TASK_FINISHED");
     cluster.simulation.run_for(Duration::from_secs(60));
-    let task = &running.executors[&key("t")].tasks[0];
+    let task = running.executors[&key("t")].tasks.values().next().unwrap();
     assert_eq!(
         (task.task.state(), &task.phase),
         (TaskState::TaskRunning, &Phase::Launched)
@@ -72,7 +72,7 @@ fn a_picture_does_not_change_after_it_was_taken() {
     let completed = &ended.completed_frameworks[0];
     assert_eq!(completed.info.id, Some(framework_id()));
     let tasks = &completed.completed_executors[0].completed_tasks;
-    assert_eq!(tasks[0].state(), TaskState::TaskFinished);
+    assert_eq!(tasks.peek().unwrap().task.state(), TaskState::TaskFinished);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Whatever happens in whatever order: every task comes to exactly one told end, is given to its
-//! executor at most once, and nothing of it is left.
+//! executor at most once, and with all of its group or not at all; and nothing of it is left.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
-use tepui_protocol::mesos::internal::ShutdownExecutor;
+use tepui_protocol::mesos::internal::{RunTaskGroup, ShutdownExecutor};
+use tepui_protocol::mesos::v1::TaskGroupInfo;
 
 use super::*;
 use crate::updates::is_terminal;
@@ -13,6 +14,8 @@ use crate::updates::is_terminal;
 enum Step {
     /// One more task, for an executor of its own (0) or for one of the framework's.
     Run(u8),
+    /// So many tasks together, for one of the framework's executors.
+    RunGroup(u8, usize),
     Launched(Index, bool),
     Subscribe(Index),
     Update(Index, TaskState),
@@ -34,6 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]);
     prop_oneof![
         3 => (0u8..3).prop_map(Step::Run),
+        2 => (1u8..3, 1usize..4).prop_map(|(executor, count)| Step::RunGroup(executor, count)),
         3 => (index(), prop::bool::weighted(0.8)).prop_map(|(at, good)| Step::Launched(at, good)),
         3 => index().prop_map(Step::Subscribe),
         4 => (index(), states).prop_map(|(at, state)| Step::Update(at, state)),
@@ -67,6 +71,8 @@ struct Cluster {
     changes: Vec<u64>,
     /// What is not acknowledged: task, uuid.
     unacknowledged: Vec<(String, Bytes)>,
+    /// The tasks of each group.
+    groups: Vec<Vec<String>>,
     /// Tasks that were given to an executor.
     delivered: BTreeSet<String>,
     /// Those whose executor lives, with its id.
@@ -86,6 +92,7 @@ impl Cluster {
             timers: Vec::new(),
             changes: Vec::new(),
             unacknowledged: Vec::new(),
+            groups: Vec::new(),
             delivered: BTreeSet::new(),
             held: Vec::new(),
             ends: BTreeMap::new(),
@@ -111,17 +118,28 @@ impl Cluster {
                 Effect::Send(_, Outbound::Status(message)) => self.told(&message),
                 Effect::Send(_, Outbound::Event(event)) => {
                     if let Some(launch) = event.launch {
-                        let task = launch.task.task_id.value;
-                        let first = self.delivered.insert(task.clone());
-                        assert!(first, "{task} was given to its executor twice");
-                        let executor = launch.task.executor.map(|own| own.executor_id.value);
-                        let executor = executor.unwrap_or_else(|| task.clone());
-                        self.held.push((task, executor));
+                        self.delivered(launch.task);
+                    }
+                    if let Some(launch) = event.launch_group {
+                        let tasks = launch.task_group.tasks;
+                        let ids = tasks.iter().map(|task| task.task_id.value.clone());
+                        let ids: Vec<String> = ids.collect();
+                        assert!(self.groups.contains(&ids), "{ids:?} is no whole group");
+                        tasks.into_iter().for_each(|task| self.delivered(task));
                     }
                 }
                 _ => {}
             }
         }
+    }
+
+    fn delivered(&mut self, info: TaskInfo) {
+        let task = info.task_id.value;
+        let first = self.delivered.insert(task.clone());
+        assert!(first, "{task} was given to its executor twice");
+        let executor = info.executor.map(|own| own.executor_id.value);
+        let executor = executor.unwrap_or_else(|| task.clone());
+        self.held.push((task, executor));
     }
 
     fn told(&mut self, message: &StatusUpdateMessage) {
@@ -147,6 +165,7 @@ impl Cluster {
     fn step(&mut self, step: Step) {
         match step {
             Step::Run(executor) => self.run(executor),
+            Step::RunGroup(executor, count) => self.run_group(executor, count),
             Step::Launched(at, good) => {
                 let waiting = self.containers.iter().filter(|asked| !asked.answered);
                 let waiting: Vec<String> = waiting.map(|asked| asked.id.clone()).collect();
@@ -235,6 +254,25 @@ impl Cluster {
         self.take(effects);
     }
 
+    fn run_group(&mut self, executor: u8, count: usize) {
+        let first = self.tasks.len();
+        let ids: Vec<String> = (first..first + count).map(|it| format!("t{it}")).collect();
+        let tasks = ids
+            .iter()
+            .map(|id| custom_task(id, &format!("e{executor}")));
+        let tasks: Vec<TaskInfo> = tasks.collect();
+        self.tasks.extend(ids.iter().cloned());
+        self.groups.push(ids);
+        let message = RunTaskGroup {
+            framework: framework(self.checkpoint),
+            executor: tasks[0].executor.clone().unwrap(),
+            task_group: TaskGroupInfo { tasks },
+            ..RunTaskGroup::default()
+        };
+        let effects = self.rig.master(FromMaster::RunTaskGroup(Box::new(message)));
+        self.take(effects);
+    }
+
     fn launched(&mut self, id: &str, good: bool) {
         let launched = Launched {
             container_id: container_id(id),
@@ -313,6 +351,11 @@ proptest! {
         cluster.finish();
         for task in &cluster.tasks {
             prop_assert!(cluster.ends.contains_key(task), "{task} has no end");
+        }
+        for group in &cluster.groups {
+            let there = group.iter().filter(|task| cluster.delivered.contains(*task));
+            let there = there.count();
+            prop_assert!(there == 0 || there == group.len(), "{group:?}: {there} delivered");
         }
         let core = &cluster.rig.core;
         prop_assert!(core.frameworks().is_empty(), "{:?}", core.frameworks());

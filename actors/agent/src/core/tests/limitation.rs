@@ -49,7 +49,8 @@ fn what_the_executor_calls_a_failure_has_the_containerizers_reason() {
         Some(Bytes::from(vec![1; 16])),
         "the executor's"
     );
-    let kept = &rig.core.frameworks()["F"].executors["t"].tasks["t"].task;
+    let kept = &rig.core.frameworks()["F"].executors["t"];
+    let kept = &kept.tasks.get("t").unwrap().task;
     assert_eq!(
         kept.statuses.last().unwrap().reason(),
         Reason::ContainerLimitationMemory

@@ -3,6 +3,7 @@
 mod calls;
 mod custom;
 mod environment;
+mod groups;
 mod laws;
 mod limitation;
 mod recovery;
@@ -418,6 +419,11 @@ fn message_line(message: &Outbound) -> String {
                         .launch
                         .as_ref()
                         .map(|launch| launch.task.task_id.value.clone())
+                })
+                .or_else(|| {
+                    let group = &event.launch_group.as_ref()?.task_group;
+                    let ids = group.tasks.iter().map(|task| task.task_id.value.as_str());
+                    Some(ids.collect::<Vec<_>>().join(" "))
                 });
             let error = event.error.as_ref().map(|error| error.message.clone());
             let kind = event.r#type().as_str_name().to_owned();

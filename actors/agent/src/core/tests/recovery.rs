@@ -190,7 +190,7 @@ fn a_task_that_never_reached_its_executor_is_dropped() {
     rig.input(Input::ContainersRecovered(Ok(vec!["c".to_owned()])));
     let lines = short(&rig.subscribe());
     assert_eq!(
-        lines[3..],
+        lines[2..],
         [
             "append t/task.updates",
             "to x: SHUTDOWN",

@@ -140,6 +140,43 @@ fn a_ping_is_answered_and_one_that_says_disconnected_begins_anew() {
 }
 
 #[test]
+fn a_task_that_comes_after_the_list_of_tasks_is_not_run() {
+    let mut rig = Rig::registered();
+    let observer = pid("slave-observer(1)@10.0.0.1:5050");
+    let ping = FromMaster::Ping(PingAgent { connected: false });
+    rig.input(Input::Master(observer, ping));
+    // It will be on the list.
+    let effects = rig.run_task(framework(false), task("before"));
+    assert!(
+        short(&effects).contains(&"launch".to_owned()),
+        "{effects:?}"
+    );
+    assert_eq!(
+        short(&rig.timer(Timer::Register(3))),
+        ["to master: reregister 1 tasks", "timer register 4"]
+    );
+    let effects = rig.run_task(framework(false), task("behind"));
+    assert!(
+        matches!(&effects[..], [Effect::Note(Note::Refused { .. })]),
+        "{effects:?}"
+    );
+    // The next list has it no more than the first, and after the answer tasks are run again.
+    let effects = rig.timer(Timer::Register(4));
+    assert_eq!(short(&effects)[0], "to master: reregister 1 tasks");
+    rig.master(FromMaster::Reregistered(AgentReregistered {
+        agent_id: AgentId {
+            value: "S0".to_owned(),
+        },
+        ..AgentReregistered::default()
+    }));
+    let effects = rig.run_task(framework(false), task("later"));
+    assert!(
+        short(&effects).contains(&"launch".to_owned()),
+        "{effects:?}"
+    );
+}
+
+#[test]
 fn silence_of_the_master_begins_anew_and_the_loss_of_its_link_does_not() {
     let mut rig = Rig::registered();
     assert_eq!(

@@ -1,9 +1,9 @@
 //! A task's way: launch, updates, kill, and all the ways in which it can end.
 
-use tepui_protocol::mesos::internal::{RunTaskGroup, ShutdownFramework, UpdateFramework};
+use tepui_protocol::mesos::internal::{ShutdownFramework, UpdateFramework};
 use tepui_protocol::mesos::v1::environment::{Variable, variable};
 use tepui_protocol::mesos::v1::task_status::Reason;
-use tepui_protocol::mesos::v1::{Environment, TaskGroupInfo, executor_info};
+use tepui_protocol::mesos::v1::{Environment, executor_info};
 
 use super::*;
 
@@ -70,7 +70,8 @@ fn a_task_goes_from_its_launch_to_its_acknowledged_end() {
         rig.core.frameworks().is_empty(),
         "nothing of the framework is left"
     );
-    let completed = &rig.core.completed_frameworks()[0].completed[0].completed[0];
+    let executor = &rig.core.completed_frameworks()[0].completed[0];
+    let completed = &executor.completed.peek().unwrap().task;
     assert_eq!(
         (completed.task_id.value.as_str(), completed.state()),
         ("t", TaskState::TaskFinished)
@@ -197,12 +198,7 @@ fn a_task_killed_before_its_executor_has_it_is_killed_by_the_agent() {
     rig.launched(&container);
     assert_eq!(
         short(&rig.subscribe()),
-        [
-            "link x",
-            "to x: SUBSCRIBED",
-            "to x: SHUTDOWN",
-            "timer shutdown 5s"
-        ]
+        ["link x", "to x: SHUTDOWN", "timer shutdown 5s"]
     );
     assert_eq!(short(&rig.terminated(&container)), [""; 0]);
 }
@@ -430,25 +426,6 @@ fn what_this_agent_cannot_run_is_refused_by_the_name_of_the_field() {
         status.message().contains("task.command.environment"),
         "{}",
         status.message()
-    );
-
-    let effects = rig.master(FromMaster::RunTaskGroup(Box::new(RunTaskGroup {
-        framework: framework(false),
-        task_group: TaskGroupInfo {
-            tasks: vec![task("a"), task("b")],
-        },
-        ..RunTaskGroup::default()
-    })));
-    let refused = "TASK_ERROR REASON_TASK_GROUP_INVALID 'task_group: this agent has no default \
-                   executor and runs single tasks only'";
-    assert_eq!(
-        short(&effects),
-        [
-            format!("to master: a {refused}"),
-            "timer retry 1 10s".to_owned(),
-            format!("to master: b {refused}"),
-            "timer retry 1 10s".to_owned(),
-        ]
     );
 }
 
