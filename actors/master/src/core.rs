@@ -12,8 +12,9 @@
 //! | `reregistration` | an agent comes back; what it and the master disagree on |
 //! | `agents` | pings, broken links, unreachable and removed agents |
 //! | `removals` | how fast agents are given up |
+//! | `operator`, `gone` | what an operator asks for; agents that never come back |
 //! | `offers` | allocations become offers; declined, rescinded, expired ones |
-//! | `accept` | ACCEPT: offers and operations |
+//! | `accept`, `launch_group` | ACCEPT: offers and operations |
 //! | `status` | status updates and acknowledgements |
 //! | `executors` | executors end, are shut down, exchange messages with frameworks |
 //! | `tasks` | the books: which tasks there are and what they use |
@@ -37,9 +38,12 @@ mod counters;
 mod effect;
 mod executors;
 mod frameworks;
+mod gone;
 mod input;
 mod kill;
+mod launch_group;
 mod offers;
+mod operator;
 mod reconcile;
 mod recovery;
 mod registration;
@@ -63,6 +67,7 @@ use tepui_runtime::{Pid, Time};
 pub use self::calls::{supported, supported_operation};
 pub use self::effect::{Counter, Effect, Level, ToAgent, ToAllocator};
 pub use self::input::{FromAgent, Input, Pending, Timer};
+pub use self::operator::operates;
 pub use self::registration::{Admission, Reregistration};
 use crate::MasterOptions;
 use crate::snapshot::{Agent, Bounded, Framework, Snapshot};
@@ -95,6 +100,7 @@ struct Book {
     registering: BTreeSet<Pid>,
     reregistering: BTreeSet<String>,
     marking_unreachable: BTreeSet<String>,
+    marking_gone: BTreeSet<String>,
     removing: BTreeSet<String>,
     removed: Bounded<String, ()>,
     /// Pings that got no answer in a row, and whether one is under way, by agent id.
@@ -119,6 +125,7 @@ impl MasterCore {
             registering: BTreeSet::new(),
             reregistering: BTreeSet::new(),
             marking_unreachable: BTreeSet::new(),
+            marking_gone: BTreeSet::new(),
             removing: BTreeSet::new(),
             removed: Bounded::new(MAX_REMOVED_AGENTS),
             pings: BTreeMap::new(),
@@ -137,7 +144,8 @@ impl MasterCore {
     /// Takes one input and says what is to be done about it.
     pub fn handle(&mut self, input: Input, now: Time) -> Vec<Effect> {
         self.now = now;
-        if !self.state.recovered && !matches!(input, Input::Recovered(_)) {
+        let answered = matches!(input, Input::Recovered(_) | Input::Operator(..));
+        if !self.state.recovered && !answered {
             // Mesos drops every message until its registry is read; senders try again.
             self.count("master/dropped_messages");
             return std::mem::take(&mut self.effects);
@@ -150,6 +158,7 @@ impl MasterCore {
             Input::Allocations(allocations) => self.allocated(allocations),
             Input::Call(from, call) => self.call(&from, call),
             Input::Agent(from, message) => self.agent_message(&from, message),
+            Input::Operator(asker, call) => self.operator(&asker, &call),
         }
         std::mem::take(&mut self.effects)
     }
@@ -194,6 +203,13 @@ impl MasterCore {
             } => {
                 self.removed_from_registry(&agent_id, &why, counter);
             }
+            Pending::Gone {
+                agent_id,
+                at,
+                asker,
+            } => self.marked_gone(&asker, &agent_id, at),
+            Pending::Deactivate { agent_id, asker } => self.deactivated(&asker, &agent_id),
+            Pending::Reactivate { agent_id, asker } => self.reactivated(&asker, &agent_id),
             Pending::Prune { unreachable, gone } => self.pruned(&unreachable, &gone),
         }
     }
@@ -203,6 +219,7 @@ impl MasterCore {
             Timer::Ping(agent_id) => self.ping_due(&agent_id),
             Timer::AgentReregister(agent_id) => self.agent_did_not_return(&agent_id),
             Timer::RecoveredAgents => self.recovered_agents_did_not_return(),
+            Timer::Heartbeat(framework_id) => self.heartbeat_due(&framework_id),
             Timer::FrameworkFailover(framework_id) => self.failover_timed_out(&framework_id),
             Timer::Offer(offer_id) => self.offer_timed_out(&offer_id),
             Timer::RegistryGc => self.prune(),
@@ -282,7 +299,7 @@ impl MasterCore {
     }
 
     fn count_made(&mut self, key: String) {
-        self.effects.push(Effect::Count(Counter::Made(key)));
+        self.effects.push(Effect::Count(Counter::Made(key, 1)));
     }
 
     fn info(&mut self, line: String) {

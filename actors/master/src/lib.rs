@@ -14,7 +14,7 @@ mod published;
 pub mod registrar;
 pub mod snapshot;
 
-pub use crate::core::{supported, supported_operation, validation};
+pub use crate::core::{operates, supported, supported_operation, validation};
 pub use crate::options::{MasterOptions, RegistryKind};
 pub use crate::process::{MASTER_ID, MESOS_VERSION, Master, MasterError, spawn};
 pub use crate::published::Published;

@@ -13,7 +13,8 @@ use tepui_protocol::mesos::internal::{
 use tepui_protocol::mesos::v1::scheduler::Call;
 use tepui_protocol::mesos::v1::scheduler::call::Type as CallType;
 use tepui_protocol::mesos::v1::{self, MasterInfo, master_info};
-use tepui_protocol::tepui::allocator::Allocations;
+use tepui_protocol::tepui::allocator::{Allocations, Explain};
+use tepui_protocol::tepui::operator::Operate;
 use tepui_protocol::tepui::registrar::{Applied, Apply, Operation, Recover, Recovered};
 use tepui_runtime::{
     Address, AskError, Context, Counter, Declaration, Handle, Id, Message, Node, Pid, Process,
@@ -220,6 +221,7 @@ impl MasterProcess {
         match effect {
             Effect::Event(to, event) => ctx.send(&to, *event),
             Effect::Agent(to, message) => send_agent(&to, *message, ctx),
+            Effect::Answer(to, answer) => ctx.send(&to, answer),
             Effect::Allocator(message) => send_allocator(&self.allocator, *message, ctx),
             Effect::Registrar(operation, pending) => self.ask_registrar(*operation, pending, ctx),
             Effect::Link(pid) => ctx.link(&pid),
@@ -236,7 +238,9 @@ impl MasterProcess {
                     .or_insert_with(|| metrics.counter(key))
                     .increment(1);
             }
-            Effect::Count(core::Counter::Made(key)) => ctx.metrics().counter(&key).increment(1),
+            Effect::Count(core::Counter::Made(key, by)) => {
+                ctx.metrics().counter(&key).increment(by);
+            }
             Effect::Gauge(key, value) => ctx.metrics().gauge(&key, value),
             Effect::Show { framework, prefix } => {
                 metrics::show_framework(ctx.metrics(), &self.published, &framework, &prefix);
@@ -332,6 +336,7 @@ fn send_agent(to: &Pid, message: ToAgent, ctx: &Context<'_, MasterProcess>) {
         ToAgent::ShutdownFramework(message) => ctx.send(to, message),
         ToAgent::UpdateFramework(message) => ctx.send(to, message),
         ToAgent::Shutdown(message) => ctx.send(to, message),
+        ToAgent::RunGroup(message) => ctx.send(to, message),
     }
 }
 
@@ -367,6 +372,8 @@ impl Process for MasterProcess {
             .message::<StatusUpdateMessage>()
             .message::<ExitedExecutor>()
             .message::<ExecutorToFramework>()
+            .inward::<Operate>()
+            .inward::<Explain>()
             .inward::<Allocations>();
     }
 
@@ -416,6 +423,20 @@ impl Handle<Allocations> for MasterProcess {
             return tracing::warn!(from = %ctx.sender(), "{name} not from the allocator, dropped");
         }
         self.serve(Input::Allocations(message.allocations), ctx);
+    }
+}
+
+/// The allocator answers whoever asks.
+impl Handle<Explain> for MasterProcess {
+    fn handle(&mut self, question: Explain, ctx: &mut Context<'_, Self>) {
+        ctx.node().send(ctx.sender(), &self.allocator, question);
+    }
+}
+
+impl Handle<Operate> for MasterProcess {
+    fn handle(&mut self, message: Operate, ctx: &mut Context<'_, Self>) {
+        let asker = ctx.sender().clone();
+        self.serve(Input::Operator(asker, message.call), ctx);
     }
 }
 

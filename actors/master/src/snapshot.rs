@@ -95,6 +95,9 @@ pub struct Snapshot {
     pub unreachable_agents: RedBlackTreeMapSync<String, i64>,
     /// Agents marked gone, and when, in nanoseconds since the epoch.
     pub gone_agents: RedBlackTreeMapSync<String, i64>,
+    /// Agents that an operator deactivated: registered ones, those of the registry that are not
+    /// back, and unreachable ones.
+    pub deactivated_agents: Set<String>,
     /// Outstanding offers by id.
     pub offers: Map<String, Offer>,
     /// Tasks by state, those kept as unreachable included.
@@ -120,6 +123,7 @@ impl Snapshot {
             recovered_agents: Map::new_sync(),
             unreachable_agents: RedBlackTreeMapSync::new_sync(),
             gone_agents: RedBlackTreeMapSync::new_sync(),
+            deactivated_agents: Set::new_sync(),
             offers: Map::new_sync(),
             task_counts: TaskCounts::default(),
             weights: Arc::default(),

@@ -6,6 +6,7 @@
 //!       ^  │ no pong, max_agent_ping_timeouts times           v
 //!       │  └───────────────────────────────────────────> (registry) ──> unreachable
 //!       └── re-registers: `reregistration` <─────────────────────────────────┘
+//!   registered, unreachable ── an operator marks it gone ──> (registry) ──> gone: `gone`
 //!   registered ── unregisters, or another agent takes its address ──> (registry) ──> removed
 //! ```
 //!
@@ -42,12 +43,14 @@ pub(super) fn agent_id(id: &str) -> AgentId {
 }
 
 /// What happens to the tasks of an agent that leaves the books.
-struct Farewell<'a> {
+pub(super) struct Farewell<'a> {
     /// The tasks' state, where the framework is partition aware; else TASK_LOST.
-    state: TaskState,
-    destiny: Destiny,
-    message: &'a str,
-    unreachable_since: Option<i64>,
+    pub(super) state: TaskState,
+    /// Its reason, where the framework is partition aware; else REASON_SLAVE_REMOVED.
+    pub(super) reason: Reason,
+    pub(super) destiny: Destiny,
+    pub(super) message: &'a str,
+    pub(super) unreachable_since: Option<i64>,
 }
 
 impl MasterCore {
@@ -100,7 +103,7 @@ impl MasterCore {
     }
 
     /// No offers of the agent from now on; those there are end.
-    fn deactivate_agent(&mut self, id: &str) {
+    pub(super) fn deactivate_agent(&mut self, id: &str) {
         let Some(agent) = self.state.agent(id) else {
             return;
         };
@@ -183,9 +186,10 @@ impl MasterCore {
                 .map(|info| (**info).clone())
         });
         let Some(info) = info else { return };
-        if self.book.removing.contains(id) || !self.book.marking_unreachable.insert(id.to_owned()) {
+        if self.is_leaving(id) {
             return;
         }
+        self.book.marking_unreachable.insert(id.to_owned());
         self.info(format!("marking agent {id} unreachable: {why}"));
         let at = self.nanoseconds();
         let operation = Operation {
@@ -223,12 +227,20 @@ impl MasterCore {
             id,
             &Farewell {
                 state: TaskState::TaskUnreachable,
+                reason: Reason::AgentRemoved,
                 destiny: Destiny::Unreachable,
                 message: why,
                 unreachable_since: Some(at),
             },
         );
         self.lost_agent(&agent_id(id));
+    }
+
+    /// Whether an agent is about to become unreachable, removed or gone.
+    pub(super) fn is_leaving(&self, id: &str) -> bool {
+        self.book.marking_unreachable.contains(id)
+            || self.book.removing.contains(id)
+            || self.book.marking_gone.contains(id)
     }
 
     pub(super) fn unregister_agent(&mut self, from: &Pid, message: &UnregisterAgent) {
@@ -251,9 +263,10 @@ impl MasterCore {
             return;
         };
         let info = (*agent.info).clone();
-        if self.book.marking_unreachable.contains(id) || !self.book.removing.insert(id.to_owned()) {
+        if self.is_leaving(id) {
             return;
         }
+        self.book.removing.insert(id.to_owned());
         self.info(format!("removing agent {id}: {why}"));
         let operation = Operation {
             r#type: Some(operation::Type::RemoveAgent as i32),
@@ -271,6 +284,7 @@ impl MasterCore {
 
     pub(super) fn removed_from_registry(&mut self, id: &str, why: &str, counter: &'static str) {
         self.book.removing.remove(id);
+        self.state.deactivated_agents.remove_mut(id);
         self.count("master/slave_removals");
         self.count(counter);
         self.info(format!("agent {id} removed: {why}"));
@@ -283,6 +297,7 @@ impl MasterCore {
             id,
             &Farewell {
                 state: TaskState::TaskLost,
+                reason: Reason::AgentRemoved,
                 destiny: Destiny::Completed,
                 message: &message,
                 unreachable_since: None,
@@ -295,7 +310,7 @@ impl MasterCore {
     }
 
     /// Takes an agent, its offers, tasks and executors from the books.
-    fn take_agent_out(&mut self, id: &str, farewell: &Farewell<'_>) {
+    pub(super) fn take_agent_out(&mut self, id: &str, farewell: &Farewell<'_>) {
         self.deactivate_agent(id);
         let Some(agent) = self.state.agents.get(id).cloned() else {
             return;
@@ -303,13 +318,13 @@ impl MasterCore {
         for (framework_id, task_id) in agent.tasks.iter() {
             let aware =
                 |framework: &crate::snapshot::Framework| framework.can(Capability::PartitionAware);
-            let state = match self.state.framework(framework_id) {
-                Some(framework) if aware(framework) => farewell.state,
-                _ => TaskState::TaskLost,
+            let (state, reason) = match self.state.framework(framework_id) {
+                Some(framework) if aware(framework) => (farewell.state, farewell.reason),
+                _ => (TaskState::TaskLost, Reason::AgentRemoved),
             };
             let made = Made {
                 state,
-                reason: Reason::AgentRemoved,
+                reason,
                 message: farewell.message.to_owned(),
                 unreachable_since: farewell.unreachable_since,
             };

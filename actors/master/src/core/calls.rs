@@ -37,7 +37,10 @@ pub fn supported(call: Type) -> bool {
 /// those that carry an id.
 #[must_use]
 pub fn supported_operation(operation: OperationType) -> bool {
-    operation == OperationType::Launch
+    matches!(
+        operation,
+        OperationType::Launch | OperationType::LaunchGroup
+    )
 }
 
 /// Mesos' counter of a type of call, where it has one.

@@ -8,7 +8,7 @@ use tepui_protocol::mesos::v1::scheduler::call::Type as CallType;
 use tepui_protocol::mesos::v1::scheduler::{Event, event};
 use tepui_protocol::mesos::v1::{TaskState, TaskStatus};
 
-use super::{Effect, MasterCore, Timer};
+use super::{Counter, Effect, MasterCore, Timer};
 use crate::snapshot::Framework;
 
 impl MasterCore {
@@ -56,9 +56,11 @@ impl MasterCore {
         self.count_own(id, "operations", kind.as_str_name());
     }
 
-    pub(super) fn count_offer(&mut self, id: &str, what: &str) {
-        if let Some(prefix) = self.own_keys(id) {
-            self.count_made(format!("{prefix}offers/{what}"));
+    pub(super) fn count_offers(&mut self, id: &str, what: &str, count: usize) {
+        if let Some(prefix) = self.own_keys(id).filter(|_| count > 0) {
+            let key = format!("{prefix}offers/{what}");
+            let counter = Counter::Made(key, count as u64);
+            self.effects.push(Effect::Count(counter));
         }
     }
 
@@ -143,15 +145,23 @@ fn old_name(name: &str) -> String {
     name.to_ascii_lowercase().replace("agent", "slave")
 }
 
+/// So many bytes of what a framework says of itself get into a key: it has some seventy keys, and
+/// everyone who asks for the metrics is sent them all.
+const MOST_IN_KEY: usize = 256;
+
 /// What came from the frameworks of a principal, and what of it was served.
 fn principal_keys(principal: &str) -> [String; 2] {
+    let principal = &principal[..principal.floor_char_boundary(MOST_IN_KEY)];
     ["received", "processed"].map(|what| format!("frameworks/{principal}/messages_{what}"))
 }
 
-/// `master/frameworks/<name, percent encoded>/<id>/`.
+/// `master/frameworks/<name, percent encoded>/<id>/`; of a long name the beginning.
 fn prefix(framework: &Framework) -> String {
-    let mut name = String::with_capacity(framework.info.name.len());
+    let mut name = String::new();
     for byte in framework.info.name.bytes() {
+        if name.len() > MOST_IN_KEY - 3 {
+            break;
+        }
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             name.push(char::from(byte));
         } else {

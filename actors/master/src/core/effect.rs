@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tepui_protocol::mesos::internal::{
     AgentRegistered, AgentReregistered, FrameworkToExecutor, KillTask, PingAgent, RunTask,
-    Shutdown, ShutdownExecutor, ShutdownFramework, StatusUpdateAcknowledgement, UpdateFramework,
+    RunTaskGroup, Shutdown, ShutdownExecutor, ShutdownFramework, StatusUpdateAcknowledgement,
+    UpdateFramework,
 };
 use tepui_protocol::mesos::v1::scheduler::Event;
 use tepui_protocol::tepui::allocator as to_allocator;
+use tepui_protocol::tepui::operator::Operated;
 use tepui_protocol::tepui::registrar::Operation;
 use tepui_runtime::Pid;
 
@@ -23,6 +25,8 @@ pub enum Effect {
     Agent(Pid, Box<ToAgent>),
     /// Tell the allocator.
     Allocator(Box<ToAllocator>),
+    /// Answer who asked for an operator.
+    Answer(Pid, Operated),
     /// Have the registry changed, and come back with the answer.
     Registrar(Box<Operation>, Pending),
     /// Watch a process.
@@ -64,8 +68,8 @@ pub enum Level {
 pub enum Counter {
     /// The key itself.
     Key(&'static str),
-    /// A key with a state, a source and a reason, or a framework in it.
-    Made(String),
+    /// A key with a state, a source and a reason, or a framework in it; and how much is added.
+    Made(String, u64),
 }
 
 /// What agents are told.
@@ -86,6 +90,7 @@ pub enum ToAgent {
     ShutdownFramework(ShutdownFramework),
     UpdateFramework(UpdateFramework),
     Shutdown(Shutdown),
+    RunGroup(RunTaskGroup),
 }
 
 /// What the allocator is told.

@@ -25,7 +25,7 @@ use tepui_protocol::tepui::allocator as to_allocator;
 
 use super::status::Made;
 use super::tasks::Destiny;
-use super::{MasterCore, Timer, ToAgent, ToAllocator};
+use super::{Effect, MasterCore, Timer, ToAgent, ToAllocator};
 use crate::snapshot::{Bounded, Connection, Framework, Map, Set};
 use tepui_protocol::resources::Resources;
 
@@ -49,6 +49,7 @@ impl MasterCore {
             active: matches!(connection, Connection::Connected(_)),
             connection,
             suppressed_roles: Arc::default(),
+            offer_constraints: Arc::default(),
             registered_at: self.now,
             reregistered_at: None,
             unregistered_at: None,
@@ -69,6 +70,7 @@ impl MasterCore {
             active: framework.active,
             suppressed_roles: framework.suppressed_roles.iter().cloned().collect(),
             used: Vec::new(),
+            offer_constraints: Some((*framework.offer_constraints).clone()),
         };
         if let Some(pid) = framework.pid() {
             self.book
@@ -92,6 +94,8 @@ impl MasterCore {
         };
         let timeout = framework.failover_timeout();
         self.deactivate(id, true);
+        self.effects
+            .push(Effect::Cancel(Timer::Heartbeat(id.to_owned())));
         self.book.framework_of.remove(&pid);
         if let Some(framework) = self.framework_mut(id) {
             framework.connection = Connection::Disconnected;
@@ -142,10 +146,9 @@ impl MasterCore {
     /// Mesos' `removeFramework`: its tasks and executors end, and nobody tells it so.
     pub(super) fn remove_framework(&mut self, id: &str) {
         self.deactivate(id, false);
-        self.effects
-            .push(super::Effect::Cancel(Timer::FrameworkFailover(
-                id.to_owned(),
-            )));
+        for timer in [Timer::Heartbeat, Timer::FrameworkFailover] {
+            self.effects.push(Effect::Cancel(timer(id.to_owned())));
+        }
         let agents: Vec<String> = self.state.agents.keys().cloned().collect();
         for agent_id in agents {
             let message = ShutdownFramework {

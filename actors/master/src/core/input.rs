@@ -5,6 +5,7 @@ use tepui_protocol::mesos::internal::{
     ExecutorToFramework, ExitedExecutor, RegisterAgent, Registry, ReregisterAgent,
     StatusUpdateMessage, UnregisterAgent, UpdateAgent,
 };
+use tepui_protocol::mesos::v1::master;
 use tepui_protocol::mesos::v1::scheduler::Call;
 use tepui_protocol::tepui::allocator::Allocation;
 use tepui_runtime::Pid;
@@ -28,6 +29,8 @@ pub enum Input {
     Call(Pid, Call),
     /// A message of an agent, from its PID.
     Agent(Pid, FromAgent),
+    /// A call of an operator, and who is to be answered.
+    Operator(Pid, master::Call),
 }
 
 /// What agents say.
@@ -74,6 +77,29 @@ pub enum Pending {
         /// The counter of Mesos' `master/slave_removals/reason_*`.
         counter: &'static str,
     },
+    /// An agent was marked gone.
+    Gone {
+        /// Which agent.
+        agent_id: String,
+        /// When, in nanoseconds since the epoch: what the registry says.
+        at: i64,
+        /// The operator who wanted it.
+        asker: Pid,
+    },
+    /// An agent was deactivated.
+    Deactivate {
+        /// Which agent.
+        agent_id: String,
+        /// The operator who wanted it.
+        asker: Pid,
+    },
+    /// An agent was reactivated.
+    Reactivate {
+        /// Which agent.
+        agent_id: String,
+        /// The operator who wanted it.
+        asker: Pid,
+    },
     /// Old entries were pruned.
     Prune {
         /// Ids that left the unreachable list.
@@ -92,6 +118,8 @@ pub enum Timer {
     AgentReregister(String),
     /// The agents of the registry had their `agent_reregister_timeout`.
     RecoveredAgents,
+    /// The next heartbeat of a connected framework is due.
+    Heartbeat(String),
     /// A disconnected framework had its `failover_timeout`.
     FrameworkFailover(String),
     /// An offer had its `offer_timeout`.

@@ -7,7 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tepui_invariants::PlantedBug;
+use tepui_invariants::books::{AgentBooks, in_one_place};
+use tepui_invariants::{Planted, PlantedBug};
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::resource::AllocationInfo;
 use tepui_protocol::mesos::v1::scheduler::call::Decline;
@@ -34,6 +35,8 @@ impl MasterCore {
             }
         }
         for (id, offers) in events {
+            self.note_offers(&id, &offers);
+            self.count_offers(&id, "sent", offers.len());
             let event = Event {
                 r#type: Some(event::Type::Offers as i32),
                 offers: Some(event::Offers { offers }),
@@ -85,17 +88,59 @@ impl MasterCore {
         if let Some(agent) = self.agent_mut(of) {
             agent.offers.insert_mut(id.clone());
         }
-        self.info(format!(
-            "offer {id} of agent {of} to framework {to}: {}",
-            offer.resources
-        ));
         let event = as_sent(&offer, self.state.framework(to)?, self.state.agent(of)?);
         self.state.offers.insert_mut(id.clone(), Arc::new(offer));
-        self.count_offer(to, "sent");
         if let Some(timeout) = self.options.offer_timeout {
             self.arm(Timer::Offer(id), timeout);
         }
         Some(event)
+    }
+
+    /// One line, however many there are.
+    fn note_offers(&mut self, to: &str, offers: &[v1::Offer]) {
+        let line = match offers {
+            [] => return,
+            [one] => {
+                let (id, of) = (&one.id.value, &one.agent_id.value);
+                let offer = self.state.offers.get(id);
+                let what = offer.map_or_else(String::new, |offer| offer.resources.to_string());
+                format!("offer {id} of agent {of} to framework {to}: {what}")
+            }
+            [first, .., last] => format!(
+                "{} offers, {} to {}, to framework {to}",
+                offers.len(),
+                first.id.value,
+                last.id.value
+            ),
+        };
+        self.info(line);
+    }
+
+    /// In a debug build: what is offered and used of an agent, of which more was just taken, is not
+    /// more than it has.
+    pub(super) fn assert_in_one_place(&self, id: &str) {
+        if !cfg!(debug_assertions) || self.options.planted != Planted::NONE {
+            return;
+        }
+        let Some(agent) = self.state.agent(id) else {
+            return;
+        };
+        let offers = agent
+            .offers
+            .iter()
+            .filter_map(|id| self.state.offers.get(id));
+        let offered = offers.map(|offer| (offer.id.clone(), offer.resources.clone()));
+        let used = agent.used.iter();
+        let books = AgentBooks {
+            total: agent.total.clone(),
+            used: used
+                .map(|(id, used)| (id.clone(), (**used).clone()))
+                .collect(),
+            offered: offered.collect(),
+            ..AgentBooks::default()
+        };
+        let broken = in_one_place(id, &books);
+        debug_assert!(broken.is_none(), "{broken:?}");
     }
 
     /// Whether an agent has `more` beside all that is offered and used of it.
@@ -116,14 +161,14 @@ impl MasterCore {
 
     pub(super) fn decline(&mut self, id: &str, decline: Decline) {
         let filters = decline.filters.unwrap_or_default();
+        let mut declined = Vec::new();
         for offer_id in decline.offer_ids {
             let offer_id = offer_id.value;
             match self.state.offers.get(&offer_id).cloned() {
                 Some(offer) if offer.framework_id == id => {
-                    self.info(format!("framework {id} declines offer {offer_id}"));
                     self.remove_offer(&offer_id);
-                    self.count_offer(id, "declined");
                     self.recover_offer(&offer, Some(filters));
+                    declined.push(offer_id);
                 }
                 Some(_) => self.warn(format!(
                     "ignoring decline of offer {offer_id}: it is not framework {id}'s"
@@ -133,6 +178,15 @@ impl MasterCore {
                      it is no longer valid"
                 )),
             }
+        }
+        self.count_offers(id, "declined", declined.len());
+        match declined.as_slice() {
+            [] => {}
+            [one] => self.info(format!("framework {id} declines offer {one}")),
+            [first, .., last] => self.info(format!(
+                "framework {id} declines {} offers, {first} to {last}",
+                declined.len()
+            )),
         }
     }
 
@@ -151,7 +205,7 @@ impl MasterCore {
                 "offer {offer_id} to framework {} rescinded",
                 offer.framework_id
             ));
-            self.count_offer(&offer.framework_id, "rescinded");
+            self.count_offers(&offer.framework_id, "rescinded", 1);
             let event = Event {
                 r#type: Some(event::Type::Rescind as i32),
                 rescind: Some(event::Rescind {

@@ -33,6 +33,9 @@ impl MasterCore {
         }
         for agent in registry.agents.into_iter().flat_map(|agents| agents.agents) {
             if let Some(id) = agent.info.id.clone() {
+                if agent.deactivated() {
+                    self.state.deactivated_agents.insert_mut(id.value.clone());
+                }
                 self.state
                     .recovered_agents
                     .insert_mut(id.value, Arc::new(agent.info));
@@ -43,6 +46,10 @@ impl MasterCore {
             .into_iter()
             .flat_map(|agents| agents.agents)
         {
+            if agent.deactivated() {
+                let id = agent.id.value.clone();
+                self.state.deactivated_agents.insert_mut(id);
+            }
             self.state
                 .unreachable_agents
                 .insert_mut(agent.id.value, agent.timestamp.nanoseconds);
@@ -148,6 +155,7 @@ impl MasterCore {
         self.changed = true;
         for id in unreachable {
             self.state.unreachable_agents.remove_mut(id);
+            self.state.deactivated_agents.remove_mut(id);
         }
         for id in gone {
             self.state.gone_agents.remove_mut(id);
@@ -183,18 +191,15 @@ impl MasterCore {
 
 /// A part of the registry that this master could not keep its word on.
 fn unsupported(registry: &Registry) -> Option<&'static str> {
-    let agents = registry.agents.iter().flat_map(|agents| &agents.agents);
-    let unreachable = registry
+    let mut agents = registry.agents.iter().flat_map(|agents| &agents.agents);
+    let mut unreachable = registry
         .unreachable
         .iter()
         .flat_map(|agents| &agents.agents);
-    let drained = agents.clone().any(|agent| agent.drain_info.is_some())
-        || unreachable.clone().any(|agent| agent.drain_info.is_some());
-    let deactivated = agents.clone().any(|agent| agent.deactivated())
-        || unreachable.clone().any(|agent| agent.deactivated());
+    let drained = agents.any(|agent| agent.drain_info.is_some())
+        || unreachable.any(|agent| agent.drain_info.is_some());
     [
         (drained, "draining agents"),
-        (deactivated, "deactivated agents"),
         (
             registry
                 .machines

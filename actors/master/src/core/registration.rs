@@ -202,6 +202,7 @@ impl MasterCore {
                 total: agent.total.to_proto(),
                 used,
                 incarnation: Some(agent.incarnation),
+                active: Some(agent.active),
             },
         ));
         self.changed = true;

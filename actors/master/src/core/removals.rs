@@ -46,8 +46,7 @@ impl MasterCore {
     fn can_be_given_up(&self, id: &str) -> bool {
         let known =
             self.state.agents.contains_key(id) || self.state.recovered_agents.contains_key(id);
-        let leaving = self.book.removing.contains(id) || self.book.marking_unreachable.contains(id);
-        known && !leaving
+        known && !self.is_leaving(id)
     }
 
     /// Gives the next one up, if its time has come; else comes back then.

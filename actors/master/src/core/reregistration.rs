@@ -39,15 +39,15 @@ impl MasterCore {
             ));
         };
         if self.book.reregistering.contains(&id)
-            || self.book.marking_unreachable.contains(&id)
-            || self.book.removing.contains(&id)
+            || self.is_leaving(&id)
             || self.book.registering.contains(from)
         {
             return self.info(format!(
                 "agent {id} at {from} re-registers while in transition"
             ));
         }
-        if self.state.gone_agents.contains_key(&id) {
+        let let_in = self.planted(PlantedBug::StaleAgentAccepted);
+        if self.state.gone_agents.contains_key(&id) && !let_in {
             return self.shut_down_agent(from, "Agent has been marked gone");
         }
         if let Err(problem) = validation::registration(
@@ -170,6 +170,7 @@ impl MasterCore {
         let changed =
             *agent.info != message.agent || *agent.capabilities != message.agent_capabilities;
         let was_active = agent.active;
+        let active = self.may_be_active(&id);
         let old_pid = agent.pid.clone();
         self.count("master/slave_reregistrations");
         self.keep(&id);
@@ -194,13 +195,13 @@ impl MasterCore {
                 .map(|version| version.value.to_vec());
             agent.pid = from.clone();
             agent.connected = true;
-            agent.active = true;
+            agent.active = active;
             agent.reregistered_at = Some(now);
         }
         if changed {
             self.tell_allocator_of_agent(&id);
         }
-        if !was_active {
+        if active && !was_active {
             self.tell_allocator(ToAllocator::ActivateAgent(to_allocator::ActivateAgent {
                 agent_id: agent_id(&id),
             }));
@@ -249,6 +250,7 @@ impl MasterCore {
         };
         let mut agent = self.new_agent(&arrival);
         agent.reregistered_at = Some(self.now);
+        agent.active = self.may_be_active(&id);
         self.info(format!(
             "agent {id} at {from} re-registered with {}",
             agent.total
@@ -263,6 +265,7 @@ impl MasterCore {
                 self.tell_of_task(&framework_id, &task);
             }
         }
+        self.forget_unreachable_on(&id);
         for (framework_id, executor) in self.executors_to_take_in(&message.executor_infos) {
             self.add_executor(&framework_id, &id, executor);
         }
@@ -361,7 +364,7 @@ impl MasterCore {
                 .state
                 .framework(&framework)
                 .is_some_and(|known| known.tasks.contains_key(&task.task_id.value));
-            if known && !self.planted(PlantedBug::OperationTwice) {
+            if known {
                 continue;
             }
             self.forget_unreachable(&framework, &task.task_id.value);
@@ -426,7 +429,7 @@ impl MasterCore {
             .collect()
     }
 
-    fn use_more(&mut self, id: &str, framework: &str, resources: &Resources) {
+    pub(super) fn use_more(&mut self, id: &str, framework: &str, resources: &Resources) {
         let message = to_allocator::AddUse {
             r#use: use_of(id, framework, resources),
         };
@@ -439,6 +442,20 @@ impl MasterCore {
         };
         if let Some(task) = framework.unreachable_tasks.remove(task_id) {
             self.state.task_counts.leave(task.state());
+        }
+    }
+
+    /// An agent is reachable: what was unreachable with it and is not on it never arrived there, or
+    /// ended meanwhile. As at Mesos, frameworks hear that when they reconcile.
+    fn forget_unreachable_on(&mut self, id: &str) {
+        let mut tasks = Vec::new();
+        for framework in self.state.frameworks.values() {
+            let on_it = framework.unreachable_tasks.iter();
+            let on_it = on_it.filter(|(_, task)| task.agent_id.value == id);
+            tasks.extend(on_it.map(|(task, _)| (framework.id.clone(), task.clone())));
+        }
+        for (framework, task) in tasks {
+            self.forget_unreachable(&framework, &task);
         }
     }
 

@@ -1,10 +1,12 @@
 //! SUBSCRIBE: a framework comes, tries again, comes back or fails over; and UPDATE_FRAMEWORK.
 //!
 //! Every subscriber is a PID. Who was connected before is told "Framework failed over" and
-//! replaced; Mesos' `force`, stream ids and heartbeats are between an adapter and its client.
+//! replaced; Mesos' `force`, stream ids and a stream's heartbeats are between an adapter and its
+//! client. A scheduler of another node has its heartbeats from here: they tell it that the master
+//! can still reach it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::internal::UpdateFramework;
@@ -12,7 +14,7 @@ use tepui_protocol::mesos::v1::FrameworkInfo;
 use tepui_protocol::mesos::v1::scheduler::call::{
     Subscribe, UpdateFramework as UpdateFrameworkCall,
 };
-use tepui_protocol::mesos::v1::scheduler::{Event, event};
+use tepui_protocol::mesos::v1::scheduler::{Event, OfferConstraints, event};
 use tepui_protocol::tepui::allocator as to_allocator;
 use tepui_runtime::Pid;
 
@@ -20,8 +22,17 @@ use super::frameworks::framework_id;
 use super::{Effect, MasterCore, Timer, ToAgent, ToAllocator, validation};
 use crate::snapshot::{Connection, Framework, framework_roles};
 
-/// Mesos' `DEFAULT_HEARTBEAT_INTERVAL`. The adapter of a stream sends the heartbeats.
-const HEARTBEAT_INTERVAL_SECONDS: f64 = 15.0;
+/// Mesos' `DEFAULT_HEARTBEAT_INTERVAL`.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(15);
+
+/// What a framework says of the offers it wants, beside its FrameworkInfo. It says it anew each
+/// time: what it leaves out does not hold any more.
+struct Wishes {
+    /// The roles in which it wants none.
+    suppressed: Vec<String>,
+    /// On which agents it wants them.
+    constraints: OfferConstraints,
+}
 
 /// What an ERROR event says.
 pub(super) fn error(message: &str) -> Event {
@@ -42,22 +53,23 @@ impl MasterCore {
             .take()
             .map(|id| id.value)
             .filter(|id| !id.is_empty());
-        let suppressed = subscribe.suppressed_roles;
-        let constraints = subscribe.offer_constraints.as_ref();
+        let wishes = Wishes {
+            suppressed: subscribe.suppressed_roles,
+            constraints: subscribe.offer_constraints.unwrap_or_default(),
+        };
         let valid = validation::framework(
             id.as_deref(),
             &info,
-            &suppressed,
-            constraints,
+            &wishes.suppressed,
+            &wishes.constraints,
             &self.options,
         );
         if let Err(problem) = valid {
             return self.refuse(from, &info, &problem);
         }
-        let suppressed: BTreeSet<String> = suppressed.into_iter().collect();
         match id {
-            None => self.subscribe_first(from, info, suppressed),
-            Some(id) => self.subscribe_with_id(from, &id, info, suppressed),
+            None => self.subscribe_first(from, info, wishes),
+            Some(id) => self.subscribe_with_id(from, &id, info, wishes),
         }
     }
 
@@ -70,12 +82,7 @@ impl MasterCore {
             .push(Effect::Event(from.clone(), Box::new(error(problem))));
     }
 
-    fn subscribe_first(
-        &mut self,
-        from: &Pid,
-        mut info: FrameworkInfo,
-        suppressed: BTreeSet<String>,
-    ) {
+    fn subscribe_first(&mut self, from: &Pid, mut info: FrameworkInfo, wishes: Wishes) {
         if let Some(id) = self.book.framework_of.get(from).cloned() {
             // It did not hear the answer to its first try.
             self.info(format!("framework {id} at {from} is subscribed already"));
@@ -87,16 +94,10 @@ impl MasterCore {
         );
         self.book.next_framework += 1;
         info.id = Some(framework_id(&id));
-        self.connect_new(from, &id, info, suppressed);
+        self.connect_new(from, &id, info, wishes);
     }
 
-    fn connect_new(
-        &mut self,
-        from: &Pid,
-        id: &str,
-        info: FrameworkInfo,
-        suppressed: BTreeSet<String>,
-    ) {
+    fn connect_new(&mut self, from: &Pid, id: &str, info: FrameworkInfo, wishes: Wishes) {
         let most = self.options.max_frameworks;
         if self.state.frameworks.size() >= most {
             let problem = format!("there are {most} frameworks, and no more may be");
@@ -104,7 +105,8 @@ impl MasterCore {
         }
         let name = info.name.clone();
         let mut framework = self.new_framework(info, Connection::Connected(from.clone()));
-        framework.suppressed_roles = Arc::new(suppressed);
+        framework.suppressed_roles = Arc::new(wishes.suppressed.into_iter().collect());
+        framework.offer_constraints = Arc::new(wishes.constraints);
         self.effects.push(Effect::Link(from.clone()));
         self.info(format!("framework {id} '{name}' at {from} subscribed"));
         // The framework hears that it is subscribed before it hears of offers.
@@ -114,13 +116,7 @@ impl MasterCore {
         self.subscribed(id);
     }
 
-    fn subscribe_with_id(
-        &mut self,
-        from: &Pid,
-        id: &str,
-        mut info: FrameworkInfo,
-        suppressed: BTreeSet<String>,
-    ) {
+    fn subscribe_with_id(&mut self, from: &Pid, id: &str, mut info: FrameworkInfo, wishes: Wishes) {
         info.id = Some(framework_id(id));
         if self.state.is_completed(id) {
             return self.refuse(from, &info, "Framework has been removed");
@@ -136,7 +132,7 @@ impl MasterCore {
         }
         let Some(framework) = self.state.framework(id) else {
             // There is no registry of frameworks: an id nobody knows is believed.
-            self.connect_new(from, id, info, suppressed);
+            self.connect_new(from, id, info, wishes);
             if let Some(framework) = self.framework_mut(id) {
                 framework.reregistered_at = Some(framework.registered_at);
             }
@@ -164,7 +160,7 @@ impl MasterCore {
             let timer = Timer::FrameworkFailover(id.to_owned());
             self.effects.push(Effect::Cancel(timer));
         }
-        self.replace_info(id, info, suppressed);
+        self.replace_info(id, info, wishes);
         self.say_what_disconnecting_means(id);
         self.reconnect(from, id);
         self.info(format!("framework {id} at {from} subscribed again"));
@@ -185,7 +181,11 @@ impl MasterCore {
         let info = update.framework_info;
         let changed = *old != info;
         self.info(format!("framework {id} updates what it says of itself"));
-        self.replace_info(id, info, update.suppressed_roles.into_iter().collect());
+        let wishes = Wishes {
+            suppressed: update.suppressed_roles,
+            constraints: update.offer_constraints.unwrap_or_default(),
+        };
+        self.replace_info(id, info, wishes);
         if let Some(framework) = self.framework_mut(id) {
             framework.reregistered_at = since;
         }
@@ -202,7 +202,7 @@ impl MasterCore {
         }
     }
 
-    fn replace_info(&mut self, id: &str, info: FrameworkInfo, suppressed: BTreeSet<String>) {
+    fn replace_info(&mut self, id: &str, info: FrameworkInfo, wishes: Wishes) {
         let Some(framework) = self.state.framework(id) else {
             return;
         };
@@ -223,13 +223,15 @@ impl MasterCore {
         }
         let message = to_allocator::UpdateFramework {
             framework_info: info.clone(),
-            suppressed_roles: suppressed.iter().cloned().collect(),
+            suppressed_roles: wishes.suppressed.clone(),
+            offer_constraints: Some(wishes.constraints.clone()),
         };
         self.tell_allocator(ToAllocator::UpdateFramework(message));
         let (now, keys) = (self.now, self.own_keys(id));
         if let Some(framework) = self.framework_mut(id) {
             framework.info = Arc::new(info);
-            framework.suppressed_roles = Arc::new(suppressed);
+            framework.suppressed_roles = Arc::new(wishes.suppressed.into_iter().collect());
+            framework.offer_constraints = Arc::new(wishes.constraints);
             framework.reregistered_at = Some(now);
         }
         self.show_metrics_anew(id, keys);
@@ -284,7 +286,7 @@ impl MasterCore {
     fn subscribed(&mut self, id: &str) {
         let subscribed = event::Subscribed {
             framework_id: framework_id(id),
-            heartbeat_interval_seconds: Some(HEARTBEAT_INTERVAL_SECONDS),
+            heartbeat_interval_seconds: Some(HEARTBEAT_INTERVAL.as_secs_f64()),
             master_info: Some((*self.state.master_info).clone()),
         };
         let event = Event {
@@ -297,6 +299,30 @@ impl MasterCore {
             id,
             tepui_protocol::mesos::v1::scheduler::call::Type::Subscribe,
         );
+        if self.remote(id).is_some() {
+            self.arm(Timer::Heartbeat(id.to_owned()), HEARTBEAT_INTERVAL);
+        }
+    }
+
+    /// A heartbeat: not counted, it is of the connection.
+    pub(super) fn heartbeat_due(&mut self, id: &str) {
+        let Some(pid) = self.remote(id) else {
+            return;
+        };
+        let event = Event {
+            r#type: Some(event::Type::Heartbeat as i32),
+            ..Event::default()
+        };
+        self.effects.push(Effect::Event(pid, Box::new(event)));
+        self.arm(Timer::Heartbeat(id.to_owned()), HEARTBEAT_INTERVAL);
+    }
+
+    /// Where a connected framework is, if that is another node. An adapter is on this one, and
+    /// has heartbeats of its own.
+    fn remote(&self, id: &str) -> Option<Pid> {
+        let pid = self.state.framework(id)?.pid()?;
+        let own: Option<Pid> = self.state.master_info.pid.as_ref()?.parse().ok();
+        (own?.address() != pid.address()).then(|| pid.clone())
     }
 
     pub(super) fn allocator_revive(&mut self, id: &str, roles: Vec<String>) {

@@ -174,6 +174,30 @@ impl MasterCore {
         }
     }
 
+    /// An unreachable task has a last state now. Gives back what its framework is to be told.
+    pub(super) fn end_unreachable_task(
+        &mut self,
+        framework_id: &str,
+        task_id: &str,
+        state: TaskState,
+    ) -> Option<TaskStatus> {
+        let framework = self.framework_mut(framework_id)?;
+        let mut task = Arc::unwrap_or_clone(framework.unreachable_tasks.remove(task_id)?);
+        let old = task.state();
+        task.state = state as i32;
+        let (id, agent) = (task.task_id.clone(), task.agent_id.clone());
+        let executor_id = task.executor_id.clone();
+        let mut status = self.master_status(&id, state);
+        status.agent_id = Some(agent);
+        status.executor_id = executor_id;
+        remember(&mut task.statuses, status.clone());
+        if let Some(framework) = self.framework_mut(framework_id) {
+            complete(framework, Arc::new(task));
+        }
+        self.state.task_counts.leave(old);
+        Some(status)
+    }
+
     /// An unreachable task will not come back as the framework's.
     pub(super) fn complete_unreachable_task(&mut self, framework_id: &str, task_id: &str) {
         let Some(framework) = self.framework_mut(framework_id) else {

@@ -9,6 +9,7 @@ mod command;
 mod executor;
 pub mod fields;
 mod framework;
+mod group;
 mod message;
 mod resources;
 mod task;
@@ -20,6 +21,7 @@ pub use self::bounds::{AGENT_INFO, EXECUTOR_INFO, FRAMEWORK_INFO, ROLE, ROLES, T
 pub use self::executor::scanty;
 pub(in crate::core) use self::framework::PRINCIPAL_CHANGED;
 pub use self::framework::{framework, known, update};
+pub use self::group::group;
 pub use self::message::{registration, running};
 pub use self::resources::of_launch;
 pub use self::task::{Launch, Taken, task};

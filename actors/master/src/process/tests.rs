@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tepui_protocol::mesos::internal::{
-    AgentRegistered, PingAgent, PongAgent, RegisterAgent, RunTask, StatusUpdate,
-    StatusUpdateAcknowledgement, StatusUpdateMessage,
+    AgentRegistered, PingAgent, PongAgent, RegisterAgent, ReregisterAgent, RunTask, Shutdown,
+    StatusUpdate, StatusUpdateAcknowledgement, StatusUpdateMessage,
 };
 use tepui_protocol::mesos::v1::scheduler::{Call, Event, call, event};
 use tepui_protocol::mesos::v1::{
@@ -333,10 +333,68 @@ fn an_agent_that_crashes_is_disconnected_then_unreachable() {
     let snapshot = cluster.master.snapshot();
     assert!(snapshot.agents.is_empty());
     assert_eq!(snapshot.unreachable_agents.size(), 1);
+    let heard = cluster.heard.lock().unwrap();
+    let last = heard.iter().rfind(|event| *event != "HEARTBEAT");
+    assert_eq!(last.map(String::as_str), Some("FAILURE"));
+}
+
+/// Says what it is given to say, and hears that it is to end.
+struct Stranger {
+    master: Pid,
+    says: Option<ReregisterAgent>,
+    told: Heard,
+}
+
+impl Process for Stranger {
+    fn declare(declaration: &mut Declaration<Self>) {
+        declaration.message::<Shutdown>();
+    }
+
+    fn initialize(&mut self, ctx: &mut Context<'_, Self>) {
+        if let Some(message) = self.says.take() {
+            ctx.send(&self.master, message);
+        }
+    }
+}
+
+impl Handle<Shutdown> for Stranger {
+    fn handle(&mut self, message: Shutdown, _ctx: &mut Context<'_, Self>) {
+        self.told.lock().unwrap().push(message.message().to_owned());
+    }
+}
+
+#[test]
+fn a_return_made_by_hand_from_another_address_harms_nobody() {
+    let mut cluster = start(7);
+    cluster.simulation.run_for(Duration::from_secs(5));
+    let agent = cluster.master.snapshot();
+    let agent = agent.agents.values().next().unwrap().clone();
+    let elsewhere = NodeOptions {
+        name: "elsewhere".to_owned(),
+        ip: "127.0.0.9".parse().unwrap(),
+        ..NodeOptions::default()
+    };
+    let elsewhere = Node::start(cluster.simulation.world(), elsewhere).unwrap();
+    let told = Heard::default();
+    let stranger = Stranger {
+        master: cluster.master.pid().clone(),
+        says: Some(ReregisterAgent {
+            agent: (*agent.info).clone(),
+            version: Some("1.12.0".into()),
+            ..ReregisterAgent::default()
+        }),
+        told: Arc::clone(&told),
+    };
+    elsewhere.spawn(Id::prefix("slave"), stranger).unwrap();
+    cluster.simulation.run_for(Duration::from_secs(60));
     assert_eq!(
-        cluster.heard.lock().unwrap().last().map(String::as_str),
-        Some("FAILURE")
+        *told.lock().unwrap(),
+        ["Agent attempted to reregister with different IP / hostname"]
     );
+    let after = cluster.master.snapshot();
+    let after = after.agent(&agent.id).unwrap();
+    assert_eq!(after.pid, agent.pid);
+    assert!(after.connected && after.active);
 }
 
 #[test]

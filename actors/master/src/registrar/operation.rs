@@ -9,6 +9,8 @@
 //! | MARK_AGENT_UNREACHABLE | it is admitted |
 //! | MARK_AGENT_REACHABLE | it is not admitted, whether it is on the unreachable list or not |
 //! | MARK_AGENT_GONE | it is not on the gone list |
+//! | DEACTIVATE_AGENT | it is admitted or unreachable, and not deactivated |
+//! | REACTIVATE_AGENT | it is admitted or unreachable, and deactivated |
 //! | PRUNE | one of the entries is there |
 //! | UPDATE_WEIGHTS | a weight differs |
 
@@ -31,6 +33,7 @@ pub fn apply(registry: &mut Registry, operation: &Operation) -> Result<bool, Str
             .ok_or_else(|| lacks("agent_info"))
     };
     let time = || operation.time.ok_or_else(|| lacks("time"));
+    let id = || operation.agent_id.clone().ok_or_else(|| lacks("agent_id"));
     match kind {
         Type::Unknown => Err("operation of an unknown type".to_owned()),
         Type::AdmitAgent => Ok(admit(registry, info()?)),
@@ -38,13 +41,9 @@ pub fn apply(registry: &mut Registry, operation: &Operation) -> Result<bool, Str
         Type::RemoveAgent => Ok(take(registry, info()?.id.as_ref()).is_some()),
         Type::MarkAgentUnreachable => Ok(mark_unreachable(registry, &info()?, time()?)),
         Type::MarkAgentReachable => Ok(mark_reachable(registry, info()?)),
-        Type::MarkAgentGone => {
-            let id = operation
-                .agent_id
-                .clone()
-                .ok_or_else(|| lacks("agent_id"))?;
-            Ok(mark_gone(registry, id, time()?))
-        }
+        Type::MarkAgentGone => Ok(mark_gone(registry, id()?, time()?)),
+        Type::DeactivateAgent => Ok(set_deactivated(registry, &id()?, true)),
+        Type::ReactivateAgent => Ok(set_deactivated(registry, &id()?, false)),
         Type::Prune => Ok(prune(registry, &operation.unreachable, &operation.gone)),
         Type::UpdateWeights => Ok(update_weights(registry, &operation.weights)),
     }
@@ -143,6 +142,29 @@ fn mark_gone(registry: &mut Registry, id: AgentId, timestamp: TimeInfo) -> bool 
     take(registry, Some(&id));
     take_unreachable(registry, &id);
     true
+}
+
+/// Writes down whether an agent may be offered, where it is admitted or unreachable.
+fn set_deactivated(registry: &mut Registry, id: &AgentId, deactivated: bool) -> bool {
+    let admitted = registry.agents.iter_mut().flat_map(|list| &mut list.agents);
+    let unreachable = registry
+        .unreachable
+        .iter_mut()
+        .flat_map(|list| &mut list.agents);
+    let admitted = admitted
+        .filter(|agent| agent.info.id.as_ref() == Some(id))
+        .map(|agent| &mut agent.deactivated);
+    let unreachable = unreachable
+        .filter(|agent| agent.id == *id)
+        .map(|agent| &mut agent.deactivated);
+    let mut changed = false;
+    for known in admitted.chain(unreachable) {
+        if known.unwrap_or_default() != deactivated {
+            *known = deactivated.then_some(true);
+            changed = true;
+        }
+    }
+    changed
 }
 
 fn prune(registry: &mut Registry, unreachable: &[AgentId], gone: &[AgentId]) -> bool {
@@ -287,6 +309,28 @@ mod tests {
         };
         assert_eq!(apply(&mut registry, &prune), Ok(true));
         assert_eq!(apply(&mut registry, &prune), Ok(false));
+    }
+
+    #[test]
+    fn an_agent_stays_deactivated_until_it_is_reactivated() {
+        let mut registry = Registry::default();
+        let mut give = |kind| apply(&mut registry, &of(kind, "a"));
+        assert_eq!(give(Type::DeactivateAgent), Ok(false));
+        give(Type::AdmitAgent).unwrap();
+        assert_eq!(give(Type::ReactivateAgent), Ok(false));
+        assert_eq!(give(Type::DeactivateAgent), Ok(true));
+        assert_eq!(give(Type::DeactivateAgent), Ok(false));
+        give(Type::MarkAgentUnreachable).unwrap();
+        assert_eq!(give(Type::DeactivateAgent), Ok(false));
+        give(Type::MarkAgentReachable).unwrap();
+        assert_eq!(give(Type::DeactivateAgent), Ok(false));
+        assert_eq!(give(Type::ReactivateAgent), Ok(true));
+        assert_eq!(give(Type::ReactivateAgent), Ok(false));
+        give(Type::MarkAgentUnreachable).unwrap();
+        assert_eq!(give(Type::DeactivateAgent), Ok(true));
+        assert_eq!(give(Type::ReactivateAgent), Ok(true));
+        let agents = registry.unreachable.unwrap().agents;
+        assert_eq!(agents[0].deactivated, None);
     }
 
     #[test]

@@ -230,3 +230,7 @@ impl Handle<Apply> for Registrar {
         self.serve(Input::Apply(ticket, message.operation), ctx);
     }
 }
+
+#[cfg(test)]
+#[path = "process_tests.rs"]
+mod tests;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
+use tepui_protocol::mesos::v1::scheduler::OfferConstraints;
 use tepui_protocol::mesos::v1::{ExecutorInfo, FrameworkInfo, Task};
 use tepui_protocol::resources::Resources;
 use tepui_runtime::{Pid, Time};
@@ -36,6 +37,8 @@ pub struct Framework {
     pub active: bool,
     /// The roles it wants no offers for.
     pub suppressed_roles: Arc<BTreeSet<String>>,
+    /// On which agents it wants offers, by role; on any in the roles that are not there.
+    pub offer_constraints: Arc<OfferConstraints>,
     /// When it first subscribed here, or was first heard of.
     pub registered_at: Time,
     /// When it last subscribed with its id.

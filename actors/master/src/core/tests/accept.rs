@@ -1,11 +1,9 @@
 //! ACCEPT: which offers are valid, what LAUNCH does, and how everything else is dropped.
 
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
-use tepui_protocol::mesos::v1::offer::operation::{LaunchGroup, Type as OperationType};
+use tepui_protocol::mesos::v1::offer::operation::Type as OperationType;
 use tepui_protocol::mesos::v1::task_status::{Reason, Source};
-use tepui_protocol::mesos::v1::{
-    ExecutorInfo, OperationId, OperationState, TaskGroupInfo, TaskState, offer,
-};
+use tepui_protocol::mesos::v1::{OperationId, OperationState, TaskState, offer};
 use tepui_protocol::resources::Resources;
 
 use super::bench::{Bench, command_task, framework_info, launch};
@@ -303,49 +301,6 @@ fn every_other_operation_is_dropped_by_name() {
         assert!(status.uuid.is_none());
         assert_eq!(bench.take_recovered(), [("cpus:4".to_owned(), Some(5.0))]);
     }
-}
-
-#[test]
-fn a_task_group_is_an_error_for_each_of_its_tasks() {
-    let mut bench = Bench::new();
-    let id = bench.framework("a");
-    let agent = bench.agent("s", "cpus:4");
-    let offers = bench.offer(&id, &agent, "cpus:4");
-    bench.take_events("a");
-    let mut group = operation(OperationType::LaunchGroup, None);
-    group.launch_group = Some(LaunchGroup {
-        executor: ExecutorInfo::default(),
-        task_group: TaskGroupInfo {
-            tasks: vec![
-                command_task("t1", &agent, "cpus:1"),
-                command_task("t2", &agent, "cpus:1"),
-            ],
-        },
-    });
-    bench.accept("a", &id, &[&offers[0]], vec![group], None);
-    let statuses = bench.take_statuses("a");
-    let shown: Vec<_> = statuses
-        .iter()
-        .map(|s| (s.task_id.value.as_str(), s.state(), s.reason(), s.message()))
-        .collect();
-    let message = "operation LAUNCH_GROUP is not supported";
-    assert_eq!(
-        shown,
-        [
-            (
-                "t1",
-                TaskState::TaskError,
-                Reason::TaskGroupInvalid,
-                message
-            ),
-            (
-                "t2",
-                TaskState::TaskError,
-                Reason::TaskGroupInvalid,
-                message
-            ),
-        ]
-    );
 }
 
 #[test]

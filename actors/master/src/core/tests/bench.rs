@@ -16,6 +16,7 @@ use tepui_protocol::mesos::v1::{
 };
 use tepui_protocol::resources::{Resources, parse_text};
 use tepui_protocol::tepui::allocator::{Allocation, RecoverResources};
+use tepui_protocol::tepui::operator::Operated;
 use tepui_protocol::tepui::registrar::Operation;
 use tepui_runtime::{Pid, Time};
 
@@ -35,6 +36,8 @@ pub(super) struct Bench {
     pub(super) events: Vec<(Pid, Event)>,
     pub(super) to_agents: Vec<(Pid, ToAgent)>,
     pub(super) to_allocator: Vec<ToAllocator>,
+    /// What operators were answered.
+    pub(super) answers: Vec<(Pid, Operated)>,
     pub(super) links: Vec<Pid>,
     pub(super) timers: BTreeMap<Timer, Time>,
     pub(super) counts: BTreeMap<String, u64>,
@@ -146,9 +149,15 @@ impl Bench {
     }
 
     pub(super) fn recovering(options: MasterOptions, registry: Registry) -> Bench {
+        Bench::at(None, options, registry)
+    }
+
+    /// A master that has a PID; without one, it takes nobody for being on another node.
+    pub(super) fn at(pid: Option<&str>, options: MasterOptions, registry: Registry) -> Bench {
         let now = Time::from_secs_f64(1000.0);
         let info = MasterInfo {
             id: "m".into(),
+            pid: pid.map(str::to_owned),
             ..MasterInfo::default()
         };
         let mut bench = Bench {
@@ -160,6 +169,7 @@ impl Bench {
             events: Vec::new(),
             to_agents: Vec::new(),
             to_allocator: Vec::new(),
+            answers: Vec::new(),
             links: Vec::new(),
             timers: BTreeMap::new(),
             counts: BTreeMap::new(),
@@ -181,6 +191,7 @@ impl Bench {
                     ToAgent::Ping(ping) => self.pings.push((to, ping.connected)),
                     message => self.to_agents.push((to, message)),
                 },
+                Effect::Answer(to, answer) => self.answers.push((to, answer)),
                 Effect::Allocator(message) => self.to_allocator.push(*message),
                 Effect::Registrar(operation, pending) => {
                     self.waiting.push_back((*operation, pending));
@@ -195,7 +206,9 @@ impl Bench {
                 Effect::Count(Counter::Key(key)) => {
                     *self.counts.entry(key.into()).or_default() += 1
                 }
-                Effect::Count(Counter::Made(key)) => *self.counts.entry(key).or_default() += 1,
+                Effect::Count(Counter::Made(key, by)) => {
+                    *self.counts.entry(key).or_default() += by;
+                }
                 Effect::Abort(problem) => self.aborted = Some(problem),
                 Effect::Log(Level::Warn, line) => self.warnings.push(line),
                 Effect::Forget(key) => {

@@ -21,6 +21,9 @@ fn action() -> impl Strategy<Value = Action> {
         2 => which.prop_map(Action::Reregister),
         1 => which.prop_map(Action::AgentSilent),
         1 => which.prop_map(Action::Unregister),
+        1 => which.prop_map(Action::Gone),
+        1 => which.prop_map(Action::Deactivate),
+        2 => which.prop_map(Action::Reactivate),
         4 => Just(Action::AllocatorHears),
         4 => Just(Action::Allocate),
         4 => Just(Action::MasterHears),
@@ -76,4 +79,6 @@ fn the_property_reaches_tasks_failures_and_returns() {
     assert!(totals.unreachable > 10, "{totals:?}");
     assert!(totals.returned > 10, "{totals:?}");
     assert!(totals.executors > 10, "{totals:?}");
+    assert!(totals.gone > 10, "{totals:?}");
+    assert!(totals.reactivated > 3, "{totals:?}");
 }

@@ -7,7 +7,7 @@ use tepui_protocol::mesos::v1::{
     TaskState,
 };
 
-use super::bench::{Bench, agent_info, command_task, framework_info};
+use super::bench::{Bench, agent_info, command_task, framework_info, pid};
 use crate::MasterOptions;
 use crate::core::validation;
 
@@ -222,4 +222,27 @@ fn an_agent_cannot_make_up_roles_for_what_it_runs() {
         bench.reregister("s", message);
         assert!(bench.core.snapshot().agents.is_empty(), "{role:?}");
     }
+}
+
+#[test]
+fn only_so_many_unreachable_tasks_are_kept() {
+    let mut bench = Bench::with(MasterOptions {
+        max_unreachable_tasks_per_framework: 2,
+        ..MasterOptions::default()
+    });
+    let id = bench.framework("a");
+    bench.silent.insert(pid("s"));
+    let agent = bench.agent("s", "cpus:4;mem:1024");
+    for task in ["t1", "t2", "t3"] {
+        bench.run("a", &id, &agent, task);
+    }
+    bench.pass(std::time::Duration::from_secs(75));
+    let snapshot = bench.core.snapshot();
+    let kept = &snapshot.framework(&id).unwrap().unreachable_tasks;
+    let there = ["t1", "t2", "t3"].map(|task| kept.contains(task));
+    assert_eq!((kept.len(), there), (2, [false, true, true]));
+    // What each of them was told of is no less for it.
+    let told = bench.take_statuses("a");
+    let lost = told.iter().filter(|it| it.state() == TaskState::TaskLost);
+    assert_eq!(lost.count(), 3);
 }

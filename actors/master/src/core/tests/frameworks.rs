@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tepui_protocol::mesos::internal::Registry;
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::scheduler::call::{self, Subscribe};
 use tepui_protocol::mesos::v1::scheduler::{OfferConstraints, event, offer_constraints};
@@ -62,6 +63,33 @@ fn subscribed_says_who_the_master_is_and_how_often_it_beats() {
     let subscribed = events[0].subscribed.as_ref().unwrap();
     assert_eq!(subscribed.heartbeat_interval_seconds, Some(15.0));
     assert_eq!(subscribed.master_info.as_ref().unwrap().id, "m");
+}
+
+#[test]
+fn a_scheduler_of_another_node_hears_a_heartbeat_each_15_seconds() {
+    let beats = |bench: &mut Bench, seconds| {
+        bench.pass(Duration::from_secs(seconds));
+        let events = bench.take_events("a").into_iter();
+        let beats = events.filter(|event| event.r#type() == event::Type::Heartbeat);
+        beats.count()
+    };
+    let at = |pid| Bench::at(Some(pid), MasterOptions::default(), Registry::default());
+    let mut bench = at("master@10.0.0.9:5050");
+    let id = bench.framework("a");
+    assert_eq!(beats(&mut bench, 14), 0);
+    assert_eq!(beats(&mut bench, 1), 1);
+    assert_eq!(beats(&mut bench, 45), 3);
+    // Who subscribes again has one timer, who is away none.
+    bench.subscribe("a", known(&id));
+    assert_eq!(beats(&mut bench, 60), 4);
+    bench.exited("a");
+    assert_eq!(beats(&mut bench, 59), 0);
+    bench.subscribe("a", known(&id));
+    assert_eq!(beats(&mut bench, 15), 1);
+    // An adapter is on the master's own node.
+    let mut bench = at(&format!("master@{}", pid("a").address()));
+    bench.framework("a");
+    assert_eq!(beats(&mut bench, 60), 0);
 }
 
 #[test]
@@ -501,7 +529,8 @@ fn filters_suppressed_roles_and_constraints_are_checked() {
     });
     assert_eq!(
         refusal(&mut bench, "a", subscribe),
-        "Offer constraints are not valid: offer_constraints is not supported"
+        "Offer constraints are not valid: 'OfferConstraints::role_constraints' has an empty \
+         'RoleConstraints::groups' for role *"
     );
 }
 

@@ -77,3 +77,29 @@ fn a_framework_that_takes_another_name_leaves_no_metrics_under_the_old_one() {
     assert_eq!(bench.count(&calls("f")), 0);
     assert_eq!(bench.count(&calls("g")), 1);
 }
+
+#[test]
+fn of_long_names_and_principals_the_beginning_is_in_the_keys() {
+    let mut bench = Bench::new();
+    let talkative = FrameworkInfo {
+        name: "é".repeat(10_000),
+        principal: Some("p".repeat(10_000)),
+        ..framework_info(&[])
+    };
+    let framework = bench.subscribe("s", talkative);
+    let name = format!("{}%C3", "%C3%A9".repeat(42));
+    assert_eq!(
+        bench.count(&format!("master/frameworks/{name}/{framework}/calls")),
+        1
+    );
+    let principal = "p".repeat(256);
+    assert_eq!(
+        bench.count(&format!("frameworks/{principal}/messages_received")),
+        1
+    );
+    bench.call("s", Bench::of(&framework, Type::Teardown));
+    assert_eq!(
+        bench.count(&format!("frameworks/{principal}/messages_received")),
+        2
+    );
+}

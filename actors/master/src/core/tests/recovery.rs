@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tepui_protocol::mesos::internal::{Registry, ReregisterAgent, registry};
 use tepui_protocol::mesos::v1::scheduler::call;
-use tepui_protocol::mesos::v1::{AgentId, MasterInfo, TimeInfo, WeightInfo};
+use tepui_protocol::mesos::v1::{AgentId, DrainInfo, MasterInfo, TimeInfo, WeightInfo};
 use tepui_runtime::Time;
 
 use super::bench::{Bench, agent_info, pid};
@@ -119,11 +119,11 @@ fn what_the_master_cannot_keep_its_word_on_is_refused_by_name() {
         Some("the registry holds minimum capabilities: not supported")
     );
     let mut drained = with_agents(&["old-S0"]);
-    drained.agents.as_mut().unwrap().agents[0].deactivated = Some(true);
+    drained.agents.as_mut().unwrap().agents[0].drain_info = Some(DrainInfo::default());
     let bench = Bench::recovering(MasterOptions::default(), drained);
     assert_eq!(
         bench.aborted.as_deref(),
-        Some("the registry holds deactivated agents: not supported")
+        Some("the registry holds draining agents: not supported")
     );
 }
 

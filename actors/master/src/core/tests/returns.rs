@@ -44,6 +44,7 @@ fn told(bench: &mut Bench) -> Vec<&'static str> {
             ToAgent::Reregistered(_) => "reregistered",
             ToAgent::Ping(_) => "ping",
             ToAgent::Run(_) => "run",
+            ToAgent::RunGroup(_) => "run group",
             ToAgent::Kill(_) => "kill",
             ToAgent::Acknowledge(_) => "acknowledge",
             ToAgent::ShutdownFramework(_) => "shutdown framework",
@@ -255,6 +256,22 @@ fn an_unreachable_agent_keeps_its_tasks_and_frameworks_are_told() {
         assert_eq!(snapshot.task_counts.get(TaskUnreachable), 0);
         assert_eq!(snapshot.task_counts.get(TaskRunning), 1);
     }
+}
+
+#[test]
+fn what_was_unreachable_and_is_not_on_the_returned_agent_is_forgotten() {
+    let (mut bench, id, agent) = running(&[Capability::PartitionAware]);
+    bench.silent.insert(pid("s"));
+    bench.pass(Duration::from_secs(120));
+    assert_eq!(bench.take_statuses("a")[0].state(), TaskUnreachable);
+    bench.silent.clear();
+    bench.reregister("s", back(&agent, &id, &[]));
+    let snapshot = bench.core.snapshot();
+    let framework = snapshot.framework(&id).unwrap();
+    assert!(framework.unreachable_tasks.is_empty());
+    assert_eq!(snapshot.task_counts.get(TaskUnreachable), 0);
+    // Nobody is told; who asks is.
+    assert!(bench.take_statuses("a").is_empty());
 }
 
 #[test]

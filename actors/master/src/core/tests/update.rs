@@ -77,7 +77,8 @@ fn what_must_not_change() {
                     role_constraints: [("x".to_owned(), constraints)].into(),
                 });
             }),
-            "'UpdateFramework.offer_constraints' are not valid: offer_constraints is not supported",
+            "'UpdateFramework.offer_constraints' are not valid: 'OfferConstraints::role_constraints' \
+             has an empty 'RoleConstraints::groups' for role x",
         ),
     ];
     for (wrong, words) in cases {

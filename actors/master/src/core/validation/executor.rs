@@ -1,12 +1,12 @@
-//! What the executor of a task of LAUNCH must be: Mesos' `executor::validate` and what
-//! `task::validateExecutor` adds, in their order and words.
+//! What the executor of a task of LAUNCH or of a LAUNCH_GROUP must be: Mesos' `executor::validate`
+//! and what `task::validateExecutor` or `group::validateExecutor` adds, in their order and words.
 
 use tepui_protocol::ids;
-use tepui_protocol::mesos::v1::{ExecutorInfo, executor_info};
+use tepui_protocol::mesos::v1::{ExecutorInfo, container_info, executor_info};
 use tepui_protocol::resources::{Resources, Scalar};
 
-use super::command;
 use super::task::{Launch, amounts};
+use super::{command, group};
 use crate::core::amounts::trusted;
 
 /// What an executor should have at least; Mesos warns of less.
@@ -20,6 +20,70 @@ const LEAST: [(&str, Scalar); 2] = [
 /// # Errors
 /// Why not, as the message of its task's TASK_ERROR.
 pub(super) fn executor(executor: &ExecutorInfo, launch: &Launch<'_>) -> Result<Resources, String> {
+    let used = described(executor, launch)?;
+    if executor.r#type.is_some() && executor.r#type() != executor_info::Type::Custom {
+        return Err("'ExecutorInfo.type' must be 'CUSTOM'".to_owned());
+    }
+    if executor.command.is_none() {
+        return Err("'ExecutorInfo.command' must be set".to_owned());
+    }
+    runnable(executor)?;
+    without_shared(&used)?;
+    Ok(used)
+}
+
+/// Whether an executor can run a group. Gives back what it uses.
+///
+/// # Errors
+/// Why not, as the message of the TASK_ERROR of each task.
+pub(super) fn of_group(executor: &ExecutorInfo, launch: &Launch<'_>) -> Result<Resources, String> {
+    if executor.framework_id.is_none() {
+        return Err("'ExecutorInfo.framework_id' must be set".to_owned());
+    }
+    if executor.r#type.is_none() {
+        return Err("'ExecutorInfo.type' must be set".to_owned());
+    }
+    if executor.r#type() == executor_info::Type::Unknown {
+        return Err("Unknown executor type".to_owned());
+    }
+    let used = described(executor, launch)?;
+    if executor.r#type() == executor_info::Type::Default
+        && let Some(container) = &executor.container
+    {
+        if container.r#type() != container_info::Type::Mesos {
+            return Err(
+                "'ExecutorInfo.container.type' must be 'MESOS' for 'DEFAULT' executor".to_owned(),
+            );
+        }
+        if container
+            .mesos
+            .as_ref()
+            .is_some_and(|info| info.image.is_some())
+        {
+            return Err(
+                "'ExecutorInfo.container.mesos.image' must not be set for 'DEFAULT' executor"
+                    .to_owned(),
+            );
+        }
+    }
+    group::least(executor, &used)?;
+    without_shared(&used)?;
+    Ok(used)
+}
+
+/// Ours: whether there is such an executor here.
+///
+/// # Errors
+/// What there is not.
+pub(super) fn supported(executor: &ExecutorInfo) -> Result<(), String> {
+    if executor.r#type() == executor_info::Type::Default {
+        return Err("'ExecutorInfo.type' 'DEFAULT' is not supported".to_owned());
+    }
+    runnable(executor)
+}
+
+/// What holds for an executor whatever it runs.
+fn described(executor: &ExecutorInfo, launch: &Launch<'_>) -> Result<Resources, String> {
     ids::validate(&executor.executor_id.value).map_err(|problem| problem.to_string())?;
     let id = executor.framework_id.as_ref().map(|id| id.value.as_str());
     if id != Some(launch.framework.id.as_str()) {
@@ -46,20 +110,24 @@ pub(super) fn executor(executor: &ExecutorInfo, launch: &Launch<'_>) -> Result<R
             .map_err(|problem| format!("Executor's `ContainerInfo` is invalid: {problem}"))?;
     }
     compatible(executor, &used, launch)?;
-    if executor.r#type.is_some() && executor.r#type() != executor_info::Type::Custom {
-        return Err("'ExecutorInfo.type' must be 'CUSTOM'".to_owned());
-    }
-    match &executor.command {
-        None => return Err("'ExecutorInfo.command' must be set".to_owned()),
-        Some(command) => command::command(command)
-            .map_err(|problem| format!("Executor's `CommandInfo` is invalid: {problem}"))?,
-    }
+    Ok(used)
+}
+
+fn runnable(executor: &ExecutorInfo) -> Result<(), String> {
+    let Some(command) = &executor.command else {
+        return Ok(());
+    };
+    command::command(command)
+        .map_err(|problem| format!("Executor's `CommandInfo` is invalid: {problem}"))
+}
+
+fn without_shared(used: &Resources) -> Result<(), String> {
     if !used.shared().is_empty() {
         return Err(format!(
             "Executor resources {used} should not contain any shared resources"
         ));
     }
-    Ok(used)
+    Ok(())
 }
 
 fn kind(executor: &ExecutorInfo) -> Result<(), String> {

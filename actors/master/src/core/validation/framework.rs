@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tepui_allocator::Constraints;
 use tepui_protocol::ids;
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::scheduler::OfferConstraints;
@@ -24,7 +25,7 @@ pub fn framework(
     id: Option<&str>,
     info: &FrameworkInfo,
     suppressed: &[String],
-    constraints: Option<&OfferConstraints>,
+    constraints: &OfferConstraints,
     options: &MasterOptions,
 ) -> Result<(), String> {
     known(info)?;
@@ -54,9 +55,24 @@ pub fn framework(
             "Suppressed role '{role}' is not contained in the list of roles"
         ));
     }
-    if constraints.is_some_and(|constraints| !constraints.role_constraints.is_empty()) {
-        return Err("Offer constraints are not valid: offer_constraints is not supported".into());
+    offer_constraints(&own, constraints, options)
+        .map_err(|problem| format!("Offer constraints are not valid: {problem}"))
+}
+
+/// Whether offer constraints are some, and for roles that the framework has.
+fn offer_constraints(
+    roles: &BTreeSet<String>,
+    constraints: &OfferConstraints,
+    options: &MasterOptions,
+) -> Result<(), String> {
+    let of = &constraints.role_constraints;
+    if let Some(role) = of.keys().find(|role| !roles.contains(*role)) {
+        return Err(format!(
+            "Offer constraints specify a role '{role}' to which the framework is not subscribed"
+        ));
     }
+    Constraints::of_roles(constraints, options.allocator.decisions.patterns)
+        .map_err(|problem| problem.to_string())?;
     Ok(())
 }
 
@@ -211,16 +227,14 @@ pub fn update(
         Some(&framework.id),
         new,
         &update.suppressed_roles,
-        None,
+        &OfferConstraints::default(),
         options,
     )
     .map_err(|problem| format!("Supplied FrameworkInfo is not valid: {problem}"))?;
-    let constraints = update.offer_constraints.as_ref();
-    if constraints.is_some_and(|constraints| !constraints.role_constraints.is_empty()) {
-        return Err(
-            "'UpdateFramework.offer_constraints' are not valid: offer_constraints is not supported"
-                .to_owned(),
-        );
+    if let Some(constraints) = &update.offer_constraints {
+        offer_constraints(&framework_roles(new), constraints, options).map_err(|problem| {
+            format!("'UpdateFramework.offer_constraints' are not valid: {problem}")
+        })?;
     }
     let kept = |field: &str, old: &str, new: &str| {
         format!(

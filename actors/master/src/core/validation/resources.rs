@@ -15,7 +15,11 @@ use super::framework::{as_cpp, role_words};
 /// The first that is not, in Mesos' words where it has some.
 pub fn of_launch(operation: &Operation) -> Result<(), String> {
     let launch = operation.launch.iter().flat_map(|part| &part.task_infos);
-    launch.flat_map(of_task).try_for_each(one)
+    let group = operation.launch_group.iter();
+    let executors = group.clone().flat_map(|part| &part.executor.resources);
+    let group = group.flat_map(|part| &part.task_group.tasks);
+    let tasks = launch.chain(group).flat_map(of_task);
+    tasks.chain(executors).try_for_each(one)
 }
 
 fn of_task(task: &TaskInfo) -> impl Iterator<Item = &Resource> {

@@ -62,6 +62,33 @@ impl Taken {
 /// # Errors
 /// Why not, as the message of its TASK_ERROR.
 pub fn task(task: &TaskInfo, launch: &Launch<'_>) -> Result<Taken, String> {
+    let used = described(task, launch)?;
+    limits(task, &used, launch.agent)?;
+    if task
+        .container
+        .as_ref()
+        .and_then(|container| container.linux_info.as_ref())
+        .is_some_and(|info| info.share_cgroups == Some(false))
+    {
+        return Err(
+            "Only tasks in a task group may have 'share_cgroups' set to 'false'".to_owned(),
+        );
+    }
+    let taken = what_runs_it(task, used, launch)?;
+    unsupported(task)?;
+    let total = taken.total();
+    if !launch.left.contains(&total) {
+        return Err(format!(
+            "Total resources {total} required by task and its executor is more than available {}",
+            launch.left
+        ));
+    }
+    fits(task, &taken, launch)?;
+    Ok(taken)
+}
+
+/// What holds for a task however it is launched: Mesos' `validateTask`. Gives back what it uses.
+pub(super) fn described(task: &TaskInfo, launch: &Launch<'_>) -> Result<Resources, String> {
     identity(task, launch)?;
     times(task)?;
     if let Some(check) = &task.check {
@@ -80,34 +107,19 @@ pub fn task(task: &TaskInfo, launch: &Launch<'_>) -> Result<Taken, String> {
         command::container(container)
             .map_err(|problem| format!("Task's `ContainerInfo` is invalid: {problem}"))?;
     }
-    limits(task, &used, launch.agent)?;
-    if task
-        .container
-        .as_ref()
-        .and_then(|container| container.linux_info.as_ref())
-        .is_some_and(|info| info.share_cgroups == Some(false))
-    {
-        return Err(
-            "Only tasks in a task group may have 'share_cgroups' set to 'false'".to_owned(),
-        );
-    }
-    let taken = what_runs_it(task, used, launch)?;
+    Ok(used)
+}
+
+/// Ours: what of a task nobody here can do.
+pub(super) fn unsupported(task: &TaskInfo) -> Result<(), String> {
     let refused = fields::refused(task);
-    if !refused.is_empty() {
-        return Err(format!(
-            "Task uses fields that are not supported: {}",
-            refused.join(", ")
-        ));
+    if refused.is_empty() {
+        return Ok(());
     }
-    let total = taken.total();
-    if !launch.left.contains(&total) {
-        return Err(format!(
-            "Total resources {total} required by task and its executor is more than available {}",
-            launch.left
-        ));
-    }
-    fits(task, &taken, launch)?;
-    Ok(taken)
+    Err(format!(
+        "Task uses fields that are not supported: {}",
+        refused.join(", ")
+    ))
 }
 
 /// Ours: what is kept of a task is neither too many nor too large.
@@ -253,7 +265,7 @@ fn what_runs_it(task: &TaskInfo, used: Resources, launch: &Launch<'_>) -> Result
 
 /// Mesos' `validateResourceLimits`: a limit is for cpus or mem, which the task also requests,
 /// and not below that request. Infinity is allowed.
-fn limits(task: &TaskInfo, used: &Resources, agent: &Agent) -> Result<(), String> {
+pub(super) fn limits(task: &TaskInfo, used: &Resources, agent: &Agent) -> Result<(), String> {
     if task.limits.is_empty() {
         return Ok(());
     }

@@ -32,7 +32,11 @@ impl Cluster {
             ToAllocator::AddAgent(m) => {
                 let id = m.agent_info.id.clone().unwrap().value;
                 self.incarnations.insert(id.clone(), m.incarnation);
-                core.add_agent(now, agent_spec(id, &m.total), &uses(&m.used))
+                let added = core.add_agent(now, agent_spec(id.clone(), &m.total), &uses(&m.used));
+                match m.active() {
+                    true => added,
+                    false => added.and_then(|()| core.deactivate_agent(&id)),
+                }
             }
             ToAllocator::UpdateAgent(m) => {
                 let id = m.agent_info.id.clone().unwrap().value;
@@ -78,6 +82,7 @@ fn agent_spec(id: String, total: &[Resource]) -> AgentSpec {
         id,
         hostname: String::new(),
         region: None,
+        zone: None,
         attributes: Vec::new(),
         capabilities: AgentCapabilities {
             multi_role: true,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tepui_allocator::core::{Allocator, Options, Order};
 use tepui_protocol::mesos::internal::{ExitedExecutor, ReregisterAgent, UnregisterAgent};
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
+use tepui_protocol::mesos::v1::master::call::Type;
 use tepui_protocol::mesos::v1::scheduler::call;
 use tepui_protocol::mesos::v1::{
     AgentId, ExecutorId, ExecutorInfo, Filters, FrameworkId, FrameworkInfo, OfferId, Task, TaskId,
@@ -15,6 +16,7 @@ use tepui_protocol::mesos::v1::{
 use tepui_protocol::tepui::allocator::Allocation;
 
 use super::super::bench::{Bench, agent_info, command_task, framework_info, launch, pid, protos};
+use super::super::operator::{ask, of_agent};
 use crate::core::{FromAgent, Input, ToAgent, ToAllocator, is_terminal};
 
 const TOTAL: &str = "cpus:6;mem:1024";
@@ -31,6 +33,9 @@ pub(super) enum Action {
     Reregister(u8),
     AgentSilent(u8),
     Unregister(u8),
+    Gone(u8),
+    Deactivate(u8),
+    Reactivate(u8),
     AllocatorHears,
     Allocate,
     MasterHears,
@@ -76,6 +81,10 @@ pub(super) struct Seen {
     pub(super) returned: u64,
     /// Executors that were launched, found running by a second task, and ended.
     pub(super) executors: u64,
+    /// Agents that an operator marked gone.
+    pub(super) gone: u64,
+    /// Agents that an operator deactivated and reactivated.
+    pub(super) reactivated: u64,
 }
 
 impl Seen {
@@ -86,6 +95,8 @@ impl Seen {
         self.unreachable += other.unreachable;
         self.returned += other.returned;
         self.executors += other.executors;
+        self.gone += other.gone;
+        self.reactivated += other.reactivated;
     }
 }
 
@@ -104,6 +115,7 @@ pub(super) struct Cluster {
     launched: u64,
     /// Tasks that found their executor running.
     shared: u64,
+    reactivated: u64,
 }
 
 /// The same task for an executor, of which each framework has one on each agent.
@@ -142,6 +154,7 @@ impl Cluster {
             seed: 0,
             launched: 0,
             shared: 0,
+            reactivated: 0,
         }
     }
 
@@ -155,6 +168,8 @@ impl Cluster {
             executors: self
                 .shared
                 .min(self.bench.count("master/messages_exited_executor")),
+            gone: self.bench.core.snapshot().gone_agents.size() as u64,
+            reactivated: self.reactivated,
         }
     }
 
@@ -205,6 +220,9 @@ impl Cluster {
                         .give(Input::Agent(pid(&agent.at), FromAgent::Unregister(message)));
                 }
             }
+            Action::Gone(which) => self.operate(which, Type::MarkAgentGone),
+            Action::Deactivate(which) => self.operate(which, Type::DeactivateAgent),
+            Action::Reactivate(which) => self.operate(which, Type::ReactivateAgent),
             Action::AllocatorHears => self.allocator_hears(),
             Action::Allocate => self.allocate(),
             Action::MasterHears => {
@@ -288,6 +306,23 @@ impl Cluster {
             snapshot.agents.contains_key(id) || snapshot.unreachable_agents.contains_key(id)
         };
         self.agents.retain(|agent| known(&agent.id));
+    }
+
+    /// An operator does something to an agent, and is answered.
+    fn operate(&mut self, which: u8, kind: Type) {
+        let Some(agent) = pick(&self.agents, which).cloned() else {
+            return;
+        };
+        let before = self.bench.core.snapshot();
+        let was = before.deactivated_agents.contains(&agent.id);
+        let answers = ask(&mut self.bench, of_agent(kind, &agent.id));
+        assert_eq!(answers.len(), 1);
+        let after = self.bench.core.snapshot();
+        let is = after.deactivated_agents.contains(&agent.id);
+        self.reactivated += u64::from(was && !is && kind == Type::ReactivateAgent);
+        if let Some(agent) = after.agent(&agent.id) {
+            assert_eq!(agent.active, agent.connected && !is);
+        }
     }
 
     fn subscribe(&mut self, which: u8) {
