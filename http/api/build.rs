@@ -11,9 +11,21 @@ fn main() {
         since.as_secs().to_string()
     });
     println!("cargo::rustc-env=TEPUI_BUILD_TIME={seconds}");
-    let user = std::env::var("USER").unwrap_or_default();
-    println!("cargo::rustc-env=TEPUI_BUILD_USER={user}");
+    println!("cargo::rustc-env=TEPUI_BUILD_USER={}", user());
     repository();
+}
+
+/// Who builds: as the environment says, or else as the system knows them, by name or number.
+fn user() -> String {
+    let said = std::env::var("USER").ok();
+    let known = |option| {
+        let answer = Command::new("id").arg(option).output().ok()?;
+        let text = String::from_utf8(answer.stdout).ok()?;
+        answer.status.success().then(|| text.trim().to_owned())
+    };
+    let named = said.filter(|name| !name.is_empty());
+    let named = named.or_else(|| known("-un")).or_else(|| known("-u"));
+    named.unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn repository() {

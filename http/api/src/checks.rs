@@ -38,6 +38,9 @@ pub enum Refusal {
     /// `404`: there is no such thing.
     #[error("{0}")]
     NotFound(String),
+    /// `409`: what it is about has changed, or is changing.
+    #[error("{0}")]
+    Conflict(String),
     /// `500`: the fault is not the request's.
     #[error("{0}")]
     Internal(String),
@@ -56,6 +59,7 @@ impl Refusal {
             Self::BadRequest(_) => 400,
             Self::Forbidden(_) => 403,
             Self::NotFound(_) => 404,
+            Self::Conflict(_) => 409,
             Self::Internal(_) => 500,
             Self::Method { .. } => 405,
             Self::NotAcceptable => 406,
@@ -293,6 +297,7 @@ mod tests {
                 415,
                 "Expecting 'Content-Type' of application/json or application/x-protobuf",
             ),
+            (Refusal::Conflict(said("e")), 409, "e"),
             (Refusal::NotImplemented(said("c")), 501, "c"),
             (Refusal::Unavailable(said("d")), 503, "d"),
         ];

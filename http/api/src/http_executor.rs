@@ -13,10 +13,11 @@
 use std::{sync::Arc, time::Duration};
 
 use tepui_protocol::mesos::v1::executor::{Call, Event, event};
-use tepui_runtime::{Context, Declaration, Handle, Pid, Process, ProcessRef};
+use tepui_runtime::{Context, Declaration, Encoding, Handle, Pid, Process, ProcessRef};
 use tracing::{info, warn};
 
 use crate::{
+    defaults,
     sessions::{Admission, Session, Sessions},
     stream::{EventStream, StreamEnd},
 };
@@ -40,6 +41,8 @@ pub(crate) struct HttpExecutor {
     peer: String,
     /// The call that opened the stream, until it is sent.
     subscribe: Option<Call>,
+    /// Whether SUBSCRIBED has come.
+    subscribed: bool,
     /// `None` once the stream is over.
     stream: Option<EventStream>,
     _admission: Admission,
@@ -58,6 +61,7 @@ impl HttpExecutor {
             sessions,
             peer: peer(&subscribe.framework_id.value, &subscribe.executor_id.value),
             subscribe: Some(subscribe),
+            subscribed: false,
             stream: Some(stream),
             _admission: admission,
         }
@@ -78,7 +82,15 @@ impl HttpExecutor {
 
     fn write(&mut self, event: &Event, ctx: &mut Context<'_, Self>) {
         let Some(stream) = &self.stream else { return };
-        match stream.write(event) {
+        let written = match stream.encoding() {
+            Encoding::Json => {
+                let mut event = event.clone();
+                defaults::fill(&mut event);
+                stream.write(&event)
+            }
+            Encoding::MessagePack | Encoding::Protobuf => stream.write(event),
+        };
+        match written {
             Ok(()) => {}
             Err(StreamEnd::Closed) => self.end("the client closed it", ctx),
             Err(stuck) => {
@@ -145,11 +157,15 @@ impl Handle<Event> for HttpExecutor {
                     stream_id: String::new(),
                 };
                 self.sessions.subscribed(&self.peer, session);
+                self.subscribed = true;
                 self.write(&event, ctx);
                 ctx.every(HEARTBEAT_INTERVAL, Self::heartbeat);
             }
             event::Type::Error => {
-                self.write(&event, ctx);
+                // That another stream took its place is told by the end of this one, as in Mesos.
+                if !self.subscribed {
+                    self.write(&event, ctx);
+                }
                 self.end("the agent refused the executor", ctx);
             }
             _ => self.write(&event, ctx),

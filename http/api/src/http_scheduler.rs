@@ -6,7 +6,7 @@
 //! stream. It decides nothing about the cluster.
 //!
 //! ```text
-//!   subscribing --SUBSCRIBED--> subscribed --+-- ERROR event, TEARDOWN call --> ended
+//!   subscribing --SUBSCRIBED--> subscribed --+-- ERROR event, TEARDOWN --------> ended
 //!        |                          |        +-- client leaves, or is stuck --> ended
 //!        +------- ERROR event ------+        +-- master gone ----------------> ended
 //! ```
@@ -81,6 +81,11 @@ impl HttpScheduler {
         if teardown {
             self.end("the framework was torn down", ctx);
         }
+    }
+
+    /// An operator tore the framework down.
+    pub(crate) fn torn_down(&mut self, ctx: &mut Context<'_, Self>) {
+        self.end("an operator tore the framework down", ctx);
     }
 
     fn subscribed(&mut self, event: &mut Event, ctx: &Context<'_, Self>) {

@@ -8,11 +8,14 @@
 //! Read `routes.rs` first, then `scheduler.rs` and `views/state.rs`.
 
 pub mod checks;
+mod defaults;
 mod executor;
 mod files;
+mod help;
 mod http_executor;
 mod http_scheduler;
 pub mod metric_keys;
+mod operator;
 mod options;
 mod routes;
 mod scheduler;
@@ -21,10 +24,11 @@ mod stream;
 pub mod units;
 pub mod validate;
 mod views;
+mod why;
 
 pub use self::{
     executor::{AgentView, ValidateExecutorCall},
-    options::ApiOptions,
+    options::{ApiOptions, Verbosity},
     routes::{agent_routes, executor_routes, master_routes, scheduler_routes},
     scheduler::{CheckCall, FindFramework, Framework, MasterView},
     views::{MESOS_VERSION, TEPUI_VERSION},

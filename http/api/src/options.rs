@@ -2,8 +2,18 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+/// How much the OS process logs: 0 is as it was started, more is more. It is one for all nodes of
+/// the process.
+#[derive(Debug, Clone, Copy)]
+pub struct Verbosity {
+    /// The level now.
+    pub level: fn() -> u32,
+    /// Changes the level.
+    pub set: fn(u32),
+}
+
 /// Options of the HTTP APIs of one daemon.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ApiOptions {
     /// Streams open at once per API; one more SUBSCRIBE is answered 503.
     pub max_streams: usize,
@@ -15,6 +25,8 @@ pub struct ApiOptions {
     pub flags: Arc<BTreeMap<String, String>>,
     /// The daemon's log, which `/files` shows as `/master/log` or `/slave/log`.
     pub log_file: Option<PathBuf>,
+    /// What `/logging/toggle` shows and changes; absent where the log cannot be changed.
+    pub verbosity: Option<Verbosity>,
 }
 
 impl Default for ApiOptions {
@@ -26,6 +38,7 @@ impl Default for ApiOptions {
             stream_buffer_bytes: 64 << 20,
             flags: Arc::default(),
             log_file: None,
+            verbosity: None,
         }
     }
 }

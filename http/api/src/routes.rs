@@ -10,10 +10,13 @@ use tepui_runtime::{Node, Pid};
 use crate::{
     executor::{AgentView, ExecutorApi},
     files::{self, AgentFiles, MasterFiles},
-    options::ApiOptions,
+    help,
+    http_scheduler::SchedulerSessions,
+    operator::Operators,
+    options::{ApiOptions, Verbosity},
     scheduler::{FindFramework, Framework, MasterView, SchedulerApi},
     sessions::Sessions,
-    views,
+    views, why,
 };
 
 /// Serves a master's HTTP API on its node.
@@ -37,9 +40,15 @@ pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
         check: Arc::new(move |call| checked.check(call)),
     };
     let flags = Arc::clone(&options.flags);
-    let log = options.log_file.clone();
-    scheduler_routes(node, master.pid(), view, options);
+    let (log, verbosity) = (options.log_file.clone(), options.verbosity);
+    let operators = Arc::new(Operators {
+        master: master.pid().clone(),
+        recovered: Arc::clone(&view.recovered),
+        sessions: serve_schedulers(node, master.pid(), view, options),
+    });
     let (id, published) = (master.pid().id(), master.published());
+    node.route(id, "/api/v1", operators.api());
+    node.route(id, "/teardown", operators.teardown());
     node.route(id, "/health", views::health());
     node.route(id, "/redirect", views::redirect(published));
     node.route(id, "/flags", views::flags(&flags));
@@ -49,9 +58,11 @@ pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
     node.route(id, "/frameworks", views::frameworks(published));
     node.route(id, "/tasks", views::tasks(published));
     node.route(id, "/roles", views::roles(published));
+    node.route(id, "/why", why::why(master));
     node.delegate(master.pid().id());
-    node_routes(node);
+    node_routes(node, verbosity);
     files::routes(node, Arc::new(MasterFiles { log }));
+    help::routes(node);
 }
 
 /// Serves an agent's HTTP API on its node.
@@ -62,7 +73,7 @@ pub fn agent_routes(node: &Node, agent: &Agent, options: ApiOptions) {
         open: Arc::new(move || recovery.load().open),
     };
     let flags = Arc::clone(&options.flags);
-    let log = options.log_file.clone();
+    let (log, verbosity) = (options.log_file.clone(), options.verbosity);
     executor_routes(node, &agent.pid, view, options);
     let id = agent.pid.id();
     node.route(id, "/health", views::health());
@@ -74,9 +85,10 @@ pub fn agent_routes(node: &Node, agent: &Agent, options: ApiOptions) {
     let statistics = views::statistics(snapshot, &inspector);
     node.route(id, "/monitor/statistics", statistics);
     node.delegate(agent.pid.id());
-    node_routes(node);
+    node_routes(node, verbosity);
     let snapshot = Arc::clone(snapshot);
     files::routes(node, Arc::new(AgentFiles { log, snapshot }));
+    help::routes(node);
 }
 
 /// Serves the executor API below the process `agent`, which `view` tells of.
@@ -93,19 +105,31 @@ pub fn executor_routes(node: &Node, agent: &Pid, view: AgentView, options: ApiOp
 
 /// Serves the scheduler API below the process `master`, which `view` tells of.
 pub fn scheduler_routes(node: &Node, master: &Pid, view: MasterView, options: ApiOptions) {
+    serve_schedulers(node, master, view, options);
+}
+
+/// The same; gives back the table of streams.
+fn serve_schedulers(
+    node: &Node,
+    master: &Pid,
+    view: MasterView,
+    options: ApiOptions,
+) -> Arc<SchedulerSessions> {
     let sessions = Arc::new(Sessions::new(options.max_streams));
     let api = SchedulerApi {
         master: master.clone(),
         view,
         options,
-        sessions,
+        sessions: Arc::clone(&sessions),
     };
     node.route(master.id(), "/api/v1/scheduler", api.handler());
+    sessions
 }
 
 /// What every node shows.
-fn node_routes(node: &Node) {
+fn node_routes(node: &Node, verbosity: Option<Verbosity>) {
     node.route("version", "/", views::version());
+    node.route("logging", "/toggle", views::logging(verbosity));
     node.route("metrics", "/snapshot", views::metrics());
     node.route("metrics", "/prometheus", views::prometheus());
 }

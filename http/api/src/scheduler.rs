@@ -130,6 +130,7 @@ impl SchedulerApi {
         let Some(session) = self.sessions.find(&framework_id) else {
             return Err(match (self.view.find)(&framework_id) {
                 Framework::Unknown => bad("Framework cannot be found"),
+                _ if self.sessions.has_left(&framework_id) => bad("Framework cannot be found"),
                 Framework::Connected(pid) if !is_adapter(&pid) => {
                     Refusal::Forbidden("Framework is not connected via HTTP".to_owned())
                 }
@@ -155,6 +156,9 @@ impl SchedulerApi {
             )));
         }
         (self.view.check)(&call).map_err(Refusal::BadRequest)?;
+        if kind == call::Type::Teardown {
+            self.sessions.leaves(&framework_id);
+        }
         session
             .adapter
             .dispatch(move |adapter, ctx| adapter.forward(call, ctx));

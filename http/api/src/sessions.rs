@@ -5,7 +5,7 @@
 //! may be open at once.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -14,9 +14,13 @@ use std::{
 
 use tepui_runtime::Pid;
 
+/// How many peers that left are remembered: the master has heard of each within milliseconds.
+const LEFT_REMEMBERED: usize = 256;
+
 /// Open streams by the id of the peer that each speaks for. `A` leads to the adapter.
 pub(crate) struct Sessions<A> {
     by_peer: Mutex<BTreeMap<String, Session<A>>>,
+    left: Mutex<VecDeque<String>>,
     open: Arc<AtomicUsize>,
     limit: usize,
 }
@@ -47,6 +51,7 @@ impl<A: Clone> Sessions<A> {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
             by_peer: Mutex::default(),
+            left: Mutex::default(),
             open: Arc::default(),
             limit,
         }
@@ -72,6 +77,22 @@ impl<A: Clone> Sessions<A> {
         if table.get(peer).is_some_and(|session| session.pid == *pid) {
             table.remove(peer);
         }
+    }
+
+    /// The peer goes for good by a call that is on its way: no later call of it is taken.
+    pub(crate) fn leaves(&self, peer: &str) {
+        let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        if left.len() == LEFT_REMEMBERED {
+            left.pop_front();
+        }
+        left.push_back(peer.to_owned());
+        self.lock().remove(peer);
+    }
+
+    /// Whether this peer went for good, which may not have been heard of everywhere.
+    pub(crate) fn has_left(&self, peer: &str) -> bool {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.iter().any(|known| known == peer)
     }
 
     /// The session that speaks for `peer`.
@@ -108,6 +129,21 @@ mod tests {
         assert_eq!(sessions.find("f"), Some(session(2)));
         sessions.ended("f", &session(2).pid);
         assert_eq!(sessions.find("f"), None);
+    }
+
+    #[test]
+    fn who_leaves_is_nobody_until_it_is_forgotten() {
+        let sessions = Sessions::new(8);
+        sessions.subscribed("f", session(1));
+        assert!(!sessions.has_left("f"));
+        sessions.leaves("f");
+        assert_eq!(sessions.find("f"), None);
+        assert!(sessions.has_left("f"));
+        for number in 0..LEFT_REMEMBERED {
+            sessions.leaves(&number.to_string());
+        }
+        assert!(!sessions.has_left("f"));
+        assert!(sessions.has_left("0"));
     }
 
     #[test]

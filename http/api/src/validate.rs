@@ -1,7 +1,7 @@
 //! Whether a call of the scheduler API is complete in itself. Pure, and in Mesos' words and order;
 //! what hangs on the master's state is not looked at here.
 
-use tepui_protocol::mesos::v1::scheduler;
+use tepui_protocol::mesos::v1::{master, scheduler};
 
 use crate::checks::Refusal;
 
@@ -66,6 +66,30 @@ fn scheduler_problem(call: &scheduler::Call) -> Option<String> {
         return missing(field);
     }
     scheduler_contents(call)
+}
+
+/// Checks that an operator's call has what its type needs, where that type is served.
+///
+/// # Errors
+///
+/// [`Refusal::BadRequest`] that names what is missing.
+pub fn operator_call(call: &master::Call) -> Result<(), Refusal> {
+    use master::call::Type;
+
+    let (present, field) = match call.r#type() {
+        _ if call.r#type.is_none() => (false, "type"),
+        Type::Teardown => (call.teardown.is_some(), "teardown"),
+        Type::MarkAgentGone => (call.mark_agent_gone.is_some(), "mark_agent_gone"),
+        Type::DeactivateAgent => (call.deactivate_agent.is_some(), "deactivate_agent"),
+        Type::ReactivateAgent => (call.reactivate_agent.is_some(), "reactivate_agent"),
+        _ => (true, ""),
+    };
+    if present {
+        return Ok(());
+    }
+    Err(Refusal::BadRequest(format!(
+        "Failed to validate master::Call: Expecting '{field}' to be present"
+    )))
 }
 
 /// What is inside the part that the call's type needs, once that is known to be there.

@@ -14,6 +14,7 @@ mod flags;
 mod framework;
 mod frameworks;
 mod health;
+mod logging;
 mod metrics;
 mod offer;
 mod prometheus;
@@ -30,7 +31,7 @@ mod version;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use tepui_runtime::{
     Node,
     http::{Handler, Request, Response},
@@ -44,6 +45,7 @@ pub(crate) use self::{
     flags::flags,
     frameworks::frameworks,
     health::health,
+    logging::logging,
     metrics::metrics,
     prometheus::prometheus,
     redirect::redirect,
@@ -149,6 +151,41 @@ where
 {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_map((self.0)())
+    }
+}
+
+/// Which of the things with ids are shown: the one that a query names, or all.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a>(Option<&'a str>);
+
+impl<'a> Wanted<'a> {
+    pub(crate) const ALL: Wanted<'static> = Wanted(None);
+
+    /// The one that the query's `parameter` names, or all where there is no such parameter.
+    pub(crate) fn by(request: &'a Request, parameter: &str) -> Self {
+        Self(request.query.get(parameter).map(String::as_str))
+    }
+
+    /// Writes the array of those that are wanted, each as `view` shows it.
+    pub(crate) fn list<'s, M, I, T, V>(
+        self,
+        map: &mut M,
+        key: &'static str,
+        all: impl Fn() -> I,
+        view: impl Fn(&'s T) -> V,
+    ) -> Result<(), M::Error>
+    where
+        M: SerializeMap,
+        I: Iterator<Item = (&'s String, &'s Arc<T>)>,
+        T: 's,
+        V: Serialize,
+    {
+        let wanted = || {
+            all()
+                .filter(|(id, _)| self.0.is_none_or(|only| only == id.as_str()))
+                .map(|(_, one)| view(one))
+        };
+        map.serialize_entry(key, &Each(wanted))
     }
 }
 

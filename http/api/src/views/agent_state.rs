@@ -99,7 +99,7 @@ impl StateView<'_> {
         let alive = executors.filter(|executor| executor.state != ExecutorState::Terminated);
         let mut allocated = Resources::new();
         for executor in alive {
-            allocated += &trusted(&executor.resources);
+            allocated += &trusted(&executor.resources());
         }
         map.serialize_entry("resources", &Summary::of(&total))?;
         map.serialize_entry("reserved_resources", &Reserved(&total))?;
@@ -174,7 +174,7 @@ impl Serialize for ExecutorEntry<'_> {
         map.serialize_entry("source", info.source())?;
         map.serialize_entry("container", &executor.container)?;
         map.serialize_entry("directory", &executor.directory)?;
-        map.serialize_entry("resources", &Summary::of_proto(&executor.resources))?;
+        map.serialize_entry("resources", &Summary::of_proto(&executor.resources()))?;
         if let Some(role) = role(&info.resources) {
             map.serialize_entry("role", role)?;
         }
@@ -186,7 +186,7 @@ impl Serialize for ExecutorEntry<'_> {
             map.serialize_entry("type", name)?;
         }
         let in_phase = |wanted: fn(&Phase) -> bool| {
-            let tasks = executor.tasks.iter();
+            let tasks = executor.tasks.values();
             tasks.filter(move |task| wanted(&task.phase))
         };
         let launched = || {
@@ -195,7 +195,7 @@ impl Serialize for ExecutorEntry<'_> {
         };
         map.serialize_entry("tasks", &Each(launched))?;
         let queued = || {
-            let tasks = executor.tasks.iter();
+            let tasks = executor.tasks.values();
             tasks.filter_map(|task| match &task.phase {
                 Phase::Queued(info) => Some(QueuedTask(info)),
                 _ => None,
@@ -206,9 +206,7 @@ impl Serialize for ExecutorEntry<'_> {
         let ended = || {
             let completed = executor.completed_tasks.iter();
             let terminated = in_phase(|phase| *phase == Phase::Terminated);
-            completed
-                .chain(terminated.map(|task| &task.task))
-                .map(TaskView)
+            completed.chain(terminated).map(|task| TaskView(&task.task))
         };
         map.serialize_entry("completed_tasks", &Each(ended))?;
         map.end()

@@ -11,7 +11,7 @@ use tepui_protocol::{
 use tepui_runtime::http::Handler;
 
 use super::{
-    Each,
+    Wanted,
     attributes::Attributes,
     rendered,
     resources::{Full, Reserved, ReservedFull, Summary},
@@ -27,38 +27,30 @@ pub(crate) fn agents(published: &Arc<Published>) -> Handler {
     rendered(move |request, _| {
         to_json(&AgentsView {
             snapshot: &published.load(),
-            only: request.query.get("slave_id").map(String::as_str),
+            wanted: Wanted::by(request, "slave_id"),
         })
     })
 }
 
 struct AgentsView<'a> {
     snapshot: &'a Snapshot,
-    only: Option<&'a str>,
+    wanted: Wanted<'a>,
 }
 
 impl Serialize for AgentsView<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let wanted = |id: &str| self.only.is_none_or(|only| only == id);
         let mut map = to.serialize_map(Some(2))?;
-        let agents = || {
-            let agents = self.snapshot.agents.values();
-            agents
-                .filter(|agent| wanted(&agent.id))
-                .map(|agent| AgentView {
-                    agent,
-                    snapshot: self.snapshot,
-                    full: true,
-                })
+        let snapshot = self.snapshot;
+        let view = |agent| AgentView {
+            agent,
+            snapshot,
+            full: true,
         };
-        map.serialize_entry("slaves", &Each(agents))?;
-        let recovered = || {
-            let recovered = self.snapshot.recovered_agents.iter();
-            recovered
-                .filter(|(id, _)| wanted(id))
-                .map(|(_, info)| Recovered(info))
-        };
-        map.serialize_entry("recovered_slaves", &Each(recovered))?;
+        let agents = || snapshot.agents.iter();
+        self.wanted.list(&mut map, "slaves", agents, view)?;
+        let recovered = || snapshot.recovered_agents.iter();
+        self.wanted
+            .list(&mut map, "recovered_slaves", recovered, Recovered)?;
         map.end()
     }
 }
@@ -91,8 +83,8 @@ impl AgentView<'_> {
         map.serialize_entry("reserved_resources", &Reserved(&agent.total))?;
         map.serialize_entry("unreserved_resources", &Summary::of(&unreserved))?;
         map.serialize_entry("active", &agent.active)?;
-        // No operator can deactivate an agent.
-        map.serialize_entry("deactivated", &false)?;
+        let deactivated = self.snapshot.deactivated_agents.contains(&agent.id);
+        map.serialize_entry("deactivated", &deactivated)?;
         map.serialize_entry("version", &agent.version)?;
         let kinds = agent.capabilities.iter().filter_map(|has| has.r#type);
         let names = kinds.filter_map(|kind| capability::Type::try_from(kind).ok());

@@ -123,8 +123,7 @@ impl Serialize for FrameworkView<'_> {
         if let Some(labels) = &info.labels {
             map.serialize_entry("labels", &LabelsView(labels))?;
         }
-        // None can be set.
-        map.serialize_entry("offer_constraints", &serde_json::Map::new())?;
+        map.serialize_entry("offer_constraints", &*framework.offer_constraints)?;
         map.end()
     }
 }

@@ -8,7 +8,7 @@ use tepui_protocol::mesos::v1::{DomainInfo, MasterInfo, master_info::capability}
 use tepui_runtime::http::Handler;
 
 use super::{
-    Each, NOTHING,
+    Each, NOTHING, Wanted,
     agents::{AgentView, Recovered},
     build::BUILD,
     flags::{self, Flags},
@@ -55,7 +55,7 @@ impl Serialize for StateView<'_> {
                 .map(|info| Recovered(info))
         };
         map.serialize_entry("recovered_slaves", &Each(recovered))?;
-        frameworks::write(&mut map, snapshot, None)?;
+        frameworks::write(&mut map, snapshot, Wanted::ALL)?;
         map.serialize_entry("orphan_tasks", &NOTHING)?;
         map.serialize_entry("unregistered_frameworks", &NOTHING)?;
         map.end()

@@ -64,6 +64,16 @@ impl Cluster {
         }
     }
 
+    /// The nodes of master and agent.
+    pub(crate) fn nodes(&self) -> [&Node; 2] {
+        [&self.master_node, &self.agent_node]
+    }
+
+    /// What a node answers.
+    pub(crate) fn get_of(&self, node: &Node, path: &str) -> Reply {
+        request(node.address(), "GET", path, &[], b"")
+    }
+
     /// What the master answers.
     pub(crate) fn get(&self, path: &str) -> Reply {
         request(self.master_address(), "GET", path, &[], b"")
@@ -139,6 +149,16 @@ impl Scheduler {
             }
             assert_ne!(event["type"], "ERROR", "{event}");
         }
+    }
+
+    /// Reads until the stream ends; how many events came that are of none of these types.
+    pub(crate) fn rest(&mut self, expected: &[&str]) -> usize {
+        let mut others = 0;
+        while let Some(record) = self.stream.record() {
+            let event: Value = serde_json::from_slice(&record).unwrap();
+            others += usize::from(!expected.iter().any(|kind| event["type"] == *kind));
+        }
+        others
     }
 
     /// Makes a call, which is accepted.

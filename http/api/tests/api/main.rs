@@ -7,6 +7,10 @@ mod executor;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod help;
+#[cfg(test)]
+mod operator;
+#[cfg(test)]
 mod scheduler;
 #[cfg(test)]
 mod support;
