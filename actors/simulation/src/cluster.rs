@@ -17,6 +17,9 @@ use tepui_runtime::{
 
 use crate::observer::Observer;
 
+/// The name of the master's host.
+pub(crate) const MASTER_HOST: &str = "master";
+
 const MASTER_PORT: u16 = 5050;
 const AGENT_PORT: u16 = 5051;
 const FRAMEWORK_PORT: u16 = 5052;
@@ -166,7 +169,7 @@ impl Cluster {
     /// [`ClusterError`].
     pub fn start_master(&mut self) -> Result<(), ClusterError> {
         if self.master.is_none() {
-            let node = self.node("master", self.master_pid().address())?;
+            let node = self.node(MASTER_HOST, self.master_pid().address())?;
             let mut options = self.options.master.clone();
             options.planted = self.options.planted;
             options.allocator.decisions.planted = self.options.planted;
@@ -237,7 +240,13 @@ impl Cluster {
         options.resources = parse_text(&self.options.agent_resources, "*")
             .map_err(|problem| ClusterError::Resources(problem.to_string()))?
             .to_proto();
-        let agent = tepui_agent::spawn(&node, options)?;
+        let agent = match tepui_agent::spawn(&node, options) {
+            Ok(agent) => agent,
+            Err(problem) => {
+                node.crash();
+                return Err(problem.into());
+            }
+        };
         tepui_api::agent_routes(&node, &agent, ApiOptions::default());
         if let Some(host) = self.agents.get_mut(number) {
             host.up = Some((node, agent));

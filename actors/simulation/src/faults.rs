@@ -27,6 +27,11 @@ pub enum Fault {
         /// The agent's number.
         agent: usize,
     },
+    /// An agent's host crashes, and an operator marks the agent gone; the host comes back.
+    MarkGone {
+        /// The agent's number.
+        agent: usize,
+    },
     /// An agent's disk is full.
     DiskFull {
         /// The agent's number.
@@ -69,6 +74,20 @@ pub enum Fault {
         agent: usize,
         /// At most this long, a tenth at least.
         latency: Duration,
+    },
+    /// The clock of an agent's host runs faster or slower, and may be put ahead.
+    AgentDrift {
+        /// The agent's number.
+        agent: usize,
+        /// So many parts of a million faster; slower where it is negative.
+        parts_per_million: i32,
+        /// So far ahead, at once.
+        ahead: Duration,
+    },
+    /// The clock of the master's host runs a little faster or slower.
+    MasterDrift {
+        /// So many parts of a million faster; slower where it is negative.
+        parts_per_million: i32,
     },
     /// Connections break everywhere, so many in a million messages.
     Cuts {
@@ -119,6 +138,12 @@ fn blocked(random: &Random) -> Blocked {
     }
 }
 
+/// A clock is wrong by at most so many parts of a million.
+fn drift(random: &Random, most: u32) -> i32 {
+    let drift = random.below(u64::from(most) * 2 + 1);
+    i32::try_from(drift).unwrap_or(0) - i32::try_from(most).unwrap_or(0)
+}
+
 /// Draws the faults of a run, in the order of their beginning.
 #[must_use]
 pub fn plan(
@@ -134,7 +159,7 @@ pub fn plan(
     for _ in 0..count {
         let after = Duration::from_millis(random.below(millis.max(1)));
         let (agent, framework) = (pick(random, agents), pick(random, frameworks));
-        let fault = match random.below(20) {
+        let fault = match random.below(22) {
             0..=2 => Fault::AgentCrash { agent },
             3..=4 => {
                 let calls = random.below(40);
@@ -158,6 +183,15 @@ pub fn plan(
                 agent,
                 latency: Duration::from_millis(10 + random.below(5_000)),
             },
+            18 => Fault::AgentDrift {
+                agent,
+                parts_per_million: drift(random, 100_000),
+                ahead: Duration::from_secs(random.below(2) * random.below(120)),
+            },
+            19 => Fault::MasterDrift {
+                parts_per_million: drift(random, 1_000),
+            },
+            20 => Fault::MarkGone { agent },
             _ => {
                 let per_million = u32::try_from(random.below(20_000)).unwrap_or(0);
                 Fault::Cuts { per_million }

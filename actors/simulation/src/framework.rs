@@ -15,7 +15,9 @@ mod tasks;
 use std::time::Duration;
 
 use tepui_framework::{Driver, Scheduler};
-use tepui_protocol::mesos::v1::{Filters, FrameworkId, MasterInfo, Offer, OfferId, TaskStatus};
+use tepui_protocol::mesos::v1::{
+    Filters, FrameworkId, MasterInfo, Offer, OfferId, TaskInfo, TaskStatus,
+};
 use tepui_runtime::Time;
 
 pub(crate) use self::ledger::Ledger;
@@ -23,6 +25,9 @@ use crate::temperament::{Acknowledges, Temperament};
 
 /// For how long a quiet framework refuses offers.
 const QUIET_REFUSAL: Duration = Duration::from_secs(24 * 3600);
+
+/// A launch of which nothing was heard for so long is said again, by who does not know better.
+const SAID_AGAIN: Duration = Duration::from_secs(15);
 
 /// A quiet framework asks so often what became of its tasks.
 const RECONCILE_EVERY: Duration = Duration::from_secs(20);
@@ -37,6 +42,8 @@ pub(crate) struct Player {
     unacknowledged: Vec<(Time, TaskStatus)>,
     /// Offers that were answered, for who wants to use them again.
     used: Vec<OfferId>,
+    /// Launches of which nothing was heard yet, and when they are said again.
+    unheard: Vec<(Time, Offer, Vec<TaskInfo>)>,
     next_reconcile: Time,
     subscribed: bool,
     torn_down: bool,
@@ -50,6 +57,7 @@ impl Player {
             held: Vec::new(),
             unacknowledged: Vec::new(),
             used: Vec::new(),
+            unheard: Vec::new(),
             next_reconcile: now,
             subscribed: false,
             torn_down: false,
@@ -64,6 +72,7 @@ impl Player {
         }
         self.answer_due(driver);
         self.acknowledge_due(driver);
+        self.say_again(driver);
         let quiet = self.ledger.lock().quiet;
         if quiet {
             self.calm_down(driver);
@@ -97,12 +106,36 @@ impl Player {
         });
     }
 
+    /// An ACCEPT that was lost, or whose answer was: the offer may be gone by now.
+    fn say_again(&mut self, driver: &mut Driver<'_>) {
+        let now = self.now;
+        let unheard = std::mem::take(&mut self.unheard);
+        let (due, later) = unheard.into_iter().partition(|(at, ..)| *at <= now);
+        self.unheard = later;
+        let due: Vec<(Time, Offer, Vec<TaskInfo>)> = due;
+        for (_, offer, tasks) in due {
+            let unheard = {
+                let memory = self.ledger.lock();
+                let told = |task: &TaskInfo| {
+                    let own = memory.tasks.get(&task.task_id.value);
+                    own.is_none_or(|own| own.told.is_some())
+                };
+                !memory.quiet && !tasks.iter().any(told)
+            };
+            if unheard {
+                tasks::accept(driver, &offer, tasks, Filters::default());
+            }
+        }
+    }
+
     /// Takes an offer or refuses it.
     fn answer(&mut self, driver: &mut Driver<'_>, offer: &Offer) {
         let tasks = self.tasks_for(offer);
         let memory = self.ledger.lock();
         let refusal = if memory.quiet {
             QUIET_REFUSAL
+        } else if memory.temperament == Temperament::Sharing {
+            tasks::shared_refusal(offer, tasks.len())
         } else {
             memory.temperament.refuses(&memory.random)
         };
@@ -113,6 +146,11 @@ impl Player {
         if tasks.is_empty() {
             driver.decline_with(vec![offer.id.clone()], Some(filters));
         } else {
+            let temperament = self.ledger.lock().temperament;
+            if matches!(temperament, Temperament::Failing | Temperament::Nonsense) {
+                let (again, offer) = (self.now + SAID_AGAIN, offer.clone());
+                self.unheard.push((again, offer, tasks.clone()));
+            }
             tasks::accept(driver, offer, tasks, filters);
         }
         if self.used.len() == 16 {
@@ -129,6 +167,10 @@ impl Player {
             let draws = (random.below(40), random.below(200), random.below(2));
             (draws.0 == 0, draws.1 == 0, draws.2 == 0, memory.temperament)
         };
+        if temperament == Temperament::Sharing {
+            return;
+        }
+        self.suppress_or_revive(driver);
         if kill {
             self.kill_one(driver);
         }
@@ -146,6 +188,9 @@ impl Player {
             return;
         }
         self.next_reconcile = self.now + RECONCILE_EVERY;
+        if std::mem::take(&mut self.ledger.lock().suppressed) {
+            driver.revive(Vec::new());
+        }
         self.kill_what_does_not_stay(driver);
         // What it believes lost may be back, and only the question for all says so.
         self.reconcile(driver, false);
@@ -167,6 +212,9 @@ impl Scheduler for Player {
         self.subscribed = true;
         let ending = {
             let mut memory = self.ledger.lock();
+            memory.subscribed = true;
+            // SUBSCRIBE says that no role is suppressed.
+            memory.suppressed = false;
             memory.id = Some(id.clone());
             memory.ending
         };
@@ -212,10 +260,12 @@ impl Scheduler for Player {
         self.held.clear();
         self.unacknowledged.clear();
         self.subscribed = false;
+        self.ledger.lock().subscribed = false;
     }
 
     fn error(&mut self, _: &mut Driver<'_>, message: String) {
         self.subscribed = false;
+        self.ledger.lock().subscribed = false;
         if !message.contains("failed over") {
             self.ledger.lock().over = true;
         }

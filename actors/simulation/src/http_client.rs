@@ -278,15 +278,23 @@ impl<S: Scheduler> HttpClient<S> {
         }
     }
 
+    /// A method of its own: one that is generic over the work would be so without end.
+    fn wake(&mut self, ctx: &mut Ctx<'_, S>) {
+        self.run(ctx, |scheduler, driver| scheduler.wake(driver));
+    }
+
     /// Lets the scheduler work, and posts what it calls.
     fn run(&mut self, ctx: &mut Ctx<'_, S>, work: impl FnOnce(&mut S, &mut Driver<'_>)) {
-        let mut driver = Driver::new(self.info.id.as_ref());
+        let mut driver = Driver::new(self.info.id.as_ref(), ctx.now());
         work(&mut self.scheduler, &mut driver);
-        let (calls, stopped) = driver.finish();
+        let asked = driver.finish();
         if self.stream.as_ref().is_some_and(|stream| stream.subscribed) {
-            self.calls.extend(calls);
+            self.calls.extend(asked.calls);
         }
-        self.over |= stopped;
+        for pause in asked.wakes {
+            ctx.delay(pause, Self::wake);
+        }
+        self.over |= asked.stopped;
         self.post(ctx);
     }
 

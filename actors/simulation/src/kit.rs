@@ -206,6 +206,35 @@ impl Lab {
         self.cluster.start_agent(number)
     }
 
+    /// Nothing passes between an agent and the master any more, either way.
+    pub fn cut_agent_off(&mut self, number: usize) {
+        let nodes = self.node(number).zip(self.cluster.master());
+        if let Some((agent, (master, _))) = nodes {
+            let network = self.cluster.simulation.network();
+            network.partition(&[&agent], &[master]);
+        }
+    }
+
+    /// The agent and the master reach each other again.
+    pub fn heal_agent(&mut self, number: usize) {
+        let nodes = self.node(number).zip(self.cluster.master());
+        if let Some((agent, (master, _))) = nodes {
+            self.cluster.simulation.network().heal(&agent, master);
+        }
+    }
+
+    fn node(&self, number: usize) -> Option<Node> {
+        let host = self.cluster.agents().get(number)?;
+        host.up.as_ref().map(|(node, _)| node.clone())
+    }
+
+    /// The hostname of each agent, as offers tell it.
+    #[must_use]
+    pub fn hostnames(&self) -> Vec<String> {
+        let agents = self.cluster.agents().iter();
+        agents.map(|host| host.name.clone()).collect()
+    }
+
     /// The master's host crashes and is back after a while.
     ///
     /// # Errors
@@ -221,6 +250,13 @@ impl Lab {
     pub fn agents_registered(&self) -> usize {
         let master = self.cluster.master();
         master.map_or(0, |(_, master)| master.snapshot().agents.size())
+    }
+
+    /// How many frameworks the master has that are not over.
+    #[must_use]
+    pub fn frameworks_registered(&self) -> usize {
+        let master = self.cluster.master();
+        master.map_or(0, |(_, master)| master.snapshot().frameworks.size())
     }
 
     /// How many tasks run, as the master knows.

@@ -86,6 +86,12 @@ impl Observer {
         self.seen().violations.clone()
     }
 
+    /// Whether any was.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        !self.seen().violations.is_empty()
+    }
+
     /// What happened, in numbers.
     #[must_use]
     pub fn numbers(&self) -> BTreeMap<&'static str, u64> {
@@ -104,6 +110,11 @@ impl Observer {
         if let Some(agent) = seen.agents.id_of(pid).map(str::to_owned) {
             seen.happened(at, &Fact::AgentCrashed { agent });
         }
+    }
+
+    /// The master has taken it that an agent is gone for good.
+    pub(crate) fn marked_gone(&self, agent: String, at: Time) {
+        self.seen().happened(at, &Fact::Gone { agent });
     }
 
     /// The disk of the agent at a PID becomes full, or is so no more.

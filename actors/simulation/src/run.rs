@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! busy for --hours, with faults --> all is healed and started, frameworks want nothing new -->
-//! the books agree, twice in a row (or too late: what still differs is a violation)
+//! the books agree, twice in a row (or too late: what still differs is a violation) -->
+//! frameworks that want all there is share it --> the books agree, and the shares are fair
 //! ```
 
 mod glance;
@@ -14,7 +15,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tepui_containerizer::simulated::{SimulatedOptions, Trouble};
 use tepui_invariants::{Planted, Violation, books};
+use tepui_master::MasterOptions;
 use tepui_runtime::{Passage, Random, SimOptions, Time};
 
 use self::glance::glance;
@@ -36,7 +39,14 @@ const LOOK_EVERY: u32 = 30;
 const REST_WITHIN: Duration = Duration::from_secs(45 * 60);
 
 /// The books of a quiet cluster are compared that often.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_secs(45);
+
+/// Of those who share what there is, the richest gives a task up that often, at least: what gets
+/// free one by one goes to the poorest.
+const ROUNDS: u32 = 15;
+
+/// All must be shared within this.
+const SHARED_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// How often there is a glance at the cluster.
 const GLANCE_EVERY: Duration = Duration::from_secs(60);
@@ -56,6 +66,8 @@ pub struct RunOptions {
     pub faults: u32,
     /// A bug that the cluster is to have, in a test build.
     pub planted: Planted,
+    /// It ends once a rule is broken.
+    pub stop_when_broken: bool,
 }
 
 impl Default for RunOptions {
@@ -67,11 +79,26 @@ impl Default for RunOptions {
             hours: 0.5,
             faults: 40,
             planted: Planted::NONE,
+            stop_when_broken: false,
         }
     }
 }
 
 impl RunOptions {
+    /// A small cluster with many faults, of which hundreds are run as a test: more happens to it
+    /// than to a large one in the same time.
+    #[must_use]
+    pub fn quick(seed: u64) -> RunOptions {
+        RunOptions {
+            seed,
+            agents: 3,
+            frameworks: 4,
+            hours: 0.1,
+            faults: 80,
+            ..RunOptions::default()
+        }
+    }
+
     /// The command that runs this.
     #[must_use]
     pub fn command(&self) -> String {
@@ -143,6 +170,21 @@ pub fn run_watched(options: RunOptions, watch: impl Watch) -> Result<Outcome, Cl
 }
 
 fn cluster(options: RunOptions) -> Result<Cluster, ClusterError> {
+    let random = Random::from_number(options.seed ^ 0xc1_05_7e);
+    let mut master = MasterOptions::default();
+    master.offer_timeout = match random.below(4) {
+        0 => Some(Duration::from_secs(20)),
+        1 => Some(Duration::from_secs(60)),
+        _ => None,
+    };
+    master.allocator.decisions.weights = workload::weights();
+    let one_in = |least: u64| u32::try_from(least + random.below(3 * least)).unwrap_or(0);
+    let trouble = Trouble {
+        fails: one_in(20),
+        slow: one_in(6),
+        hangs: one_in(40),
+        dies: one_in(20),
+    };
     Cluster::new(ClusterOptions {
         world: SimOptions {
             seed: options.seed,
@@ -151,6 +193,11 @@ fn cluster(options: RunOptions) -> Result<Cluster, ClusterError> {
         },
         agents: options.agents,
         planted: options.planted,
+        master,
+        containers: SimulatedOptions {
+            trouble,
+            ..SimulatedOptions::default()
+        },
         ..ClusterOptions::default()
     })
 }
@@ -173,6 +220,7 @@ fn go(
     let started = cluster.simulation.now();
     let workload = Workload::start(&mut cluster, options.frameworks, &random)?;
     let mut run = Run {
+        options,
         cluster,
         observer,
         workload,
@@ -182,7 +230,9 @@ fn go(
         next_look: started,
     };
     run.busy(started + length)?;
-    run.quiet()?;
+    if !run.is_over() {
+        run.quiet()?;
+    }
     Ok(run.outcome(started))
 }
 
@@ -190,6 +240,7 @@ fn go(
 type Look = Box<dyn FnMut(Time, &Cluster)>;
 
 struct Run {
+    options: RunOptions,
     cluster: Cluster,
     observer: Observer,
     workload: Workload,
@@ -204,7 +255,7 @@ impl Run {
     /// Work and faults until then.
     fn busy(&mut self, until: Time) -> Result<(), ClusterError> {
         let mut moments = 0_u32;
-        while self.cluster.simulation.now() < until {
+        while self.cluster.simulation.now() < until && !self.is_over() {
             self.moment(MOMENT)?;
             moments += 1;
             if moments.is_multiple_of(LOOK_EVERY) {
@@ -231,30 +282,81 @@ impl Run {
         self.workload.tick(&mut self.cluster)
     }
 
-    /// Nothing new is wanted and all faults are mended: the cluster has to come to rest.
+    /// Whether there is no need to go on.
+    fn is_over(&self) -> bool {
+        let broken = || !self.found.is_empty() || self.observer.is_broken();
+        self.options.stop_when_broken && broken()
+    }
+
+    /// Nothing new is wanted and all faults are mended: the cluster has to come to rest. Then what
+    /// there is is shared.
     fn quiet(&mut self) -> Result<(), ClusterError> {
         self.weather
             .clear(&mut self.cluster, &mut self.workload, &self.observer)?;
-        self.workload.calm(&mut self.cluster)?;
-        let end = self.cluster.simulation.now() + REST_WITHIN;
-        let mut calm = 0;
-        loop {
-            let rest = self.cluster.simulation.now() + REST;
-            while self.cluster.simulation.now() < rest {
-                self.moment(5 * MOMENT)?;
+        self.workload.calm();
+        if !self.rest(REST_WITHIN, 2)? {
+            return Ok(());
+        }
+        self.workload.share_out(&mut self.cluster)?;
+        let end = self.cluster.simulation.now() + SHARED_WITHIN;
+        let mut rounds = 0;
+        while !self.is_over() && self.cluster.simulation.now() < end {
+            self.moment(3 * MOMENT)?;
+            if rounds >= ROUNDS && self.workload.is_even() {
+                break;
             }
-            let own = self.workload.books();
-            let books = self.observer.books_with(&mut self.cluster, own);
-            let wrong = books::once_quiet(&books);
+            rounds += 1;
+            self.workload.stir();
+        }
+        self.rest(SHARED_WITHIN, 1)?;
+        Ok(())
+    }
+
+    fn pass(&mut self, length: Duration) -> Result<(), ClusterError> {
+        let until = self.cluster.simulation.now() + length;
+        while self.cluster.simulation.now() < until && !self.is_over() {
+            self.moment(5 * MOMENT)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the cluster is at rest within that time, so many looks in a row; what is wrong then
+    /// is found.
+    fn rest(&mut self, within: Duration, looks: u32) -> Result<bool, ClusterError> {
+        let end = self.cluster.simulation.now() + within;
+        let mut calm = 0;
+        while !self.is_over() {
+            self.pass(REST)?;
+            let wrong = self.wrong()?;
             calm = if wrong.is_empty() { calm + 1 } else { 0 };
-            if calm == 2 {
-                return Ok(());
+            if calm == looks {
+                return Ok(true);
             }
             if self.cluster.simulation.now() > end {
                 self.add(wrong);
-                return Ok(());
+                break;
             }
         }
+        Ok(false)
+    }
+
+    /// What is wrong, and still is a moment later: what an offer held that has just ended is
+    /// offered again at once, but not in the same instant.
+    fn wrong(&mut self) -> Result<Vec<Violation>, ClusterError> {
+        let before = self.compare();
+        if before.is_empty() {
+            return Ok(before);
+        }
+        self.moment(3 * MOMENT)?;
+        let mut after = self.compare();
+        after.retain(|it| before.iter().any(|was| was.invariant == it.invariant));
+        Ok(after)
+    }
+
+    fn compare(&mut self) -> Vec<Violation> {
+        let own = self.workload.books();
+        let books = self.observer.books_with(&mut self.cluster, own);
+        books::once_quiet(&books)
     }
 
     fn add(&mut self, violations: Vec<Violation>) {

@@ -28,6 +28,8 @@ pub enum Temperament {
     /// Uses offers twice or those of others, kills others' tasks, repeats ids, asks for what never
     /// was.
     Nonsense,
+    /// Wants all there is, one task of each offer, all of one size. Only when all else is quiet.
+    Sharing,
 }
 
 /// How a framework acknowledges.
@@ -39,7 +41,7 @@ pub(crate) enum Acknowledges {
 }
 
 impl Temperament {
-    /// All of them.
+    /// All of a busy cluster.
     pub const ALL: [Temperament; 7] = [
         Temperament::Greedy,
         Temperament::Picky,
@@ -61,6 +63,7 @@ impl Temperament {
             Temperament::Mute => "mute",
             Temperament::Failing => "failing",
             Temperament::Nonsense => "nonsense",
+            Temperament::Sharing => "sharing",
         }
     }
 
@@ -87,6 +90,7 @@ impl Temperament {
         match self {
             Temperament::Greedy => (24, 8),
             Temperament::Picky | Temperament::Mute => (6, 1),
+            Temperament::Sharing => (usize::MAX, 1),
             _ => (10, 3),
         }
     }
@@ -96,6 +100,7 @@ impl Temperament {
         match self {
             Temperament::Picky => Duration::from_secs(60 + random.below(600)),
             Temperament::Greedy => Duration::from_secs(1),
+            Temperament::Sharing => Duration::from_secs(10),
             _ => Duration::from_secs(random.below(30)),
         }
     }
@@ -114,7 +119,7 @@ impl Temperament {
         };
         may(capability::Type::PartitionAware, 2);
         may(capability::Type::TaskKillingState, 3);
-        let many = may(capability::Type::MultiRole, 2);
+        let many = self != Temperament::Sharing && may(capability::Type::MultiRole, 2);
         let mut roles = vec![format!("role-{}", random.below(3))];
         if many && random.below(2) == 0 {
             roles.push(format!("team/part-{}", random.below(2)));

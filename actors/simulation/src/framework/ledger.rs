@@ -22,11 +22,14 @@ pub(crate) struct OwnTask {
     pub(crate) stays: bool,
     /// The framework launched another of the same id.
     pub(crate) repeated: bool,
+    /// The master knows neither it nor its agent: its ACCEPT was lost, unless it is told of after
+    /// all.
+    pub(crate) unknown: bool,
 }
 
 impl OwnTask {
     pub(crate) fn is_live(&self) -> bool {
-        !self.told.is_some_and(is_over)
+        !self.unknown && !self.told.is_some_and(is_over)
     }
 }
 
@@ -51,6 +54,14 @@ fn least() -> Resources {
     parse_text("cpus:0.1;mem:32", "*").unwrap_or_default()
 }
 
+/// Cpus and megabytes of each task of those who share.
+pub(crate) const SHARE: (f64, f64) = (1.0, 256.0);
+
+fn share() -> Resources {
+    let (cpus, mem) = SHARE;
+    parse_text(&format!("cpus:{cpus};mem:{mem}"), "*").unwrap_or_default()
+}
+
 /// What a framework remembers.
 #[derive(Debug)]
 pub(crate) struct Memory {
@@ -66,6 +77,14 @@ pub(crate) struct Memory {
     pub(crate) over: bool,
     /// It is tearing itself down.
     pub(crate) ending: bool,
+    /// A scheduler of it is subscribed, as that one believes.
+    pub(crate) subscribed: bool,
+    /// What it counts for among those who share, and how many of its first offers it refuses, for
+    /// a while each.
+    pub(crate) weight: f64,
+    pub(crate) coy: u32,
+    /// It wanted no offers, and did not revive them yet.
+    pub(crate) suppressed: bool,
     /// Where it is quiet: it takes and keeps every offer.
     pub(crate) keeps_offers: bool,
     /// Wants no more tasks, and is to bring its book in order.
@@ -92,6 +111,10 @@ impl Ledger {
             next: 1,
             over: false,
             ending: false,
+            subscribed: false,
+            weight: 1.0,
+            coy: 3,
+            suppressed: false,
             keeps_offers: false,
             quiet: false,
             launched: 0,
@@ -123,10 +146,7 @@ impl Memory {
         }
         task.told = Some(state);
         task.ended = is_over(state) && status.uuid.is_some();
-        // Nobody knows this task or its agent: an ACCEPT that was lost.
-        if state == TaskState::TaskUnknown {
-            self.tasks.remove(&status.task_id.value);
-        }
+        task.unknown = state == TaskState::TaskUnknown;
     }
 
     /// It would take all that is offered, and answers nothing.
@@ -138,9 +158,24 @@ impl Memory {
         self.tasks.values().filter(|task| task.is_live()).count()
     }
 
-    /// Its book, under its id.
-    pub(crate) fn book(&self) -> Option<(String, FrameworkBook)> {
-        let tasks = self.tasks.iter().map(|(id, task)| {
+    /// What it would take more of.
+    fn demand(&self) -> Option<Demand> {
+        let task = match self.temperament {
+            Temperament::Sharing => share(),
+            _ if self.hungry() => least(),
+            _ => return None,
+        };
+        self.subscribed.then_some(Demand {
+            task,
+            weight: self.weight,
+            filters: false,
+        })
+    }
+
+    /// Its book, under its id, or under its name while it has none.
+    pub(crate) fn book(&self) -> (String, FrameworkBook) {
+        let tasks = self.tasks.iter().filter(|(_, task)| !task.unknown);
+        let tasks = tasks.map(|(id, task)| {
             let book = TaskBook {
                 agent: task.agent.value.clone(),
                 resources: task.resources.clone(),
@@ -152,12 +187,11 @@ impl Memory {
             tasks: tasks.collect(),
             over: self.over,
             acknowledges: self.temperament.acknowledges() != Acknowledges::Never,
-            demand: self.hungry().then(|| Demand {
-                task: least(),
-                weight: 1.0,
-                filters: false,
-            }),
+            wants: !self.over && !self.ending,
+            subscribed: false,
+            demand: self.demand(),
         };
-        Some((self.id.as_ref()?.value.clone(), book))
+        let id = self.id.as_ref().map_or(&self.info.name, |id| &id.value);
+        (id.clone(), book)
     }
 }

@@ -1,13 +1,15 @@
 //! What a framework launches, kills and asks for.
 
+use std::time::Duration;
+
 use tepui_framework::{Driver, Task, scalar};
 use tepui_protocol::mesos::v1::offer::{Operation, operation};
-use tepui_protocol::mesos::v1::{Filters, Offer, TaskId, TaskInfo};
+use tepui_protocol::mesos::v1::{Filters, Offer, TaskId, TaskInfo, TaskState};
 use tepui_protocol::resources::Resources;
 use tepui_runtime::Random;
 
 use super::Player;
-use super::ledger::{Memory, OwnTask};
+use super::ledger::{Memory, OwnTask, SHARE};
 use crate::temperament::Temperament;
 
 /// A command that runs on when all is quiet.
@@ -26,6 +28,21 @@ pub(super) fn accept(
         ..Operation::default()
     };
     driver.accept(vec![offer.id.clone()], vec![launch], Some(filters));
+}
+
+/// For how long one who shares refuses what it did not take of an offer: not at all where there
+/// is room for another of its tasks, unless it took nothing.
+pub(super) fn shared_refusal(offer: &Offer, taken: usize) -> Duration {
+    let (cpus, mem) = (
+        scalar(&offer.resources, "cpus") / SHARE.0,
+        scalar(&offer.resources, "mem") / SHARE.1,
+    );
+    let room = cpus.min(mem) >= (taken + 1) as f64;
+    Duration::from_secs(match (room, taken) {
+        (true, 0) => 5,
+        (true, _) => 0,
+        (false, _) => 30,
+    })
 }
 
 /// What a task does, in the simulated containers' words.
@@ -67,6 +84,7 @@ fn wants(memory: &Memory, offer: &Offer) -> bool {
             let agent = offer.agent_id.value.bytes().last().unwrap_or(0);
             agent.is_multiple_of(2) && scalar(&offer.resources, "cpus") >= 2.0
         }
+        Temperament::Sharing => true,
         _ => memory.random.below(10) > 0,
     }
 }
@@ -79,41 +97,82 @@ impl Player {
         if !wants(&memory, offer) {
             return tasks;
         }
+        if memory.temperament == Temperament::Sharing && memory.coy > 0 {
+            memory.coy -= 1;
+            return tasks;
+        }
         let (most, at_once) = memory.temperament.appetite();
         let mut cpus = scalar(&offer.resources, "cpus");
         let mut mem = scalar(&offer.resources, "mem");
         let room = most.saturating_sub(memory.live());
         for _ in 0..room.min(at_once) {
-            let needs = (
-                draw(&memory.random, &[0.1, 0.5, 1.0, 2.0], 1.0),
-                draw(&memory.random, &[32.0, 64.0, 256.0, 1024.0], 64.0),
-            );
+            let shares = memory.temperament == Temperament::Sharing;
+            let needs = match shares {
+                true => SHARE,
+                false => (
+                    draw(&memory.random, &[0.1, 0.5, 1.0, 2.0], 1.0),
+                    draw(&memory.random, &[32.0, 64.0, 256.0, 1024.0], 64.0),
+                ),
+            };
             if needs.0 > cpus || needs.1 > mem {
                 break;
             }
             (cpus, mem) = (cpus - needs.0, mem - needs.1);
-            let stays = memory.random.below(12) == 0;
-            let text = if stays {
-                FOREVER.to_owned()
-            } else {
-                command(&memory.random)
+            let stays = shares || memory.random.below(12) == 0;
+            let text = match stays {
+                true => FOREVER.to_owned(),
+                false => command(&memory.random),
             };
             let id = memory.next_id();
             let task = Task::command(&id, text).cpus(needs.0).mem(needs.1);
             let task = task.on(offer);
+            // Another of the same id: the master has to refuse it.
+            let repeated =
+                memory.temperament == Temperament::Nonsense && memory.random.below(6) == 0;
             let own = OwnTask {
                 agent: offer.agent_id.clone(),
                 resources: Resources::from_proto(&task.resources).unwrap_or_default(),
                 told: None,
                 ended: false,
                 stays,
-                repeated: false,
+                repeated,
+                unknown: false,
             };
             memory.tasks.insert(id, own);
             memory.launched += 1;
+            if repeated {
+                memory.nonsense += 1;
+                tasks.push(task.clone());
+            }
             tasks.push(task);
         }
         tasks
+    }
+
+    /// Now and then it wants no offers, and later it does again; or it only clears its filters.
+    pub(super) fn suppress_or_revive(&mut self, driver: &mut Driver<'_>) {
+        let mut memory = self.ledger.lock();
+        let one_in = if memory.suppressed { 30 } else { 150 };
+        if memory.random.below(one_in) > 0 {
+            return;
+        }
+        if memory.suppressed || memory.random.below(2) == 0 {
+            driver.revive(Vec::new());
+            memory.suppressed = false;
+        } else {
+            driver.suppress(Vec::new());
+            memory.suppressed = true;
+        }
+    }
+
+    /// One who shares has a task less.
+    pub(crate) fn give_up_one(&mut self, driver: &mut Driver<'_>) {
+        let memory = self.ledger.lock();
+        let runs = |task: &OwnTask| task.told == Some(TaskState::TaskRunning);
+        if let Some((id, task)) = memory.tasks.iter().find(|(_, task)| runs(task)) {
+            let value = id.clone();
+            driver.kill(TaskId { value }, Some(task.agent.clone()), None);
+        }
     }
 
     pub(super) fn kill_one(&mut self, driver: &mut Driver<'_>) {
@@ -141,7 +200,10 @@ impl Player {
     /// Asks for all tasks that the master has, or for each that has not ended.
     pub(super) fn reconcile(&mut self, driver: &mut Driver<'_>, implicit: bool) {
         let memory = self.ledger.lock();
-        let asked = memory.tasks.iter().filter(|(_, task)| !task.ended);
+        let asked = memory
+            .tasks
+            .iter()
+            .filter(|(_, task)| !task.ended && !task.unknown);
         let asked = asked.map(|(id, task)| {
             let value = id.clone();
             (TaskId { value }, Some(task.agent.clone()))

@@ -85,6 +85,12 @@ impl Agents {
                     }
                 }
             }
+            // Its agents drop what they kept for it; one that did not hear of its end sends again.
+            Fact::Removed { framework, .. } => {
+                for waiting in self.waiting.values_mut() {
+                    waiting.retain(|task, _| task.framework != *framework);
+                }
+            }
             Fact::AgentCrashed { agent } | Fact::AgentEnding { agent } => {
                 // What it kept is sent again.
                 self.waiting.remove(agent);

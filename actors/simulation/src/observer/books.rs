@@ -3,7 +3,7 @@
 //! Each is the owner's own: the master's and the agents' from what they publish, the allocator's
 //! from its answer, the frameworks' from what they keep, or else from what reached them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tepui_agent::core::executor::{ExecutorState, Phase};
@@ -14,7 +14,8 @@ use tepui_master::snapshot::{Agent, Snapshot};
 use tepui_protocol::mesos::v1::Resource;
 use tepui_protocol::resources::Resources;
 use tepui_protocol::tepui::allocator::{Book, ShowBook};
-use tepui_runtime::AskError;
+use tepui_protocol::tepui::containerizer::{Inspect, Inspected};
+use tepui_runtime::{AskError, Pid};
 
 use super::Observer;
 use crate::cluster::{AgentHost, Cluster};
@@ -46,6 +47,13 @@ impl Observer {
             book.over = over;
             frameworks.insert(id, book);
         }
+        if let Some((_, master)) = cluster.master() {
+            for (id, framework) in master.snapshot().frameworks.iter() {
+                if let Some(book) = frameworks.get_mut(id) {
+                    book.subscribed = framework.connected();
+                }
+            }
+        }
         let mut books = Books {
             agents: BTreeMap::new(),
             frameworks,
@@ -58,6 +66,7 @@ impl Observer {
         let answer: Result<Book, AskError> = cluster.simulation.block_on(answer);
         let allocated = answer.ok().map(|book| uses(&book));
         let snapshot = master.snapshot();
+        let mut inspect = Vec::new();
         for (id, agent) in snapshot.agents.iter() {
             let mut book = by_master(&snapshot, agent);
             book.allocated = allocated
@@ -67,8 +76,14 @@ impl Observer {
             let host = host.filter(|host| host.address == agent.pid.address());
             if let Some(own) = host.filter_map(present).find(|own| own.agent_id() == id) {
                 self.by_agent(&own, &mut book);
+                inspect.push((id.clone(), own.origin.containerizer.clone()));
             }
             books.agents.insert(id.clone(), book);
+        }
+        for (id, containerizer) in inspect {
+            if let Some(book) = books.agents.get_mut(&id) {
+                book.containers = containers(cluster, &containerizer);
+            }
         }
         books
     }
@@ -78,7 +93,10 @@ impl Observer {
         let mut waiting = self.seen().agents.waiting(own.agent_id());
         for ((framework, _), executor) in own.executors.iter() {
             *running.entry(framework.clone()).or_default() += used_by(executor);
-            for task in &executor.tasks {
+            if executor.state != ExecutorState::Terminated {
+                book.executors.insert(executor.container.clone());
+            }
+            for task in executor.tasks.values() {
                 let key = TaskKey::new(framework, &task.task.task_id.value);
                 if task.phase == Phase::Terminated {
                     waiting.insert(key);
@@ -101,6 +119,19 @@ fn present(host: &AgentHost) -> Option<std::sync::Arc<AgentSnapshot>> {
         .map(|(_, agent)| agent.snapshot.load_full())
 }
 
+/// The containers that run at a containerizer, by its own answer.
+fn containers(cluster: &mut Cluster, containerizer: &Pid) -> Option<BTreeSet<String>> {
+    let hosts = cluster.agents().iter();
+    let mut hosts = hosts.filter(|host| host.address == containerizer.address());
+    let (node, _) = hosts.next()?.up.clone()?;
+    let all = Inspect::default();
+    let answer = node.ask(containerizer, all, Duration::from_secs(1));
+    let answer: Result<Inspected, AskError> = cluster.simulation.block_on(answer);
+    let running = answer.ok()?.containers.into_iter();
+    let running = running.filter(|container| container.error.is_none());
+    Some(running.map(|one| one.container_id.value).collect())
+}
+
 fn resources(all: &[Resource]) -> Resources {
     Resources::from_proto(all).unwrap_or_default()
 }
@@ -120,7 +151,14 @@ fn by_master(snapshot: &Snapshot, agent: &Agent) -> AgentBooks {
     for offer in agent.offers.iter().filter_map(|id| snapshot.offers.get(id)) {
         *offered.entry(offer.framework_id.clone()).or_default() += &offer.resources;
     }
+    let mut unreachable = Vec::new();
+    for (framework, known) in snapshot.frameworks.iter() {
+        let tasks = known.unreachable_tasks.iter();
+        let here = tasks.filter(|(_, task)| task.agent_id.value == agent.id);
+        unreachable.extend(here.map(|(task, _)| TaskKey::new(framework, task)));
+    }
     AgentBooks {
+        unreachable,
         total: agent.total.clone(),
         used: used
             .map(|(id, used)| (id.clone(), (**used).clone()))
@@ -137,7 +175,7 @@ fn used_by(executor: &ExecutorView) -> Resources {
     if !executor.generated && executor.state != ExecutorState::Terminated {
         used += resources(&executor.info.resources);
     }
-    let alive = executor.tasks.iter();
+    let alive = executor.tasks.values();
     for task in alive.filter(|task| task.phase != Phase::Terminated) {
         used += resources(&task.task.resources);
     }

@@ -31,7 +31,8 @@ impl Seen {
             Stage::Delivered if *to == self.master => self.told_to_master(passage),
             Stage::Delivered if to.id() == AGENT_ID => self.told_to_agent(passage),
             Stage::Delivered if *from == self.master => self.told_to_framework(passage),
-            Stage::Delivered => Vec::new(),
+            // What HTTP brings is a message between the gateway and the master.
+            Stage::Delivered | Stage::Packet => Vec::new(),
         }
     }
 
@@ -144,6 +145,7 @@ impl Seen {
                 agent,
                 uuid: uuid.to_vec(),
                 state: update.status.state(),
+                had: update.executor_id.is_some(),
             });
             return forwarded.into_iter().collect();
         }
@@ -282,7 +284,11 @@ impl Seen {
             }
             call::Type::Reconcile => {
                 self.count("reconciliations", 1);
-                Vec::new()
+                let asked = call.reconcile.iter().flat_map(|it| &it.tasks);
+                let asked = asked.map(|task| Fact::Asked {
+                    task: TaskKey::new(&framework, &task.task_id.value),
+                });
+                asked.collect()
             }
             _ => Vec::new(),
         }

@@ -1,14 +1,20 @@
 //! Carries out the faults of a run, and ends them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tepui_runtime::{Node, Random, Time};
+use tepui_protocol::mesos::v1::AgentId;
+use tepui_protocol::mesos::v1::master::{Call, call};
+use tepui_protocol::tepui::operator::{Operate, Operated};
+use tepui_runtime::{AskError, Node, Random, Time};
 
 use super::workload::Workload;
-use crate::cluster::{Cluster, ClusterError};
+use crate::cluster::{Cluster, ClusterError, MASTER_HOST};
 use crate::faults::{Blocked, Fault, Planned};
 use crate::observer::Observer;
+
+/// How long an operator waits for the master's answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What is to be undone.
 enum End {
@@ -31,6 +37,9 @@ pub(super) struct Weather {
     events: BTreeMap<(Time, u64), Event>,
     next: u64,
     random: Random,
+    /// Agents whose disk is full, and those that did not come up for it and are tried again.
+    full: BTreeSet<usize>,
+    waiting: BTreeSet<usize>,
 }
 
 impl Weather {
@@ -39,6 +48,8 @@ impl Weather {
             events: BTreeMap::new(),
             next: 0,
             random,
+            full: BTreeSet::new(),
+            waiting: BTreeSet::new(),
         };
         for planned in planned {
             weather.add(started + planned.after, Event::Begin(planned));
@@ -68,7 +79,7 @@ impl Weather {
             Some(((at, _), Event::Begin(planned))) => {
                 self.begin(at, planned, cluster, workload, observer)
             }
-            Some((_, Event::End(end))) => Self::end(end, cluster),
+            Some((_, Event::End(end))) => self.end(end, cluster),
             None => Ok(()),
         }
     }
@@ -102,8 +113,14 @@ impl Weather {
                     agent.unregister("SIGUSR1");
                 }
             }
+            Fault::MarkGone { agent } => {
+                if mark_gone(cluster, agent, observer) {
+                    self.add(over, Event::End(End::StartAgent(agent)));
+                }
+            }
             Fault::DiskFull { agent } => {
                 cluster.fill_disk(agent, 1.0);
+                self.full.insert(agent);
                 self.add(over, Event::End(End::EmptyDisk(agent)));
             }
             Fault::MasterCrash => {
@@ -128,6 +145,20 @@ impl Weather {
                     network.set_latency_between(node, master, latency / 10, latency);
                     self.add(over, Event::End(End::Fast));
                 }
+            }
+            Fault::AgentDrift {
+                agent,
+                parts_per_million,
+                ahead,
+            } => {
+                if let Some(host) = cluster.agents().get(agent) {
+                    let simulation = &cluster.simulation;
+                    simulation.set_drift(&host.name, parts_per_million, ahead);
+                }
+            }
+            Fault::MasterDrift { parts_per_million } => {
+                let simulation = &cluster.simulation;
+                simulation.set_drift(MASTER_HOST, parts_per_million, Duration::ZERO);
             }
             Fault::Cuts { per_million } => {
                 cluster
@@ -154,15 +185,18 @@ impl Weather {
         }
     }
 
-    fn end(end: End, cluster: &mut Cluster) -> Result<(), ClusterError> {
+    fn end(&mut self, end: End, cluster: &mut Cluster) -> Result<(), ClusterError> {
         match end {
-            End::StartAgent(agent) => cluster.start_agent(agent)?,
+            End::StartAgent(agent) => self.start(agent, cluster)?,
             End::StartMaster => cluster.start_master()?,
             End::Heal(one, other) => cluster.simulation.network().heal(&one, &other),
-            End::EmptyDisk(agent) => cluster.fill_disk(agent, 0.1),
+            End::EmptyDisk(agent) => {
+                cluster.fill_disk(agent, 0.1);
+                self.full.remove(&agent);
+            }
             End::CrashTorn(agent) => {
                 cluster.crash_agent(agent);
-                cluster.start_agent(agent)?;
+                self.start(agent, cluster)?;
             }
             End::Fast => cluster.simulation.network().clear_latencies_between(),
             End::NoCuts => cluster.simulation.network().set_cuts_per_million(0),
@@ -176,10 +210,26 @@ impl Weather {
             let ended = up(cluster, number).is_some_and(|(_, agent)| agent.ended().is_some());
             if ended {
                 cluster.crash_agent(number);
-                cluster.start_agent(number)?;
+            }
+            if ended || self.waiting.contains(&number) {
+                self.start(number, cluster)?;
             }
         }
         Ok(())
+    }
+
+    /// Starts an agent; where its disk is full, it may need another try.
+    fn start(&mut self, agent: usize, cluster: &mut Cluster) -> Result<(), ClusterError> {
+        match cluster.start_agent(agent) {
+            Err(ClusterError::Agent(_)) if self.full.contains(&agent) => {
+                self.waiting.insert(agent);
+                Ok(())
+            }
+            started => {
+                self.waiting.remove(&agent);
+                started
+            }
+        }
     }
 
     /// No more faults: all that is under way ends.
@@ -198,7 +248,7 @@ impl Weather {
         cluster.simulation.network().heal_all(&world);
         cluster.start_master()?;
         for number in 0..cluster.agents().len() {
-            cluster.start_agent(number)?;
+            self.start(number, cluster)?;
         }
         Ok(())
     }
@@ -208,12 +258,44 @@ fn up(cluster: &Cluster, number: usize) -> Option<&(Node, tepui_agent::Agent)> {
     cluster.agents().get(number)?.up.as_ref()
 }
 
+/// The host of an agent crashes, and the master is told that it is gone. False where the agent is
+/// down already, or never was registered.
+fn mark_gone(cluster: &mut Cluster, number: usize, observer: &Observer) -> bool {
+    let Some((_, agent)) = up(cluster, number) else {
+        return false;
+    };
+    let value = agent.snapshot.load().agent_id().to_owned();
+    if value.is_empty() {
+        return false;
+    }
+    cluster.crash_agent(number);
+    let Some((node, master)) = cluster.master() else {
+        return true;
+    };
+    let call = Call {
+        r#type: Some(call::Type::MarkAgentGone.into()),
+        mark_agent_gone: Some(call::MarkAgentGone {
+            agent_id: AgentId {
+                value: value.clone(),
+            },
+        }),
+        ..Call::default()
+    };
+    let answer = node.ask(master.pid(), Operate { call }, PATIENCE);
+    let answer: Result<Operated, AskError> = cluster.simulation.block_on(answer);
+    if answer.is_ok_and(|answer| answer.status == 200) {
+        observer.marked_gone(value, cluster.simulation.now());
+    }
+    true
+}
+
 /// Under what a fault is counted.
 fn name(fault: Fault) -> &'static str {
     match fault {
         Fault::AgentCrash { .. } => "faults: agent crash",
         Fault::TornWrite { .. } => "faults: torn write",
         Fault::Unregister { .. } => "faults: agent unregisters",
+        Fault::MarkGone { .. } => "faults: agent marked gone",
         Fault::DiskFull { .. } => "faults: disk full",
         Fault::MasterCrash => "faults: master crash",
         Fault::FrameworkCrash { .. } => "faults: framework crash",
@@ -222,6 +304,8 @@ fn name(fault: Fault) -> &'static str {
         Fault::Partition { .. } => "faults: agent partition",
         Fault::FrameworkPartition { .. } => "faults: framework partition",
         Fault::SlowLink { .. } => "faults: slow link",
+        Fault::AgentDrift { .. } => "faults: clock of an agent drifts",
+        Fault::MasterDrift { .. } => "faults: clock of the master drifts",
         Fault::Cuts { .. } => "faults: cuts",
     }
 }

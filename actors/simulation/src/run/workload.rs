@@ -11,6 +11,18 @@ use crate::framework::{Ledger, Player};
 use crate::http_client::{HttpFramework, spawn_http};
 use crate::temperament::{Acknowledges, Temperament};
 
+/// How many frameworks share what there is at the end.
+const SHARERS: usize = 3;
+
+/// Weights of the sharers' roles: one counts for two.
+pub(super) fn weights() -> BTreeMap<String, f64> {
+    BTreeMap::from([(share_role(1), 2.0)])
+}
+
+fn share_role(number: usize) -> String {
+    format!("share-{number}")
+}
+
 /// A scheduler and its host.
 struct Life {
     node: Node,
@@ -99,6 +111,59 @@ impl Workload {
         Ok(workload)
     }
 
+    /// Whoever kept all offers gives them back, and new frameworks want all there is.
+    pub(super) fn share_out(&mut self, cluster: &mut Cluster) -> Result<(), ClusterError> {
+        for actor in &self.actors {
+            actor.ledger.lock().keeps_offers = false;
+        }
+        for number in 0..SHARERS {
+            let temperament = Temperament::Sharing;
+            let ledger = self.ledger(temperament);
+            {
+                let mut memory = ledger.lock();
+                let role = share_role(number);
+                memory.weight = weights().get(&role).copied().unwrap_or(1.0);
+                memory.info.role = Some(role);
+            }
+            self.actors.push(Actor {
+                temperament,
+                ledger,
+                life: None,
+                older: Vec::new(),
+                away: 0,
+            });
+            self.revive(cluster, self.actors.len() - 1)?;
+        }
+        Ok(())
+    }
+
+    /// What each of those who share has, in tasks of weight 1, with its scheduler.
+    fn shares(&self) -> impl Iterator<Item = (f64, &Actor)> {
+        let sharing = |actor: &&Actor| actor.temperament == Temperament::Sharing;
+        self.actors.iter().filter(sharing).map(|actor| {
+            let memory = actor.ledger.lock();
+            (memory.live() as f64 / memory.weight, actor)
+        })
+    }
+
+    /// The richest of those who share gives a task up.
+    pub(super) fn stir(&self) {
+        let richest = self.shares().max_by(|one, other| one.0.total_cmp(&other.0));
+        if let Some(life) = richest.and_then(|(_, actor)| actor.life.as_ref()) {
+            life.call(|player, driver| player.give_up_one(driver));
+        }
+    }
+
+    /// Whether those who share differ by no more than a task.
+    pub(super) fn is_even(&self) -> bool {
+        let shares = || self.shares().map(|(share, _)| share);
+        let (most, least) = (
+            shares().fold(0.0, f64::max),
+            shares().fold(f64::MAX, f64::min),
+        );
+        most - least <= 1.0
+    }
+
     fn ledger(&mut self, temperament: Temperament) -> Ledger {
         let number = self.next;
         self.next += 1;
@@ -114,7 +179,8 @@ impl Workload {
             return Ok(());
         };
         let (info, http) = {
-            let memory = actor.ledger.lock();
+            let mut memory = actor.ledger.lock();
+            memory.subscribed = false;
             let mut info = memory.info.clone();
             info.id = memory.id.clone();
             (info, memory.http)
@@ -129,7 +195,7 @@ impl Workload {
             let options = Options {
                 id: Id::Prefix("scheduler".to_owned()),
                 acknowledge,
-                suppressed_roles: Vec::new(),
+                ..Options::default()
             };
             spawn_with(&node, master, info, player, options).map(Scheduler::Messages)
         };
@@ -184,6 +250,7 @@ impl Workload {
     pub(super) fn tick(&mut self, cluster: &mut Cluster) -> Result<(), ClusterError> {
         let now = cluster.simulation.now();
         for number in 0..self.actors.len() {
+            self.may_go_away(number);
             let Some(actor) = self.actors.get_mut(number) else {
                 continue;
             };
@@ -212,8 +279,20 @@ impl Workload {
         Ok(())
     }
 
+    /// A failing framework crashes now and then, for a while.
+    fn may_go_away(&mut self, number: usize) {
+        let fails = self
+            .actors
+            .get(number)
+            .is_some_and(|actor| actor.temperament == Temperament::Failing && actor.life.is_some());
+        if fails && !self.quiet && self.random.below(45) == 0 {
+            let away = 1 + self.random.below(50);
+            self.crash(number, away);
+        }
+    }
+
     /// All frameworks are there, and want nothing new.
-    pub(super) fn calm(&mut self, cluster: &mut Cluster) -> Result<(), ClusterError> {
+    pub(super) fn calm(&mut self) {
         self.quiet = true;
         let refuses_briefly = [Temperament::Hoarding, Temperament::Greedy];
         let hungry = self.actors.iter().find(|actor| {
@@ -228,30 +307,26 @@ impl Workload {
                 continue;
             };
             actor.away = 0;
-            // Whoever has the framework now, one scheduler of it goes on.
+            // Whoever has the framework now, one scheduler of it goes on: a new one, once what the
+            // others have sent cannot take the framework from it any more.
             if !actor.older.is_empty() {
                 actor.older.extend(actor.life.take().map(|life| life.node));
+            }
+            if actor.life.is_none() {
+                actor.away = 3;
             }
             for node in actor.older.drain(..) {
                 node.crash();
             }
-            let over = {
-                let mut memory = actor.ledger.lock();
-                memory.quiet = true;
-                memory.over
-            };
-            if actor.life.is_none() && !over {
-                self.revive(cluster, number)?;
-            }
+            actor.ledger.lock().quiet = true;
         }
-        Ok(())
     }
 
     /// What the frameworks have written down themselves.
     pub(super) fn books(&self) -> Vec<(String, FrameworkBook)> {
         let present = self.actors.iter().map(|actor| &actor.ledger);
         let ledgers = self.former.iter().chain(present);
-        ledgers.filter_map(|ledger| ledger.lock().book()).collect()
+        ledgers.map(|ledger| ledger.lock().book()).collect()
     }
 
     pub(super) fn count(&self, numbers: &mut BTreeMap<&'static str, u64>) {
