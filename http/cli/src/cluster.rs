@@ -18,16 +18,12 @@ use tepui_runtime::{Lock, Node, NodeOptions, Pid, RealOptions, Terminate, World}
 use crate::{
     command,
     failure::Failure,
-    flags::{self, Group, Values},
-    logging::Logging,
+    flags::{self, FlagError, Group, Values},
+    logging::{self, Logging},
 };
 
-/// How often a folder's lock is tried. A daemon that was killed while it started a child leaves its
-/// lock to that child until the child has become another program, and a supervisor may well start
-/// the next daemon sooner.
-const LOCK_TRIES: u32 = 50;
-/// Between two of these tries.
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
+/// How long a folder's lock is waited for: long enough for a child of a killed daemon to let go.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 
 /// The world of a daemon.
 ///
@@ -63,23 +59,34 @@ impl RunningMaster {
     }
 }
 
-/// Starts a master on a node of its own, with its HTTP API.
+/// Starts a master on a node of its own, with its HTTP API; nobody who connects finds the one
+/// without the other.
 ///
 /// # Errors
 ///
-/// [`Failure::Node`] or [`Failure::Start`].
+/// [`Failure::Node`], [`Failure::Start`], or [`Failure::Flag`] where the allocation log cannot be
+/// written.
 pub(crate) fn start_master(
     world: &World,
     node: NodeOptions,
     options: MasterOptions,
     api: ApiOptions,
 ) -> Result<RunningMaster, Failure> {
-    let node = Node::start(world, node)?;
+    if let Some(path) = &options.allocator.allocation_log {
+        // Written from now on, and off the allocator's thread: this is when it can be refused.
+        world.disk("").append(path, &[]).map_err(|problem| {
+            let problem = format!("cannot write it: {problem}");
+            let name = "allocation_log";
+            FlagError::BadValue { name, problem }
+        })?;
+    }
+    let node = Node::start(world, NodeOptions { held: true, ..node })?;
     let master = tepui_master::spawn(&node, options).map_err(|problem| Failure::Start {
         what: "the master",
         problem: problem.to_string(),
     })?;
     tepui_api::master_routes(&node, &master, api);
+    node.open();
     Ok(RunningMaster { node, master })
 }
 
@@ -111,7 +118,11 @@ pub(crate) struct RunningAgent {
 ///
 /// [`Failure::Node`], or [`Failure::Start`] with what could not be started.
 pub(crate) fn start_agent(world: &World, plan: AgentPlan) -> Result<RunningAgent, Failure> {
-    let node = Node::start(world, plan.node)?;
+    let held = NodeOptions {
+        held: true,
+        ..plan.node
+    };
+    let node = Node::start(world, held)?;
     let failed = |what| move |problem: String| Failure::Start { what, problem };
     let containerizer = linux::spawn(&node, plan.containers)
         .map_err(|problem| failed("the containerizer")(problem.to_string()))?;
@@ -128,6 +139,7 @@ pub(crate) fn start_agent(world: &World, plan: AgentPlan) -> Result<RunningAgent
     let agent = tepui_agent::spawn(&node, options)
         .map_err(|problem| failed("the agent")(problem.to_string()))?;
     tepui_api::agent_routes(&node, &agent, plan.api);
+    node.open();
     Ok(RunningAgent { node, agent })
 }
 
@@ -138,6 +150,7 @@ pub(crate) fn api_options(groups: &[&[Group]], values: &Values, command: &str) -
         log_file: values
             .path("external_log_file")
             .or_else(|| Logging::of(values, command).file),
+        verbosity: logging::verbosity(),
         ..ApiOptions::default()
     }
 }
@@ -165,15 +178,8 @@ pub(crate) fn lock(world: &World, folder: &Path, file: &str, who: &str) -> Resul
     let path = folder.join(file);
     disk.create_dir_all(path.parent().unwrap_or(folder))
         .map_err(failed)?;
-    for _ in 1..LOCK_TRIES {
-        match disk.lock_exclusive(&path, who) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                std::thread::park_timeout(LOCK_PAUSE);
-            }
-            done => return done.map_err(failed),
-        }
-    }
-    disk.lock_exclusive(&path, who).map_err(failed)
+    let lock = disk.lock_patiently(&path, who, LOCK_PATIENCE);
+    lock.map_err(failed)
 }
 
 /// What a daemon says of itself in its lock.

@@ -51,7 +51,7 @@ impl Command {
     }
 
     fn start(&self, values: &Values) -> Result<ExitCode, Failure> {
-        Logging::of(values, self.name).start()?;
+        let _logged = Logging::of(values, self.name).start()?;
         for warning in &values.warnings {
             tracing::warn!("{warning}");
         }

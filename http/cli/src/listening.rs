@@ -49,7 +49,7 @@ impl Listening {
                     .boolean("LIBPROCESS_REQUIRE_PEER_ADDRESS_IP_MATCH"),
                 ..NodeOptions::default()
             },
-            hostname: hostname(values, reached),
+            hostname: hostname(values, reached)?,
             warning: warning.to_owned(),
         })
     }
@@ -144,6 +144,10 @@ pub(crate) fn master_pid(values: &Values) -> Result<Pid, FlagError> {
         });
     }
     let bad = |problem: String| FlagError::BadValue { name, problem };
+    if text.is_empty() {
+        let problem = "expected host:port, and nothing is there, or in the file that it names";
+        return Err(bad(problem.to_owned()));
+    }
     let address = text.strip_prefix("master@").unwrap_or(text);
     let (host, port) = address.rsplit_once(':').unwrap_or((address, "5050"));
     let port: u16 = port
@@ -221,21 +225,28 @@ pub(crate) fn resolve(host: &str, port: u16) -> Result<Address, String> {
         .ok_or_else(|| format!("'{host}' has no IPv4 address"))
 }
 
-fn hostname(values: &Values, ip: IpAddr) -> String {
-    if let Some(name) = values.text("hostname") {
-        return name.to_owned();
+/// What others are told. Mesos takes an empty name, and then tells frameworks and browsers to go
+/// to `//:5050`.
+fn hostname(values: &Values, ip: IpAddr) -> Result<String, FlagError> {
+    let name = "hostname";
+    if let Some(given) = values.text(name) {
+        if given.trim().is_empty() {
+            let problem = "expected a name: an empty one leads nobody here".to_owned();
+            return Err(FlagError::BadValue { name, problem });
+        }
+        return Ok(given.to_owned());
     }
     if !values.boolean("hostname_lookup") {
-        return ip.to_string();
+        return Ok(ip.to_string());
     }
     if ip.is_loopback() {
-        return "localhost".to_owned();
+        return Ok("localhost".to_owned());
     }
     // The machine's own name is that of the address only where it leads there.
     let leads_here = |name: &String| resolve(name, 0).is_ok_and(|address| address.ip == ip);
-    machine_name()
+    Ok(machine_name()
         .filter(leads_here)
-        .unwrap_or_else(|| ip.to_string())
+        .unwrap_or_else(|| ip.to_string()))
 }
 
 #[cfg(test)]
@@ -287,6 +298,10 @@ mod tests {
         assert_eq!(found.hostname, "me");
         let found = listening(&[("ip", "10.1.2.3"), ("hostname_lookup", "false")]).unwrap();
         assert_eq!(found.hostname, "10.1.2.3");
+        for empty in ["", " "] {
+            let problem = listening(&[("hostname", empty)]).unwrap_err();
+            assert!(problem.contains("'hostname': expected a name"), "{problem}");
+        }
     }
 
     #[test]
@@ -331,6 +346,13 @@ mod tests {
                 .to_string()
                 .contains("not host:port")
         );
+        for nothing in ["", " \n"] {
+            assert_eq!(
+                pid(nothing).unwrap_err().to_string(),
+                "Failed to load flag 'master': expected host:port, and nothing is there, or in \
+                 the file that it names"
+            );
+        }
         let missing = master_pid(&values(&[])).unwrap_err().to_string();
         assert_eq!(
             missing,

@@ -1,18 +1,22 @@
 //! Where log lines go: stderr, and a file where `--log_dir` names a folder. The process-wide
 //! subscriber is set here, once, by the binary; libraries only emit.
 
+mod lines;
+mod verbosity;
+
 use std::{
     fs::{File, OpenOptions},
     io::{self, IsTerminal as _},
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use tracing_subscriber::{
-    EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _,
+    EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _, reload,
     util::SubscriberInitExt as _,
 };
 
+pub(crate) use self::verbosity::verbosity;
+use self::{lines::Lines, verbosity::Change};
 use crate::flags::Values;
 
 /// Why logging could not be set up.
@@ -36,6 +40,19 @@ pub(crate) enum LoggingError {
         /// Why.
         source: io::Error,
     },
+    /// The kernel gave no thread.
+    #[error("cannot start the thread that writes the log: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// Writes out what waits of the log when it is dropped: to be held until the command ends.
+#[must_use]
+pub(crate) struct Logged(Vec<Lines>);
+
+impl Drop for Logged {
+    fn drop(&mut self) {
+        self.0.iter().for_each(Lines::close);
+    }
 }
 
 /// What to log, and where.
@@ -62,27 +79,49 @@ impl<'a> Logging<'a> {
     }
 
     /// Sets the subscriber of this OS process. To be called once.
-    pub(crate) fn start(&self) -> Result<(), LoggingError> {
+    pub(crate) fn start(&self) -> Result<Logged, LoggingError> {
+        let mut all = Vec::new();
+        let mut changes: Vec<Change> = Vec::new();
         let stderr = (!self.quiet).then(|| {
+            let lines = Lines::start(io::stderr()).map_err(LoggingError::Thread)?;
+            all.push(lines.clone());
+            let (filter, handle) = reload::Layer::new(filter(self.level)?);
+            changes.push(Box::new(move |filter| handle.reload(filter)));
             Ok(fmt::layer()
                 .with_ansi(io::stderr().is_terminal())
-                .with_writer(io::stderr)
-                .with_filter(filter(self.level)?))
+                .with_writer(move || lines.clone())
+                .with_filter(filter))
         });
+        let stderr = stderr.transpose()?;
         let file = self.file.as_deref().map(|path| {
-            let file = Arc::new(open(path)?);
+            let lines = Lines::start(open(path)?).map_err(LoggingError::Thread)?;
+            all.push(lines.clone());
+            let (filter, handle) = reload::Layer::new(filter(self.level)?);
+            changes.push(Box::new(move |filter| handle.reload(filter)));
             Ok(fmt::layer()
                 .with_ansi(false)
-                .with_writer(file)
-                .with_filter(filter(self.level)?))
+                .with_writer(move || lines.clone())
+                .with_filter(filter))
         });
+        let file = file.transpose()?;
+        verbosity::keep(self.level, changes);
+        flush_before_panics(all.clone());
         tracing_subscriber::registry()
-            .with(stderr.transpose()?)
-            .with(file.transpose()?)
+            .with(stderr)
+            .with(file)
             .try_init()
             .unwrap_or_else(|problem| tracing::warn!(%problem, "logging was set up already"));
-        Ok(())
+        Ok(Logged(all))
     }
+}
+
+/// A panic may end the process, and its own words are behind what was logged before it.
+fn flush_before_panics(all: Vec<Lines>) {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        all.iter().for_each(Lines::write_out);
+        before(panic);
+    }));
 }
 
 fn filter(level: &str) -> Result<EnvFilter, LoggingError> {

@@ -18,6 +18,7 @@ mod master;
 mod run;
 mod signals;
 mod simulate;
+mod why;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -42,6 +43,7 @@ Commands:
   agent    run an agent
   execute  run one task on a cluster
   simulate run a simulated cluster under faults
+  why      say why a framework has no offers, or why a task is not running
   help     print this, or the help of a command
 
 `tepui COMMAND --help` says more. `tepui --version` prints the version.
@@ -70,6 +72,7 @@ fn dispatch(command: &str, arguments: &[String]) -> ExitCode {
         ("agent", _) => agent::COMMAND.main(arguments),
         ("execute", _) => execute::COMMAND.main(arguments),
         ("simulate", _) => simulate::COMMAND.main(arguments),
+        ("why", _) => why::main(arguments),
         ("--version" | "version", _) => {
             println!("{VERSION}");
             ExitCode::SUCCESS

@@ -144,6 +144,12 @@ fn allocator(values: &Values) -> Result<AllocatorOptions, FlagError> {
         decisions.fair_sharing_excluded_resource_names = list(names);
     }
     decisions.filter_gpu_resources = values.boolean("filter_gpu_resources");
+    if let Some(bytes) = values.bytes("offer_constraints_re2_max_mem") {
+        decisions.patterns.max_memory = usize::try_from(bytes).unwrap_or(usize::MAX);
+    }
+    if let Some(most) = values.parsed("offer_constraints_re2_max_program_size") {
+        decisions.patterns.max_program = most;
+    }
     decisions.weights = parse_weights(values.text("weights").unwrap_or_default())
         .map_err(|problem| bad("weights", problem))?;
     let region = domain(values)?.and_then(|domain| domain.fault_domain);
@@ -258,6 +264,8 @@ mod tests {
             "--recovery_agent_removal_limit=50%",
             "--min_allocatable_resources=cpus:1;mem:2|gpus:1",
             "--no-root_submissions",
+            "--offer_constraints_re2_max_mem=8KB",
+            "--offer_constraints_re2_max_program_size=7",
         ])
         .unwrap();
         assert_eq!(found.agent_ping_timeout.as_secs(), 1);
@@ -275,6 +283,8 @@ mod tests {
         assert!((found.recovery_agent_removal_limit - 0.5).abs() < f64::EPSILON);
         assert_eq!(found.allocator.decisions.min_allocatable_resources.len(), 2);
         assert!(!found.root_submissions);
+        let patterns = found.allocator.decisions.patterns;
+        assert_eq!((patterns.max_memory, patterns.max_program), (8192, 7));
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn run(args: &Args) -> Result<u8, Failure> {
         args.needs().map_err(bad)?,
         args.command_info().map_err(bad)?,
     );
-    Logging {
+    let _logged = Logging {
         level: &args.logging_level,
         quiet: args.quiet,
         file: args

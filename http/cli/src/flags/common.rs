@@ -39,5 +39,6 @@ pub(crate) const LIBPROCESS: &[Flag] = flags! {
     SSL_ENABLED: Boolean = "false" => refuses "TLS";
     LIBPROCESS_ENABLE_PROFILER: Boolean = "false" => refuses "profiling";
     LIBPROCESS_MEMORY_PROFILING: Boolean = "false" => refuses "memory profiling";
-    LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT: Text = "" => refuses "limiting the rate of metrics";
+    LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT: Text = "" =>
+        refuses "a limit to the rate of metrics" but takes "2/1secs";
 };

@@ -49,9 +49,10 @@ pub(crate) const MASTER: &[Group] = &[
                 refuses "holding offers back after a failover";
             allocator_recovery_timeout: Duration = "10mins" =>
                 refuses "holding offers back after a failover";
-            offer_constraints_re2_max_mem: Bytes = "4096B" => refuses "constraints on offers";
+            offer_constraints_re2_max_mem: Bytes = "4096B" =>
+                does "The memory of a regular expression in offer constraints";
             offer_constraints_re2_max_program_size: Integer = "100" =>
-                refuses "constraints on offers";
+                does "The size of a regular expression's program in offer constraints";
             max_executors_per_agent | max_executors_per_slave: Integer =>
                 refuses "network/port_mapping";
         },

@@ -36,7 +36,7 @@ pub(crate) enum FlagError {
     MissingValue { name: String },
     #[error("Failed to load flag '{name}': {problem}")]
     BadValue { name: &'static str, problem: String },
-    #[error("Flag '{name}': {feature} is not offered, so that '{value}' cannot be honored")]
+    #[error("Flag '{name}': Tepui does not offer {feature}, so that '{value}' cannot be honored")]
     NotOffered {
         name: &'static str,
         feature: &'static str,

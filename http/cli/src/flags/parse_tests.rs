@@ -208,14 +208,14 @@ fn a_flag_that_is_not_offered_takes_only_what_happens_anyway() {
             .warnings
             .is_empty()
     );
-    let expected = "Flag 'authenticate_agents': authentication is not offered, \
+    let expected = "Flag 'authenticate_agents': Tepui does not offer authentication, \
                     so that 'true' cannot be honored";
     assert_eq!(error(&["--authenticate_agents"], &[]), expected);
     assert_eq!(
         error(&[], &[("MESOS_AUTHENTICATE_SLAVES", "true")]),
         expected
     );
-    let expected = "Flag 'zk': ZooKeeper is not offered, so that 'zk://h' cannot be honored";
+    let expected = "Flag 'zk': Tepui does not offer ZooKeeper, so that 'zk://h' cannot be honored";
     assert_eq!(error(&["--zk=zk://h"], &[]), expected);
 }
 
@@ -284,10 +284,18 @@ fn what_libprocess_takes_from_the_environment_comes_last() {
     );
     let threads = load(&[], &[("LIBPROCESS_NUM_WORKER_THREADS", "3")]).unwrap();
     assert_eq!(threads.parsed("LIBPROCESS_NUM_WORKER_THREADS"), Some(3));
+    // Mesos' own default is what nobody asked for.
+    let limit = "LIBPROCESS_METRICS_SNAPSHOT_ENDPOINT_RATE_LIMIT";
+    assert!(load(&[], &[(limit, "")]).is_ok() && load(&[], &[(limit, "2/1secs")]).is_ok());
+    assert!(
+        load(&[], &[(limit, "5/1secs")])
+            .unwrap_err()
+            .contains(limit)
+    );
     for variable in ["LIBPROCESS_SSL_ENABLED", "SSL_ENABLED"] {
         assert!(load(&[], &[(variable, "false")]).is_ok());
         let expected =
-            format!("Flag '{variable}': TLS is not offered, so that '1' cannot be honored");
+            format!("Flag '{variable}': Tepui does not offer TLS, so that '1' cannot be honored");
         assert_eq!(load(&[], &[(variable, "1")]).unwrap_err(), expected);
     }
 }

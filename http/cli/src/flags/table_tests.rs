@@ -7,7 +7,7 @@ use tepui_agent::AgentOptions;
 use tepui_runtime::Pid;
 
 use super::{parse::merge, *};
-use crate::{agent, cluster, execute, listening::Listening, logging::Logging, master};
+use crate::{agent, cluster, execute, listening::Listening, logging::Logging, master, simulate};
 
 /// One line of a list.
 struct Line {
@@ -22,7 +22,7 @@ struct Line {
 /// A command's flags, the list of them, and all that is started with their values.
 type List = (&'static [Group], &'static str, fn(&Values) -> String);
 
-const LISTS: [List; 3] = [
+const LISTS: [List; 4] = [
     (
         MASTER,
         include_str!("../../tests/flags/master.txt"),
@@ -33,6 +33,11 @@ const LISTS: [List; 3] = [
         EXECUTE,
         include_str!("../../tests/flags/execute.txt"),
         of_execute,
+    ),
+    (
+        SIMULATE,
+        include_str!("../../tests/flags/simulate.txt"),
+        of_simulate,
     ),
 ];
 
@@ -130,6 +135,11 @@ fn of_agent(values: &Values) -> String {
 fn of_execute(values: &Values) -> String {
     let plan = execute::plan(values).unwrap();
     format!("{plan:?} {:?}", Logging::of(values, "execute"))
+}
+
+fn of_simulate(values: &Values) -> String {
+    let plan = simulate::plan(values).unwrap();
+    format!("{plan:?} {:?}", Logging::of(values, "simulate"))
 }
 
 #[test]

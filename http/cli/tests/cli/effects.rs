@@ -99,12 +99,8 @@ fn the_log_shown_is_the_one_that_is_written() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().to_string_lossy().into_owned();
     let log = |address: &str| {
-        let ask = || request(address, "GET", "/files/download?path=/master/log", "", "");
-        let mut reply = ask();
-        // The master may be up a moment before its files are shown.
-        while reply.status == 404 {
-            reply = ask();
-        }
+        // Whoever reaches the master reaches its files.
+        let reply = request(address, "GET", "/files/download?path=/master/log", "", "");
         assert_eq!(reply.status, 200);
         reply.body()
     };
@@ -239,4 +235,49 @@ fn processes_and_threads_are_counted_when_asked_for() {
         framework.until("TASK_KILLED");
         end_agent(agent, &place);
     }
+}
+
+#[test]
+fn the_log_says_more_while_it_is_told_to() {
+    let (mut master, address) = master(&[]);
+    let ask = |query: &str| {
+        let reply = request(&address, "GET", &format!("/logging/toggle{query}"), "", "");
+        (reply.status, reply.body())
+    };
+    let ok = |text: &str| (200, text.to_owned());
+    let bad = |text: &str| (400, text.to_owned());
+    assert_eq!(ask(""), ok("0\n"));
+    for (query, text) in [
+        ("?level=1", "Expecting 'duration=value' in query.\n"),
+        ("?duration=1secs", "Expecting 'level=value' in query.\n"),
+        (
+            "?level=x&duration=1secs",
+            "Failed to convert 'x' to number.\n",
+        ),
+        ("?level=-1&duration=1secs", "Invalid level '-1'.\n"),
+        ("?level=1&duration=1", "Invalid duration '1'.\n"),
+    ] {
+        assert_eq!(ask(query), bad(text), "{query}");
+    }
+    let garbage = || {
+        // What is no HTTP is told of at this level only.
+        let reply = request(&address, "GET", "/nosuch", "Bad header\r\n", "");
+        assert_eq!(reply.status, 400);
+    };
+    garbage();
+    assert_eq!(ask("?level=1&duration=1hrs"), ok(""));
+    while ask("") != ok("1\n") {
+        std::thread::yield_now();
+    }
+    garbage();
+    let said = master.until("DEBUG");
+    let before = master.said.join("\n");
+    assert_eq!(before.matches("DEBUG").count(), 1, "{before}");
+    assert!(said.contains("HTTP connection ended"), "{said}");
+    // It is taken back when its time is over.
+    assert_eq!(ask("?level=2&duration=1ms"), ok(""));
+    while ask("") != ok("0\n") {
+        std::thread::yield_now();
+    }
+    end(master);
 }

@@ -11,4 +11,8 @@ mod flags;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod simulate;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod why;
