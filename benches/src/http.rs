@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tepui_protocol::recordio::Decoder;
 
+/// A master that has nothing to do for so long is done with what was before.
+const QUIET: Duration = Duration::from_millis(50);
 /// A measurement that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 const RECORD_MAX: usize = 64 << 20;
@@ -37,8 +39,8 @@ pub struct Framework {
 }
 
 impl Framework {
-    /// Subscribes; events behind SUBSCRIBED go to `events` under `number`. Also returns when the
-    /// call was sent.
+    /// Subscribes over a connection that is there already, to a master that is quiet; events behind
+    /// SUBSCRIBED go to `events` under `number`. Also returns when the call was sent.
     pub fn subscribe(
         address: &str,
         number: usize,
@@ -49,6 +51,7 @@ impl Framework {
             "capabilities": [{"type": "MULTI_ROLE"}],
         }}});
         let mut subscription = connect(address);
+        std::thread::sleep(QUIET);
         let sent = Instant::now();
         send(&mut subscription, address, "", &call);
         let mut reader = BufReader::new(subscription.try_clone().expect("a handle"));
