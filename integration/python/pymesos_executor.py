@@ -1,9 +1,10 @@
-"""An executor on pymesos: runs each task as a thread, echoes messages, and ends when told so. A
-task whose data is `stay` runs until it is killed; the others finish at once.
+"""An executor on pymesos: runs each task as a thread, echoes messages, and ends or dies when told
+so. A task whose data is `stay` runs until it is killed; the others finish at once.
 
 Started by an agent, with the environment that Mesos gives executors.
 """
 
+import os
 import threading
 
 from pymesos import Executor, MesosExecutorDriver, decode_data
@@ -30,7 +31,9 @@ class Threads(Executor):
         driver.sendStatusUpdate({"task_id": task_id, "state": "TASK_KILLED"})
 
     def frameworkMessage(self, driver, message):
-        """Echoes it; `end` ends the executor."""
+        """Echoes it; `end` ends the executor, `die` kills it."""
+        if decode_data(message) == b"die":
+            os._exit(7)
         driver.sendFrameworkMessage(message)
         if decode_data(message) == b"end":
             self.ended.set()

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod daemon;
+mod dice;
 mod host;
 pub mod raw;
 mod stream;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 pub use cluster::Cluster;
 pub use daemon::{Daemon, Line};
+pub use dice::Dice;
 pub use host::{Remains, Sweep, cgroup_mounts, folders};
 pub use stream::{Subscription, command_task, resources, scalar};
 

@@ -1,13 +1,13 @@
 //! Clients that someone else wrote, or that are written with someone else's tools: curl for JSON,
 //! Python's protobuf with what protoc makes of the schema, a libprocess peer in MessagePack,
-//! pymesos. What they check of the answers is in `integration/python/`.
+//! pymesos, avmesos, mentos. What they check of the answers is in `integration/python/`.
 
 use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tepui_integration::{Cluster, Subscription, command_task, python, scalar, top};
+use tepui_integration::{Cluster, Daemon, Subscription, command_task, python, scalar, top};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -174,5 +174,70 @@ fn pymesos_runs_tasks_though_it_is_a_bad_correspondent() {
     assert!(count("withheld") >= 20, "{seen}");
     assert!(count("retries") >= 20, "{seen}");
     assert_eq!(count("executors_lost"), 3, "{seen}");
+    cluster.stop();
+}
+
+/// A cluster with one agent, where what is free is offered soon.
+fn quick_cluster() -> Cluster {
+    let mut cluster = Cluster::start(&["--allocation_interval=200ms"]);
+    cluster.add_agent(&[
+        "--resources=cpus:2;mem:1024;disk:0;ports:[]",
+        "--executor_shutdown_grace_period=1secs",
+    ]);
+    cluster
+}
+
+/// What a task of a custom executor has written to its standard error, wherever its sandbox is.
+fn stderr_of_executors(cluster: &Cluster) -> String {
+    let files = walkdir::WalkDir::new(cluster.work_dir(0)).into_iter();
+    files
+        .flatten()
+        .filter(|entry| entry.file_name() == "stderr")
+        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+        .collect()
+}
+
+#[test]
+fn pymesos_goes_through_a_session_of_two_roles() {
+    let cluster = quick_cluster();
+    let said = run("pymesos_session.py", &[cluster.address()]);
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.starts_with("torn down"), "{said}");
+    cluster.stop();
+}
+
+#[test]
+fn mentos_runs_its_example_and_makes_its_calls() {
+    let cluster = quick_cluster();
+    let said = run("mentos_scheduler.py", &[cluster.address()]);
+    assert_eq!(said.lines().last(), Some("torn down"), "{said}");
+    let stderr = stderr_of_executors(&cluster);
+    assert!(stderr.contains("Hello from mentos!"), "{stderr}");
+    cluster.stop();
+}
+
+#[test]
+fn avmesos_makes_all_its_calls() {
+    let cluster = quick_cluster();
+    let said = run("avmesos_scheduler.py", &[cluster.address()]);
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.starts_with("torn down"), "{said}");
+    cluster.stop();
+}
+
+#[test]
+fn the_sample_of_avmesos_runs_unchanged_until_its_image_is_refused_by_name() {
+    let cluster = quick_cluster();
+    let mut command = Command::new(python());
+    command
+        .arg(top().join("integration/python/avmesos_sample.py"))
+        .arg(cluster.address());
+    let mut sample = Daemon::spawn(command);
+    let refused = "'message': 'Task uses fields that are not supported: container.mesos.image'";
+    // It handles an event when the next one comes, at the latest with a heartbeat.
+    sample.wait_for("the task's end", |line| line.contains(refused));
+    sample.signal(nix::sys::signal::Signal::SIGINT);
+    let (status, lines) = sample.finish();
+    assert!(status.success(), "{status}: {lines:#?}");
     cluster.stop();
 }

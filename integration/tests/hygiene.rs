@@ -5,6 +5,8 @@
 mod hygiene_tree;
 #[path = "hygiene_tree/promises.rs"]
 mod promises;
+#[path = "hygiene_tree/task_states.rs"]
+mod task_states;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -82,7 +84,7 @@ fn every_member_is_in_the_order_and_has_a_readme() {
     assert_eq!(members, folders);
     for folder in folders {
         let readme = tree.text(&format!("{folder}/README.md"));
-        let lines = readme.lines().count();
+        let lines = readme.lines().filter(|line| !line.starts_with('|')).count();
         assert!(
             (3..=80).contains(&lines),
             "{folder}/README.md has {lines} lines"
@@ -250,7 +252,7 @@ fn the_project_speaks_of_itself_alone() {
     ];
     let mut faults = Vec::new();
     for source in tree.all() {
-        if source.path == "Cargo.lock" || source.path == "LICENSE" {
+        if source.path.ends_with("Cargo.lock") || source.path == "LICENSE" {
             continue;
         }
         for (number, line) in source.text.lines().enumerate() {

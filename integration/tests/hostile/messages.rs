@@ -105,7 +105,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "MSG-7",
-        sent: "a message to a process that is its node's own: containerizer, registrar, allocator",
+        sent: "a message that is its node's own: for containerizer, registrar, allocator; an operator's",
         answer: "400",
         check: |stage| {
             let (master, agent) = (
@@ -116,6 +116,7 @@ pub const RULES: &[Rule] = &[
                 (&agent, "/containerizer(1)/tepui.containerizer.Launch"),
                 (&agent, "/containerizer(1)/tepui.containerizer.Destroy"),
                 (&master, "/registrar(1)/tepui.registrar.Apply"),
+                (&master, "/master/tepui.operator.Operate"),
                 (
                     &master,
                     "/hierarchical-allocator(1)/tepui.allocator.AddAgent",

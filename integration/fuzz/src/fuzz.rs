@@ -1,0 +1,283 @@
+//! Hostile input by the thousand: what strangers may send is mutated from valid seeds, so that most
+//! of it gets past the first decoder, and given to the decoders, the gateway and the actors.
+//! Whatever it is, nobody panics.
+//!
+//! Included by the program beside this, which runs as many inputs as one wants, and by a test of
+//! `integration`, which runs a few. Not here: what an answer to a certain input has to be.
+
+#[path = "mutate.rs"]
+mod mutate;
+#[path = "stage.rs"]
+mod stage;
+#[path = "typed.rs"]
+mod typed;
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::Value;
+use tepui_integration::Dice;
+use tepui_protocol::mesos::v1::{executor, scheduler};
+use tepui_protocol::recordio::Decoder;
+use tepui_protocol::resources::{Resources, parse};
+use tepui_runtime::{Bytes, Encoding};
+
+use self::stage::Stage;
+
+/// What input is given to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The reader of RecordIO.
+    RecordIo,
+    /// The scheduler API, in JSON.
+    JsonCalls,
+    /// The scheduler API, in protobuf.
+    ProtobufCalls,
+    /// An agent's executor API, in JSON and protobuf.
+    ExecutorCalls,
+    /// Master and agent, as processes that take messages in three encodings.
+    Messages,
+    /// The text of `--resources`.
+    Resources,
+}
+
+/// All of them.
+pub const TARGETS: [Target; 6] = [
+    Target::RecordIo,
+    Target::JsonCalls,
+    Target::ProtobufCalls,
+    Target::ExecutorCalls,
+    Target::Messages,
+    Target::Resources,
+];
+
+/// So many inputs are given to one simulated cluster.
+const INPUTS_A_STAGE: usize = 200;
+const RECORD_MAX: usize = 1 << 16;
+/// What separates the parts of a text of resources.
+const MARKS: [char; 10] = [';', ':', '[', ']', '{', '}', '(', ')', ',', '-'];
+
+static PANICKED: AtomicBool = AtomicBool::new(false);
+static INPUT: Mutex<String> = Mutex::new(String::new());
+
+/// Has every panic, also one that a process' world catches, noticed and told with its input.
+pub fn watch() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !PANICKED.swap(true, Ordering::SeqCst) {
+            eprintln!(
+                "{}",
+                INPUT.lock().map(|text| text.clone()).unwrap_or_default()
+            );
+        }
+        before(panic);
+    }));
+}
+
+/// What came of the inputs to a target.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outcome {
+    /// How many there were.
+    pub inputs: usize,
+    /// How many got past the first decoder.
+    pub passed: usize,
+}
+
+/// Gives a target so many inputs that follow from a seed.
+///
+/// # Panics
+///
+/// When one of them makes anybody panic, or a decoder disagrees with itself.
+pub fn run(target: Target, inputs: usize, seed: u64) -> Outcome {
+    let mut runner = Runner::new(target, seed);
+    let mut outcome = Outcome::default();
+    for number in 0..inputs {
+        let passed = runner.input(number);
+        assert!(
+            !PANICKED.load(Ordering::SeqCst),
+            "{target:?}, seed {seed}, input {number}"
+        );
+        outcome.inputs += 1;
+        outcome.passed += usize::from(passed);
+    }
+    outcome
+}
+
+fn seeds(text: &str) -> Vec<Value> {
+    serde_json::from_str(text).expect("the corpus is JSON")
+}
+
+struct Runner {
+    target: Target,
+    seed: u64,
+    dice: Dice,
+    seeds: Vec<Value>,
+    texts: Vec<&'static str>,
+    stage: Option<Stage>,
+}
+
+impl Runner {
+    fn new(target: Target, seed: u64) -> Runner {
+        let seeds = match target {
+            Target::JsonCalls | Target::ProtobufCalls | Target::RecordIo => {
+                seeds(include_str!("../corpus/calls.json"))
+            }
+            Target::ExecutorCalls => seeds(include_str!("../corpus/executor_calls.json")),
+            Target::Messages => seeds(include_str!("../corpus/messages.json")),
+            Target::Resources => Vec::new(),
+        };
+        Runner {
+            target,
+            seed,
+            dice: Dice::new(seed ^ (target as u64) << 32),
+            seeds,
+            texts: include_str!("../corpus/resources.txt").lines().collect(),
+            stage: None,
+        }
+    }
+
+    /// Gives one input, and says whether it got past the first decoder.
+    fn input(&mut self, number: usize) -> bool {
+        match self.target {
+            Target::RecordIo => return self.records(),
+            Target::Resources => return self.resources(),
+            _ => {}
+        }
+        if number.is_multiple_of(INPUTS_A_STAGE) || !self.stage.as_ref().is_some_and(Stage::stands)
+        {
+            self.stage = Some(Stage::new(self.seed.wrapping_add(number as u64)));
+        }
+        let mut tree = self.dice.pick(&self.seeds).clone();
+        let (to, name) = (tree["to"].take(), tree["name"].take());
+        let changes = self.dice.between(1, 4);
+        if self.target == Target::Messages {
+            tree = tree["body"].take();
+            let bodies: Vec<Value> = self.seeds.iter().map(|seed| seed["body"].clone()).collect();
+            mutate::tree(&mut self.dice, &mut tree, &bodies, changes);
+        } else {
+            mutate::tree(&mut self.dice, &mut tree, &self.seeds, changes);
+        }
+        let Some(stage) = &mut self.stage else {
+            return false;
+        };
+        let json = stage.filled_in(&tree.to_string());
+        let encoding = match self.target {
+            Target::JsonCalls => Encoding::Json,
+            Target::ProtobufCalls => Encoding::Protobuf,
+            Target::ExecutorCalls => *self.dice.pick(&[Encoding::Json, Encoding::Protobuf]),
+            _ => *self
+                .dice
+                .pick(&[Encoding::Json, Encoding::Protobuf, Encoding::MessagePack]),
+        };
+        let name = name.as_str().unwrap_or_default();
+        let typed = match self.target {
+            Target::ExecutorCalls => typed::encoded::<executor::Call>(json.as_bytes(), encoding),
+            Target::Messages => typed::message(name, json.as_bytes(), encoding),
+            _ => typed::encoded::<scheduler::Call>(json.as_bytes(), encoding),
+        };
+        // What has no type any more can only be sent as the text that it is.
+        let (mut body, encoding) = match typed {
+            Some(body) if encoding != Encoding::Json => (body, encoding),
+            _ => (json.clone().into_bytes(), Encoding::Json),
+        };
+        if self.dice.percent(20) {
+            mutate::bytes(&mut self.dice, &mut body);
+        }
+        tell(|| {
+            format!(
+                "{:?} {to} {name} {encoding:?} {json}\n{body:?}",
+                self.target
+            )
+        });
+        match self.target {
+            Target::ExecutorCalls => stage.executor_call(body, encoding),
+            Target::Messages => {
+                let strange = self.dice.percent(20);
+                stage.message(
+                    to.as_str().unwrap_or_default(),
+                    name,
+                    &body,
+                    encoding,
+                    strange,
+                )
+            }
+            _ => stage.call(body, encoding, tree["type"] == "SUBSCRIBE"),
+        }
+    }
+
+    /// A few records, framed and mutated; read at once and in pieces, which has to be the same.
+    fn records(&mut self) -> bool {
+        let mut framed = Vec::new();
+        for _ in 0..self.dice.between(1, 4) {
+            let record = self.dice.pick(&self.seeds).to_string();
+            framed.extend_from_slice(&tepui_protocol::recordio::encode(record.as_bytes()));
+        }
+        if self.dice.percent(60) {
+            mutate::bytes(&mut self.dice, &mut framed);
+        }
+        tell(|| format!("RecordIo {framed:?}"));
+        let mut whole = Decoder::new(RECORD_MAX);
+        let at_once = whole.push(&framed);
+        let mut decoder = Decoder::new(RECORD_MAX);
+        let mut in_pieces: Vec<Bytes> = Vec::new();
+        let mut failed = false;
+        let mut rest = &framed[..];
+        while !rest.is_empty() && !failed {
+            let most = (rest.len() as u64).min(64);
+            let (piece, behind) = rest.split_at(self.dice.between(1, most + 1) as usize);
+            rest = behind;
+            match decoder.push(piece) {
+                Ok(records) => in_pieces.extend(records),
+                Err(_) => failed = true,
+            }
+        }
+        assert_eq!(failed, at_once.is_err(), "{framed:?}");
+        let Ok(at_once) = at_once else {
+            // What came whole before the fault is not lost to who reads in pieces.
+            return !in_pieces.is_empty();
+        };
+        assert_eq!(at_once, in_pieces, "{framed:?}");
+        !at_once.is_empty()
+    }
+
+    /// A text of resources: what is read of it is read again of what it is written as.
+    fn resources(&mut self) -> bool {
+        let seed = *self.dice.pick(&self.texts);
+        let text = match serde_json::from_str::<Value>(seed) {
+            Ok(mut tree) => {
+                mutate::tree(&mut self.dice, &mut tree, &[], 1);
+                tree.to_string()
+            }
+            Err(_) => {
+                let others: Vec<&str> = self
+                    .texts
+                    .iter()
+                    .copied()
+                    .filter(|text| !text.starts_with('['))
+                    .collect();
+                mutate::text(&mut self.dice, seed, &others, &MARKS)
+            }
+        };
+        let text = match self.dice.percent(10) {
+            true => {
+                let mut bytes = text.into_bytes();
+                mutate::bytes(&mut self.dice, &mut bytes);
+                String::from_utf8_lossy(&bytes).into_owned()
+            }
+            false => text,
+        };
+        tell(|| format!("Resources {text:?}"));
+        let Ok(resources) = parse(&text, "*") else {
+            return false;
+        };
+        let again = Resources::from_proto(&resources.to_proto());
+        assert_eq!(again.ok().as_ref(), Some(&resources), "{text:?}");
+        true
+    }
+}
+
+fn tell(text: impl FnOnce() -> String) {
+    if let Ok(mut input) = INPUT.lock() {
+        *input = text();
+    }
+}

@@ -1,0 +1,224 @@
+//! A small simulated cluster that input is given to: a master, two agents, a framework on the
+//! scheduler API that runs a task.
+
+use std::time::Duration;
+
+use futures_util::{FutureExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tepui_protocol::recordio::Decoder;
+use tepui_runtime::{
+    Address, Body, BodyReader, Encoding, Node, Pid, Request, Response, SimOptions,
+};
+use tepui_simulation::{Cluster, ClusterOptions};
+
+/// So much time passes behind each input.
+const MOMENT: Duration = Duration::from_millis(20);
+const PATH: &str = "/api/v1/scheduler";
+
+/// The cluster, and what of it input may name.
+pub struct Stage {
+    cluster: Cluster,
+    host: Node,
+    stream: BodyReader,
+    decoder: Decoder,
+    stream_id: String,
+    open: bool,
+    framework: String,
+    agent: String,
+    offer: String,
+    task: String,
+}
+
+impl Stage {
+    /// A new one.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn new(seed: u64) -> Stage {
+        let options = ClusterOptions {
+            world: SimOptions {
+                seed,
+                ..SimOptions::default()
+            },
+            agents: 2,
+            ..ClusterOptions::default()
+        };
+        let mut cluster = Cluster::new(options).expect("a cluster");
+        let host = cluster.framework_host().expect("a host");
+        cluster.simulation.run_for(Duration::from_secs(10));
+        let info = json!({"user": "root", "name": "on stage", "roles": ["r"], "checkpoint": true,
+            "failover_timeout": 60.0, "capabilities": [{"type": "MULTI_ROLE"}]});
+        let subscribe = json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}});
+        let request = post(PATH, subscribe.to_string().into_bytes(), Encoding::Json);
+        let master = cluster.master_pid().address();
+        let response = answer(&mut cluster, &host, master, request).expect("an answer");
+        let stream_id = response
+            .header("Mesos-Stream-Id")
+            .expect("subscribed")
+            .to_owned();
+        let Body::Stream(stream) = response.body else {
+            panic!("no stream");
+        };
+        let mut stage = Stage {
+            cluster,
+            host,
+            stream,
+            decoder: Decoder::new(1 << 24),
+            stream_id,
+            open: true,
+            framework: String::new(),
+            agent: String::new(),
+            offer: String::new(),
+            task: "task".to_owned(),
+        };
+        stage.pass(Duration::from_secs(3));
+        let task = json!({"name": "t", "task_id": {"value": "task"},
+            "agent_id": {"value": stage.agent}, "command": {"value": "start 3; sleep 100000"},
+            "resources": [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 1}}]});
+        let launch = json!({"type": "LAUNCH", "launch": {"task_infos": [task]}});
+        let accept = json!({"offer_ids": [{"value": stage.offer}], "operations": [launch],
+            "filters": {"refuse_seconds": 0}});
+        let call = json!({"type": "ACCEPT", "framework_id": {"value": stage.framework},
+            "accept": accept});
+        assert!(stage.call(call.to_string().into_bytes(), Encoding::Json, false));
+        stage.pass(Duration::from_secs(5));
+        stage
+    }
+
+    /// Whether all that input is given to is still there.
+    pub fn stands(&self) -> bool {
+        let agent = self
+            .cluster
+            .agents()
+            .first()
+            .and_then(|host| host.up.as_ref());
+        self.open && agent.is_some_and(|(node, _)| node.has_process("slave(1)"))
+    }
+
+    /// A text with the names that are valid now in place of the seeds' words for them.
+    pub fn filled_in(&self, text: &str) -> String {
+        let names = [
+            ("$framework", &self.framework),
+            ("$agent", &self.agent),
+            ("$offer", &self.offer),
+            ("$task", &self.task),
+        ];
+        let filled = names
+            .into_iter()
+            .fold(text.to_owned(), |text, (word, name)| {
+                text.replace(word, name)
+            });
+        filled.replace("$executor", "task")
+    }
+
+    /// Makes a call of the scheduler API; whether it got past the decoder.
+    pub fn call(&mut self, body: Vec<u8>, encoding: Encoding, subscribes: bool) -> bool {
+        let mut request = post(PATH, body, encoding);
+        if !subscribes {
+            request
+                .headers
+                .append("Mesos-Stream-Id", self.stream_id.clone());
+        }
+        let master = self.cluster.master_pid().address();
+        let response = answer(&mut self.cluster, &self.host, master, request);
+        self.pass(MOMENT);
+        response.is_some_and(|response| is_past_the_decoder(&response))
+    }
+
+    /// Makes a call of the first agent's executor API.
+    pub fn executor_call(&mut self, body: Vec<u8>, encoding: Encoding) -> bool {
+        let request = post("/slave(1)/api/v1/executor", body, encoding);
+        let Some(agent) = self.cluster.agents().first().map(|agent| agent.address) else {
+            return false;
+        };
+        let response = answer(&mut self.cluster, &self.host, agent, request);
+        self.pass(MOMENT);
+        response.is_some_and(|response| is_past_the_decoder(&response))
+    }
+
+    /// Sends a message to the master, as from the first agent, or to that one as from the master;
+    /// or as from a stranger.
+    pub fn message(
+        &mut self,
+        to: &str,
+        name: &str,
+        body: &[u8],
+        encoding: Encoding,
+        strange: bool,
+    ) -> bool {
+        let agent = self
+            .cluster
+            .agents()
+            .first()
+            .and_then(|host| host.up.as_ref());
+        let (Some((agent, _)), Some((master, _))) = (agent, self.cluster.master()) else {
+            return false;
+        };
+        let (node, from) = match to {
+            "master" => (master, agent.pid_of("slave(1)")),
+            _ => (agent, master.pid_of("master")),
+        };
+        let from = if strange {
+            Pid::new("stranger", self.host.address())
+        } else {
+            from
+        };
+        let taken = node.deliver_encoded(to, name, encoding, body, &from);
+        self.pass(MOMENT);
+        taken.is_ok()
+    }
+
+    /// Time passes; what the framework is told is read.
+    fn pass(&mut self, time: Duration) {
+        self.cluster.simulation.run_for(time);
+        while let Some(next) = self.stream.next().now_or_never() {
+            let Some(Ok(piece)) = next else {
+                self.open = false;
+                break;
+            };
+            for record in self.decoder.push(&piece).expect("records are well framed") {
+                let event: Value = serde_json::from_slice(&record).expect("events are JSON");
+                self.event(&event);
+            }
+        }
+        let master = self.cluster.master().expect("the master is up");
+        assert!(master.0.has_process("master"), "the master has ended");
+    }
+
+    fn event(&mut self, event: &Value) {
+        let text = |value: &Value| value["value"].as_str().unwrap_or_default().to_owned();
+        if event["type"] == "SUBSCRIBED" {
+            self.framework = text(&event["subscribed"]["framework_id"]);
+        }
+        for offer in event["offers"]["offers"].as_array().into_iter().flatten() {
+            self.offer = text(&offer["id"]);
+            self.agent = text(&offer["agent_id"]);
+        }
+    }
+}
+
+fn post(path: &str, body: Vec<u8>, encoding: Encoding) -> Request {
+    let mut request = Request::new("POST", path);
+    let of_type = encoding.content_type();
+    request.headers.append("Content-Type", of_type);
+    // The stage reads JSON; what others subscribe to is not read.
+    request.headers.append("Accept", "application/json");
+    request.body = body.into();
+    request
+}
+
+fn answer(cluster: &mut Cluster, host: &Node, to: Address, request: Request) -> Option<Response> {
+    let answer = cluster.simulation.network().request(host, to, request);
+    cluster.simulation.block_on(answer).ok()
+}
+
+/// Whether an answer is not the decoder's.
+fn is_past_the_decoder(response: &Response) -> bool {
+    let Body::Bytes(body) = &response.body else {
+        return true;
+    };
+    let said = String::from_utf8_lossy(body);
+    let words = ["Failed to parse body", "Failed to convert JSON"];
+    response.status != 400 || !words.iter().any(|words| said.starts_with(words))
+}

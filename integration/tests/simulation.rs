@@ -1,0 +1,151 @@
+//! Whole clusters in the simulated world, under seeded faults, held to every invariant: three
+//! hundred seeds that nobody has seen, and all that ever broke one. And a seed is the same, byte
+//! for byte, wherever it runs.
+//!
+//! What fails says the command that runs it again.
+
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tepui_simulation::{Outcome, RunOptions, run};
+
+/// Seeds that ever broke an invariant: a line each, what is run as words, and what it was.
+const RECORDED: &str = include_str!("../seeds.txt");
+
+/// How many seeds are run that nobody has seen.
+const FRESH: u64 = 300;
+
+/// After so many seeds that fail no others are run.
+const ENOUGH: usize = 10;
+
+/// Runs clusters on all cores. What was broken in each is an error, with the command that shows it.
+fn run_all(runs: impl Iterator<Item = RunOptions> + Send) -> Result<Vec<Outcome>, String> {
+    let runs = Mutex::new(runs);
+    let done = Mutex::new((Vec::new(), Vec::new()));
+    let work = || {
+        loop {
+            // The lock is not held while one runs.
+            let next = runs.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some(options) = next else { return };
+            let outcome = run(options).expect("a cluster");
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            let broken = outcome.violations.iter();
+            let lines: Vec<String> = broken.map(|(at, it)| format!("  {at} {it}\n")).collect();
+            if !lines.is_empty() {
+                let lines = lines.concat();
+                done.1
+                    .push(format!("{lines}Again: {}\n", options.command()));
+            }
+            done.0.push(outcome);
+            if done.1.len() == ENOUGH {
+                return;
+            }
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(work);
+        }
+    });
+    let (outcomes, broken) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if broken.is_empty() {
+        Ok(outcomes)
+    } else {
+        Err(broken.concat())
+    }
+}
+
+#[test]
+fn fresh_seeds_break_no_invariant() {
+    // Others at each run of the tests, and those of two runs never meet.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("now");
+    let first = now.as_secs() * 1000;
+    let outcomes = run_all((first..first + FRESH).map(RunOptions::quick));
+    let outcomes = outcomes.unwrap_or_else(|broken| panic!("\n{broken}"));
+    assert_eq!(outcomes.len() as u64, FRESH);
+    let sum = |what: &str| {
+        let number = |outcome: &Outcome| outcome.numbers.get(what).copied().unwrap_or(0);
+        outcomes.iter().map(number).sum::<u64>()
+    };
+    // Enough happens to them that the rules say something.
+    for (what, least) in [
+        ("tasks started", 20),
+        ("offers", 50),
+        ("acknowledgements recorded", 20),
+        ("faults: agent crash", 1),
+        ("faults: agent partition", 1),
+    ] {
+        assert!(sum(what) >= least * FRESH, "{what}: only {}", sum(what));
+    }
+    let mut hashes: Vec<u64> = outcomes.iter().map(|outcome| outcome.hash).collect();
+    hashes.sort_unstable();
+    hashes.dedup();
+    assert_eq!(hashes.len() as u64, FRESH, "no two seeds are the same run");
+}
+
+#[test]
+fn recorded_seeds_break_none_any_more() {
+    let lines = RECORDED.lines().filter(|line| !line.starts_with('#'));
+    let options = lines.map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [seed, agents, frameworks, hours, faults, _, ..] = words[..] else {
+            panic!("five numbers, and what it was: {line}")
+        };
+        RunOptions {
+            seed: seed.parse().expect(line),
+            agents: agents.parse().expect(line),
+            frameworks: frameworks.parse().expect(line),
+            hours: hours.parse().expect(line),
+            faults: faults.parse().expect(line),
+            ..RunOptions::default()
+        }
+    });
+    let outcomes = run_all(options).unwrap_or_else(|broken| panic!("\n{broken}"));
+    let recorded = RECORDED.lines().filter(|line| !line.starts_with('#'));
+    assert_eq!(outcomes.len(), recorded.count());
+}
+
+/// What `tepui simulate --trace` prints of a seed, below a launcher, in a folder, with a variable
+/// in its environment.
+fn trace(launcher: &[&str], folder: &str, noise: &str) -> Vec<u8> {
+    let tepui = tepui_integration::tepui();
+    let program = tepui.to_str().expect("a path");
+    let words: Vec<&str> = launcher.iter().copied().chain([program]).collect();
+    let output = Command::new(words[0])
+        .args(&words[1..])
+        .args(["simulate", "--trace", "--seed=2", "--agents=3"])
+        .args(["--frameworks=6", "--hours=0.1", "--faults=80"])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("NOISE", noise)
+        .current_dir(folder)
+        .output()
+        .expect("tepui simulate");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    output.stdout
+}
+
+#[test]
+fn a_simulated_cluster_is_the_same_byte_for_byte_in_another_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().to_str().expect("a path");
+    let one = trace(&[], "/", "");
+    let text = String::from_utf8_lossy(&one);
+    assert!(text.contains("seed 2: hash ") && text.len() > 100_000);
+    assert!(text.contains(" HTTP piece "), "the gateway is in it");
+    // Where memory lies is drawn anew for each process.
+    let other = trace(&[], folder, &"noise".repeat(1000));
+    assert!(one == other, "the traces of one seed differ");
+    // And lies in the same place always below this, where that is allowed.
+    let fixed = ["setarch", "-R"];
+    let allowed = Command::new(fixed[0]).args([fixed[1], "true"]).output();
+    if allowed.is_ok_and(|output| output.status.success()) {
+        assert!(
+            one == trace(&fixed, "/tmp", "x"),
+            "they differ without ASLR"
+        );
+    }
+}

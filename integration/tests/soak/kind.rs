@@ -1,0 +1,131 @@
+//! The kinds of tasks that are mixed, and the states in which each may end.
+
+use serde_json::{Value, json};
+
+/// A kind of task: its name, how many of a hundred are of it, what runs, and the end that it comes
+/// to when nobody disturbs it.
+pub struct Kind {
+    pub name: &'static str,
+    pub share: u64,
+    what: What,
+    pub end: &'static str,
+    /// Whether it runs until it is killed.
+    pub stays: bool,
+}
+
+enum What {
+    Shell(&'static str),
+    Missing,
+    OnExecutor(&'static str),
+}
+
+pub const KINDS: [Kind; 9] = [
+    kind("finishes", 26, What::Shell("exit 0"), "TASK_FINISHED"),
+    kind("fails", 10, What::Shell("exit 3"), "TASK_FAILED"),
+    kind("no such program", 4, What::Missing, "TASK_FAILED"),
+    kind(
+        "writes",
+        6,
+        What::Shell("head -c 3000000 /dev/zero > file; exit 0"),
+        "TASK_FINISHED",
+    ),
+    kind(
+        "leaves others behind",
+        10,
+        What::Shell("setsid sleep 1000 & (sleep 1000 & sleep 1000 &); exit 0"),
+        "TASK_FINISHED",
+    ),
+    staying("stays", 14, What::Shell("exec sleep 1000")),
+    staying(
+        "ignores SIGTERM",
+        6,
+        What::Shell("trap '' TERM; while :; do sleep 1; done"),
+    ),
+    kind("on an executor", 14, What::OnExecutor(""), "TASK_FINISHED"),
+    staying("stays on an executor", 10, What::OnExecutor("c3RheQ==")),
+];
+
+const fn kind(name: &'static str, share: u64, what: What, end: &'static str) -> Kind {
+    let stays = false;
+    Kind {
+        name,
+        share,
+        what,
+        end,
+        stays,
+    }
+}
+
+const fn staying(name: &'static str, share: u64, what: What) -> Kind {
+    let end = "TASK_KILLED";
+    Kind {
+        stays: true,
+        ..kind(name, share, what, end)
+    }
+}
+
+impl Kind {
+    /// The kind of this name.
+    pub fn of(name: &str) -> &'static Kind {
+        let found = KINDS.iter().find(|kind| kind.name == name);
+        found.unwrap_or_else(|| panic!("no kind of task {name}"))
+    }
+
+    pub fn is_on_executor(&self) -> bool {
+        matches!(self.what, What::OnExecutor(_))
+    }
+
+    /// Whether a task of this kind may end so. What is lost with an agent, or is killed with all
+    /// others at the end, is no fault of the task; neither is the death of the executor.
+    pub fn may_end(&self, state: &str) -> bool {
+        const DISTURBED: [&str; 5] = [
+            "TASK_LOST",
+            "TASK_DROPPED",
+            "TASK_UNKNOWN",
+            "TASK_GONE",
+            "TASK_KILLED",
+        ];
+        state == self.end
+            || DISTURBED.contains(&state)
+            || (self.is_on_executor() && state == "TASK_FAILED")
+    }
+
+    /// A task of this kind.
+    pub fn task(&self, id: &str, offer: &Value, cpus: f64, mem: u64) -> Value {
+        let mut task = json!({
+            "name": self.name,
+            "task_id": {"value": id},
+            "agent_id": offer["agent_id"],
+            "resources": resources(cpus, mem),
+            "kill_policy": {"grace_period": {"nanoseconds": 500_000_000}},
+        });
+        match self.what {
+            What::Shell(command) => task["command"] = json!({"value": command}),
+            What::Missing => task["command"] = json!({"shell": false, "value": "/no/such"}),
+            What::OnExecutor(data) => {
+                task["executor"] = executor(&offer["allocation_info"]["role"]);
+                task["data"] = json!(data);
+            }
+        }
+        task
+    }
+}
+
+/// A framework has one executor for each role on an agent: its resources are of that role, and an
+/// executor that is there already has to be the same.
+fn executor(role: &Value) -> Value {
+    let program = std::env::current_exe().expect("this program");
+    json!({
+        "type": "CUSTOM",
+        "executor_id": {"value": role},
+        "command": {"value": format!("exec {} executor", program.display())},
+        "resources": resources(0.1, 64),
+    })
+}
+
+fn resources(cpus: f64, mem: u64) -> Value {
+    json!([
+        {"name": "cpus", "type": "SCALAR", "scalar": {"value": cpus}},
+        {"name": "mem", "type": "SCALAR", "scalar": {"value": mem}},
+    ])
+}
