@@ -143,10 +143,10 @@ fn a_task_that_is_not_running_is_explained() {
     let slow = task(&mut cluster, "slow");
     assert_eq!(
         (text(&slow, "state"), &slow["running"]),
-        ("TASK_STAGING", &Value::Bool(false))
+        ("TASK_STARTING", &Value::Bool(false))
     );
     assert!(
-        text(&slow, "why").starts_with("it was sent to its agent"),
+        text(&slow, "why").starts_with("its executor has begun it"),
         "{slow}"
     );
 
@@ -178,7 +178,7 @@ fn a_task_that_is_not_running_is_explained() {
         ("TASK_FAILED", &Value::Bool(false))
     );
     assert!(
-        text(&slow, "why").starts_with("it ended as TASK_FAILED ("),
+        text(&slow, "why").starts_with("it ended as TASK_FAILED: "),
         "{slow}"
     );
     assert!(

@@ -405,7 +405,7 @@ mod tests {
                 )
             })
             .collect();
-        cpus.sort_by(|one, other| one.0.cmp(&other.0));
+        cpus.sort_by_key(|one| one.0);
         assert_eq!(cpus, [(false, 1.0), (true, 0.5)]);
     }
 

@@ -205,7 +205,6 @@ impl Task {
 pub fn refuse(time: Duration) -> Filters {
     Filters {
         refuse_seconds: Some(time.as_secs_f64()),
-        ..Filters::default()
     }
 }
 

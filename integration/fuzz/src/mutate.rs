@@ -34,6 +34,10 @@ const TEXTS: [&str; 26] = [
     "TASK_RUNNING",
 ];
 
+fn edge(dice: &mut Dice) -> &'static str {
+    TEXTS[dice.between(0, TEXTS.len() as u64) as usize]
+}
+
 const NUMBERS: [f64; 16] = [
     0.0,
     -0.0,
@@ -142,9 +146,11 @@ fn changed_number(dice: &mut Dice, number: &Number) -> Number {
 fn change_text(dice: &mut Dice, text: &mut String) {
     match dice.between(0, 6) {
         0 => *text = "x".repeat(dice.between(1, 400) as usize),
-        1 => text.push_str(*dice.pick(&TEXTS)),
-        2 => drop(text.pop()),
-        _ => *text = (*dice.pick(&TEXTS)).to_owned(),
+        1 => text.push_str(edge(dice)),
+        2 => {
+            text.pop();
+        }
+        _ => *text = edge(dice).to_owned(),
     }
 }
 
@@ -176,7 +182,9 @@ pub fn bytes(dice: &mut Dice, bytes: &mut Vec<u8>) {
             0 => bytes[at] ^= 1 << dice.between(0, 8),
             1 => bytes[at] = *dice.pick(&[0, 1, 0x7f, 0x80, 0xff, b'\n', b'9']),
             2 => bytes.insert(at, dice.draw() as u8),
-            3 => drop(bytes.remove(at)),
+            3 => {
+                bytes.remove(at);
+            }
             _ => bytes.truncate(at),
         }
     }
@@ -205,14 +213,15 @@ pub fn text(dice: &mut Dice, text: &str, others: &[&str], marks: &[char]) -> Str
     let mut parts = split(text, marks);
     for _ in 0..dice.between(1, 3) {
         let at = dice.between(0, parts.len() as u64) as usize;
-        let other = split(*dice.pick(others), marks);
+        let other: &&str = dice.pick(others);
+        let other = split(other, marks);
         let alike: Vec<&String> = other
             .iter()
             .filter(|part| sort(part, marks) == sort(&parts[at], marks))
             .collect();
         match (dice.between(0, 20), sort(&parts[at], marks)) {
             (0, _) => drop(parts.remove(at)),
-            (1, _) => parts[at] = (*dice.pick(&TEXTS)).to_owned(),
+            (1, _) => parts[at] = edge(dice).to_owned(),
             (2..10, Sort::Number) => parts[at] = dice.pick(&NUMBERS).abs().to_string(),
             (2..15, Sort::Number | Sort::Word) if !alike.is_empty() => {
                 parts[at] = (*dice.pick(&alike)).clone();

@@ -93,7 +93,8 @@ impl Cluster {
         if cluster.one_in(4) {
             cluster.frameworks[0].node.crash();
         }
-        cluster.run_for(10);
+        // Past the silence after which a connection is given up.
+        cluster.run_for(120);
         cluster
     }
 
@@ -362,6 +363,10 @@ impl Cluster {
                 self.update(framework);
             }
             "below_minimum" => {
+                // What is free is what others left.
+                for other in (0..self.frameworks()).filter(|other| *other != framework) {
+                    self.release(other, &name);
+                }
                 let filters = &mut self.frameworks[framework].info.offer_filters;
                 filters.insert(role, at_least(0.001));
                 self.update(framework);

@@ -48,7 +48,7 @@ fn a_user_is_told_why_there_is_no_offer_and_why_a_task_does_not_run() {
     let (status, stdout, stderr) = why(&address, &["framework", &id]);
     assert_eq!((status, stderr.as_str()), (0, ""), "{stdout}");
     let mut lines = stdout.lines();
-    let first = format!("framework {id} 'greedy' is connected; roles: *");
+    let first = format!("framework {id} 'tepui execute' is connected; roles: *");
     assert!(lines.next().unwrap().starts_with(&first), "{stdout}");
     let line = lines.next().unwrap();
     assert!(
@@ -73,7 +73,7 @@ fn a_user_is_told_why_there_is_no_offer_and_why_a_task_does_not_run() {
     assert_eq!(status, 1, "{stdout}{stderr}");
     let (status, stdout, stderr) = why(&address, &["task", "broken"]);
     assert_eq!((status, stderr.as_str()), (0, ""), "{stdout}");
-    assert!(stdout.contains(": it ended as TASK_FAILED ("), "{stdout}");
+    assert!(stdout.contains(": it ended as TASK_FAILED: "), "{stdout}");
     assert!(stdout.contains("status 7"), "{stdout}");
 
     let (status, stdout, stderr) = why(&address, &["task", "nothing", "--framework=none"]);
