@@ -171,11 +171,14 @@ pub fn run_watched(options: RunOptions, watch: impl Watch) -> Result<Outcome, Cl
 
 fn cluster(options: RunOptions) -> Result<Cluster, ClusterError> {
     let random = Random::from_number(options.seed ^ 0xc1_05_7e);
-    let mut master = MasterOptions::default();
-    master.offer_timeout = match random.below(4) {
+    let offer_timeout = match random.below(4) {
         0 => Some(Duration::from_secs(20)),
         1 => Some(Duration::from_secs(60)),
         _ => None,
+    };
+    let master = MasterOptions {
+        offer_timeout,
+        ..MasterOptions::default()
     };
     master.allocator.decisions.weights = workload::weights();
     let one_in = |least: u64| u32::try_from(least + random.below(3 * least)).unwrap_or(0);

@@ -6,6 +6,8 @@
 //! A build of its own: `cargo test --workspace --features tepui-simulation/planted-bugs --test
 //! planted_bugs`. Not here: seeds without a bug (`integration/tests/simulation.rs`).
 
+#![cfg(test)]
+
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Mutex;

@@ -72,6 +72,8 @@ pub(crate) struct Keeper {
     backoff: (Time, Duration),
     remember: Remember,
     told: Sender<String>,
+    /// What was said last of how many are ready.
+    said: BTreeMap<String, usize>,
 }
 
 impl Keeper {
@@ -88,6 +90,7 @@ impl Keeper {
             backoff: (Time::default(), BACKOFF_MIN),
             remember,
             told,
+            said: BTreeMap::new(),
         }
     }
 
@@ -129,6 +132,15 @@ impl Keeper {
     /// Kills what is too much, and asks for offers if something is missing.
     fn balance(&mut self, driver: &mut Driver<'_>) {
         let (now, wanted) = (driver.now(), self.service.instances);
+        let by_version = self.ready(now);
+        if by_version != self.said {
+            let parts = by_version
+                .iter()
+                .map(|(version, count)| format!("{count} of {version}"));
+            let line = parts.collect::<Vec<_>>().join(", ");
+            let _ = self.told.send(format!("ready: {line}"));
+            self.said = by_version;
+        }
         let ready = self.counted(|it| self.is_current(it) && self.is_ready(it, now));
         let outdated = self.counted(|it| !self.is_current(it));
         let current = self.counted(|it| self.is_current(it));
