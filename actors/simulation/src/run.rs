@@ -176,7 +176,7 @@ fn cluster(options: RunOptions) -> Result<Cluster, ClusterError> {
         1 => Some(Duration::from_secs(60)),
         _ => None,
     };
-    let master = MasterOptions {
+    let mut master = MasterOptions {
         offer_timeout,
         ..MasterOptions::default()
     };
