@@ -6,11 +6,12 @@ mod batch;
 mod keeper;
 
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tepui_framework::{Framework, Info, Options, Patience};
 use tepui_protocol::mesos::v1::FrameworkId;
+use tepui_simulation::ClusterError;
 use tepui_simulation::kit::Lab;
 
 use self::batch::{Batch, Job, Told};
@@ -118,23 +119,32 @@ fn service(version: &str, instances: usize) -> Service {
 }
 
 /// Starts a keeper that remembers the framework's id in `kept`.
-fn keep(lab: &mut Lab, service: Service, kept: &Arc<Mutex<Option<String>>>) -> Framework<Keeper> {
+fn keep(
+    lab: &mut Lab,
+    service: Service,
+    kept: &Arc<Mutex<Option<String>>>,
+) -> Result<Framework<Keeper>, ClusterError> {
     let mut info = Info::new("web")
         .failover_timeout(Duration::from_secs(3600))
         .checkpoint()
         .partition_aware();
-    if let Some(id) = kept.lock().unwrap().clone() {
+    let known = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(id) = known {
         info = info.id(id);
     }
     let remembered = Arc::clone(kept);
-    let remember = move |id: &FrameworkId| *remembered.lock().unwrap() = Some(id.value.clone());
+    let remember = move |id: &FrameworkId| {
+        let mut kept = remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some(id.value.clone());
+    };
     let (told, _) = channel();
     let options = Options {
         suppressed_roles: vec!["*".to_owned()],
         ..Options::default()
     };
     let keeper = Keeper::new(service, Box::new(remember), told);
-    lab.start_with(info.build(), keeper, options).unwrap().0
+    let (keeper, _) = lab.start_with(info.build(), keeper, options)?;
+    Ok(keeper)
 }
 
 fn ready(lab: &mut Lab, keeper: &Framework<Keeper>) -> Vec<(String, usize)> {
@@ -152,7 +162,7 @@ fn a_keeper_holds_its_instances_when_agents_go_and_come_back() {
     for seed in 0..5 {
         let mut lab = Lab::new(seed, 3).unwrap();
         let kept = Arc::default();
-        let keeper = keep(&mut lab, service("v1", 4), &kept);
+        let keeper = keep(&mut lab, service("v1", 4), &kept).unwrap();
         lab.run_for(Duration::from_secs(30));
         assert_eq!(ready(&mut lab, &keeper), of("v1", 4), "seed {seed}");
         lab.cut_agent_off(0);
@@ -182,10 +192,10 @@ fn a_keeper_holds_its_instances_when_agents_go_and_come_back() {
 fn a_new_keeper_takes_the_instances_up_and_replaces_them_one_by_one() {
     let mut lab = Lab::new(11, 2).unwrap();
     let kept = Arc::default();
-    let first = keep(&mut lab, service("v1", 3), &kept);
+    let first = keep(&mut lab, service("v1", 3), &kept).unwrap();
     lab.run_for(Duration::from_secs(30));
     assert_eq!(ready(&mut lab, &first), of("v1", 3));
-    let second = keep(&mut lab, service("v2", 3), &kept);
+    let second = keep(&mut lab, service("v2", 3), &kept).unwrap();
     let mut least = usize::MAX;
     let mut most = 0;
     let done = lab.run_until(Duration::from_secs(300), |lab| {
@@ -200,14 +210,14 @@ fn a_new_keeper_takes_the_instances_up_and_replaces_them_one_by_one() {
         command: "exit 1".to_owned(),
         ..service("v3", 3)
     };
-    let third = keep(&mut lab, broken, &kept);
+    let third = keep(&mut lab, broken, &kept).unwrap();
     lab.run_for(Duration::from_secs(120));
     assert_eq!(
         ready(&mut lab, &third),
         of("v2", 3),
         "a broken version replaces nothing"
     );
-    let none = keep(&mut lab, service("v3", 0), &kept);
+    let none = keep(&mut lab, service("v3", 0), &kept).unwrap();
     lab.run_for(Duration::from_secs(60));
     assert_eq!((lab.tasks_running(), lab.frameworks_registered()), (0, 0));
     drop(none);
