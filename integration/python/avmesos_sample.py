@@ -8,11 +8,15 @@ Ends by SIGINT, as the sample does: it then tears its framework down.
 
 import os
 import runpy
+import signal
 import sys
 import threading
 
 # The sample was written when Python had it; it was called so until 3.8.
 threading.Thread.isAlive = threading.Thread.is_alive
+
+# Who runs the tests in the background of a shell hands them an ignored SIGINT.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["MESOS_URLS"] = "http://" + sys.argv[1]
 sources = os.path.join(sys.prefix, "sources", "avmesos-0.4.2")

@@ -6,7 +6,7 @@ Started by an agent, with the environment that Mesos gives executors.
 
 import sys
 import time
-from threading import Thread
+from threading import Event, Thread
 
 import mentos_today  # noqa: F401
 from mentos.executor import ExecutorDriver
@@ -17,6 +17,13 @@ from mentos.utils import decode_data
 class MinimalExecutor(Executor):
     """Runs each task on a thread."""
 
+    def __init__(self):
+        self.acknowledged = Event()
+
+    def on_acknowledged(self, driver, task_id, uuid):
+        """The agent has an update."""
+        self.acknowledged.set()
+
     def on_launch(self, driver, task):
         """Says that the task runs, and mostly that it has finished."""
 
@@ -25,6 +32,8 @@ class MinimalExecutor(Executor):
             driver.update({**update, "timestamp": int(time.time())})
             print(decode_data(task["data"]).decode(), file=sys.stderr, flush=True)
             if decode_data(task["data"]) != b"stay":
+                # mentos posts each update for itself: nothing else keeps two of them in order.
+                assert self.acknowledged.wait(30)
                 # A time with a fraction, as the examples have it.
                 update["state"] = "TASK_FINISHED"
                 driver.update({**update, "timestamp": time.time()})

@@ -35,7 +35,7 @@ pub(crate) struct Service {
     pub(crate) version: String,
     /// For a shell.
     pub(crate) command: String,
-    /// How many; none ends the framework when the last one is over.
+    /// How many; none ends the framework, and all instances with it.
     pub(crate) instances: usize,
     /// At most so many of one version on one host; none for as many as fit.
     pub(crate) per_host: Option<usize>,
@@ -132,6 +132,11 @@ impl Keeper {
     /// Kills what is too much, and asks for offers if something is missing.
     fn balance(&mut self, driver: &mut Driver<'_>) {
         let (now, wanted) = (driver.now(), self.service.instances);
+        if wanted == 0 {
+            let _ = self.told.send(format!("{} is over", self.service.name));
+            driver.teardown();
+            return;
+        }
         let by_version = self.ready(now);
         if by_version != self.said {
             let parts = by_version
@@ -149,11 +154,6 @@ impl Keeper {
         let version = self.service.version.clone();
         self.kill(driver, too_old, |it| it.version != version);
         self.kill(driver, too_many, |it| it.version == version);
-        if wanted == 0 && self.instances.is_empty() {
-            let _ = self.told.send(format!("{} is over", self.service.name));
-            driver.teardown();
-            return;
-        }
         let (not_before, _) = self.backoff;
         let hungry = self.missing() > 0 && now >= not_before;
         self.appetite.set("*", hungry, driver);

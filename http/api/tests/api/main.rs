@@ -13,6 +13,8 @@ mod operator;
 #[cfg(test)]
 mod scheduler;
 #[cfg(test)]
+mod signposts;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod views;
