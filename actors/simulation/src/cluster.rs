@@ -272,9 +272,23 @@ impl Cluster {
             return;
         };
         self.simulation.set_disk_usage(&host.name, usage);
-        if let Some(observer) = &self.observer {
+        self.tell_writes(number, usage < 1.0);
+    }
+
+    /// The disk of an agent's host breaks off after so many writing calls, until the host crashes.
+    pub fn break_disk(&mut self, number: usize, calls: u64) {
+        let Some(host) = self.agents.get(number) else {
+            return;
+        };
+        self.simulation.break_disk(&host.name, calls);
+        self.tell_writes(number, false);
+    }
+
+    /// Whether what an agent has to write is written; with a new disk, it catches up.
+    pub(crate) fn tell_writes(&self, number: usize, writes: bool) {
+        if let (Some(host), Some(observer)) = (self.agents.get(number), &self.observer) {
             let pid = Pid::new(tepui_agent::AGENT_ID, host.address);
-            observer.disk_is_full(pid, usage >= 1.0, self.simulation.now());
+            observer.disk_is_full(pid, !writes, self.simulation.now());
         }
     }
 

@@ -187,17 +187,6 @@ fn a_crash_may_cost_the_last_acknowledgement_and_no_more() {
         durable([lost, vec![finished()]].concat()),
         ["one-update-at-a-time"]
     );
-    let removed = Fact::Removed {
-        framework: "f".into(),
-        at: 1,
-    };
-    let again = vec![running(), recorded(1), removed, running()];
-    assert!(
-        !last(&again).contains(&"acknowledged-is-silent"),
-        "its framework is gone, and the records with it"
-    );
-    let again = vec![running(), recorded(1), running()];
-    assert!(last(&again).contains(&"acknowledged-is-silent"));
     let unwritten = Fact::Recorded {
         task: task(),
         uuid: vec![1],

@@ -99,21 +99,7 @@ impl Updates {
                 self.durable.insert(task.clone());
             }
             Fact::AgentCrashed { agent } => self.crashed(agent),
-            Fact::Removed { framework, .. } => self.removed(framework),
             _ => {}
-        }
-    }
-
-    /// With a framework go the records of its tasks: what an executor still says again in the
-    /// grace that it is given is new to its agent.
-    fn removed(&mut self, framework: &str) {
-        let theirs = self.streams.iter_mut();
-        for (_, stream) in theirs.filter(|(task, _)| task.framework == framework) {
-            for (_, acknowledged) in &mut stream.sent {
-                if *acknowledged == Acknowledged::Yes {
-                    *acknowledged = Acknowledged::Perhaps;
-                }
-            }
         }
     }
 

@@ -101,10 +101,10 @@ impl Weather {
                 self.add(over, Event::End(End::StartAgent(agent)));
             }
             Fault::TornWrite { agent, calls } => {
-                let Some((node, _)) = up(cluster, agent) else {
+                if up(cluster, agent).is_none() {
                     return Ok(());
-                };
-                cluster.simulation.break_disk(node.name(), calls);
+                }
+                cluster.break_disk(agent, calls);
                 let soon = Duration::from_millis(1 + self.random.below(5_000));
                 self.add(at + soon, Event::End(End::CrashTorn(agent)));
             }
@@ -196,6 +196,9 @@ impl Weather {
             }
             End::CrashTorn(agent) => {
                 cluster.crash_agent(agent);
+                if !self.full.contains(&agent) {
+                    cluster.tell_writes(agent, true);
+                }
                 self.start(agent, cluster)?;
             }
             End::Fast => cluster.simulation.network().clear_latencies_between(),
