@@ -275,7 +275,8 @@ impl Cluster {
         self.tell_writes(number, usage < 1.0);
     }
 
-    /// The disk of an agent's host breaks off after so many writing calls, until the host crashes.
+    /// The disk of an agent's host breaks off in the middle of a write, after so many writing calls
+    /// that succeed, until the host crashes.
     pub fn break_disk(&mut self, number: usize, calls: u64) {
         let Some(host) = self.agents.get(number) else {
             return;
