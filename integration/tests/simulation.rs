@@ -1,6 +1,6 @@
 //! Whole clusters in the simulated world, under seeded faults, held to every invariant: some
-//! hundred and thirty seeds that are others with each change of the sources, and all that ever broke one. And
-//! a seed is the same, byte for byte, wherever it runs.
+//! hundred and thirty seeds that are others with each change of the sources, and all that ever
+//! broke one. And a seed is the same, byte for byte, wherever it runs.
 //!
 //! What fails says the command that runs it again.
 
