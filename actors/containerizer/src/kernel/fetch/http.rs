@@ -29,6 +29,8 @@ pub(super) fn download(
         .http_status_as_error(false)
         // They are followed here, where it is known what may be fetched.
         .max_redirects(0)
+        // The server may close an idle connection under the next request, which then fails.
+        .max_idle_connections(0)
         // The file as it is: an archive's own compression is not the connection's.
         .accept_encoding(AutoHeaderValue::None)
         .user_agent("tepui-fetcher")
