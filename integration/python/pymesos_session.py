@@ -181,8 +181,9 @@ def roles_and_filters(driver, told):
     driver.killTask({"value": "killed"})
     killed = told.updates("killed", ["TASK_KILLED"])
     assert killed["source"] == "SOURCE_EXECUTOR", killed
+    rest += told.offers(other, 0.5)
     driver.suppressOffers([other])
-    driver.declineOffer(ids(rest + told.offers(other, 0.5)), filters=AT_ONCE)
+    driver.declineOffer(ids(rest), filters=AT_ONCE)
     told.no_offers()
     print("killed")
     return role
