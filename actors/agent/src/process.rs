@@ -30,7 +30,7 @@ use tepui_runtime::{Context, Id, Lock, Node, Pid, ProcessRef, SpawnError};
 
 use self::metrics::AgentMetrics;
 use crate::checkpoint::{Paths, Write, WriteError};
-use crate::core::{Core, Effect, Input, Turn};
+use crate::core::{Core, Effect, Input, Outbound, Turn};
 use crate::options::AgentOptions;
 use crate::snapshot::{Origin, Snapshot, SnapshotCell};
 
@@ -163,6 +163,7 @@ pub fn spawn(node: &Node, options: AgentOptions) -> Result<Agent, AgentError> {
         writing: false,
         parked: VecDeque::new(),
         blocked: BTreeSet::new(),
+        kept_waiting: BTreeSet::new(),
         retry: false,
         retrying: false,
         sweeping: false,
@@ -196,6 +197,8 @@ pub(crate) struct AgentProcess {
     parked: VecDeque<Vec<Effect>>,
     /// Folders below which nothing is written before what is parked.
     blocked: BTreeSet<PathBuf>,
+    /// Executors that are told something by what is parked: what comes later is told later.
+    kept_waiting: BTreeSet<Pid>,
     /// What is parked is to be tried again.
     retry: bool,
     /// A timer will say so.
@@ -269,6 +272,7 @@ impl AgentProcess {
         if self.retry {
             self.retry = false;
             self.blocked.clear();
+            self.kept_waiting.clear();
             let mut parked = std::mem::take(&mut self.parked);
             parked.append(&mut self.outbox);
             self.outbox = parked;
@@ -279,9 +283,19 @@ impl AgentProcess {
                 self.write(ctx);
                 return;
             }
-            for effect in batch {
-                self.carry(effect, ctx);
-            }
+            self.carry_or_park(batch, jobs::Done::default(), ctx);
+        }
+    }
+
+    /// Carries a batch out of which all is written, unless it would overtake what is parked.
+    fn carry_or_park(&mut self, batch: Vec<Effect>, done: jobs::Done, ctx: &mut Context<'_, Self>) {
+        let overtakes = |pid| self.kept_waiting.contains(pid);
+        if !done.remaining.is_empty() || executors(&batch).any(overtakes) {
+            self.park(batch, done, ctx);
+            return;
+        }
+        for effect in batch {
+            self.carry(effect, ctx);
         }
     }
 
@@ -321,17 +335,12 @@ impl AgentProcess {
         self.blocked = report.blocked;
         let full = report.done.iter().find_map(|done| done.full.clone());
         let mut answers = Vec::new();
+        let retrying = self.retrying;
         for (mut batch, done) in batches.into_iter().zip(report.done) {
             if !done.failed.is_empty() {
                 batch.retain(|effect| !fails(effect, &done.failed, &mut answers));
             }
-            if done.remaining.is_empty() {
-                for effect in batch {
-                    self.carry(effect, ctx);
-                }
-            } else {
-                self.park(batch, done, ctx);
-            }
+            self.carry_or_park(batch, done, ctx);
         }
         if let Some(error) = full {
             let waiting = jobs::told_by(self.parked.iter().flatten());
@@ -343,6 +352,9 @@ impl AgentProcess {
         }
         if let Some(collected) = report.collected {
             self.sweep(collected, ctx);
+        }
+        if self.retrying && !retrying {
+            self.feed(Input::DiskFull, ctx);
         }
         for answer in answers {
             self.feed(answer, ctx);
@@ -356,6 +368,7 @@ impl AgentProcess {
             self.end(how.clone(), ctx);
             return;
         }
+        self.kept_waiting.extend(executors(&batch).cloned());
         let writes = done.remaining.into_iter().map(Effect::Disk);
         self.parked.push_back(writes.chain(batch).collect());
         if self.parked.len() > MAX_PARKED {
@@ -368,7 +381,6 @@ impl AgentProcess {
                 agent.retry = true;
                 agent.pump(ctx);
             });
-            self.feed(Input::DiskFull, ctx);
         }
     }
 
@@ -383,6 +395,14 @@ impl AgentProcess {
         let _first_wins = self.ended.set(how);
         ctx.terminate();
     }
+}
+
+/// The executors that these effects tell something.
+fn executors(batch: &[Effect]) -> impl Iterator<Item = &Pid> {
+    batch.iter().filter_map(|effect| match effect {
+        Effect::Send(to, Outbound::Event(_)) => Some(to),
+        _ => None,
+    })
 }
 
 /// Whether the effect is the launch of a container whose launch has failed already; its answer

@@ -133,7 +133,7 @@ impl Snapshot {
         }
         // Before the frameworks, whose ended executors are found among these.
         next.update_completed(core);
-        next.update_frameworks(core, changed);
+        next.update_frameworks(core, changed, &self.completed_frameworks);
         next.update_executors(core, changed);
         next
     }
@@ -153,7 +153,12 @@ impl Snapshot {
         }
     }
 
-    fn update_frameworks(&mut self, core: &Core, changed: &BTreeSet<(String, String)>) {
+    fn update_frameworks(
+        &mut self,
+        core: &Core,
+        changed: &BTreeSet<(String, String)>,
+        ended: &[Arc<FrameworkView>],
+    ) {
         let gone = self.frameworks.keys();
         let gone = gone.filter(|id| !core.frameworks().contains_key(*id));
         for id in gone.cloned().collect::<Vec<_>>() {
@@ -167,6 +172,9 @@ impl Snapshot {
                 before.info == framework.info && !(touched && before.lacks(framework))
             });
             if !same {
+                // One that had ended is back, with its past.
+                let back = || ended.iter().find(|view| view.info.id == framework.info.id);
+                let before = before.or_else(back);
                 let view = framework_view(framework, before.map(Arc::as_ref));
                 self.frameworks.insert_mut(id.clone(), Arc::new(view));
             }
@@ -176,8 +184,7 @@ impl Snapshot {
     fn update_completed(&mut self, core: &Core) {
         let (now, before) = (core.completed_frameworks(), &self.completed_frameworks);
         let same = |view: &Arc<FrameworkView>, framework: &Framework| {
-            view.info.id == framework.info.id
-                && view.completed_executors.len() == framework.completed.len()
+            view.info.id == framework.info.id && !view.lacks(framework)
         };
         if now.len() == before.len() && before.iter().zip(now).all(|(old, new)| same(old, new)) {
             return;

@@ -86,6 +86,9 @@ impl Core {
         }
         let before = executor.pid.replace(from.clone());
         executor.recovered = false;
+        // It asks again since no answer came yet, but the answer is on its way, and so is all that
+        // was said since: nothing was lost between the two, or the link would have told.
+        let repeated = before.as_ref() == Some(&from);
         if let Some(before) = before.filter(|before| *before != from) {
             self.send_event(&before, error_event("Executor subscribed from elsewhere"));
         }
@@ -93,6 +96,13 @@ impl Core {
         self.checkpoint_subscription(framework, id, &from);
         if state == ExecutorState::Registering {
             self.executor_state(framework, id, ExecutorState::Running, "subscribed");
+        }
+        if repeated {
+            self.send_subscribed(&from, framework, id);
+            for update in subscribe.unacknowledged_updates {
+                self.executor_update(&from, framework, id, update.status, turn);
+            }
+            return;
         }
         let kept: Vec<String> = subscribe
             .unacknowledged_tasks
@@ -203,8 +213,8 @@ impl Core {
     }
 
     /// A link broke: that of an executor, which may come back; its container's end is told by
-    /// the containerizer. The master's loss is noticed by its silence only.
-    pub(super) fn exited(&mut self, pid: &Pid) {
+    /// the containerizer. Or the master's.
+    pub(super) fn exited(&mut self, pid: &Pid, turn: &mut Turn<'_>) {
         let gone = self.frameworks.iter_mut().find_map(|(framework, known)| {
             let (id, executor) = known
                 .executors
@@ -217,9 +227,7 @@ impl Core {
             Some((framework, id, state)) => {
                 self.executor_state(&framework, &id, state, "disconnected");
             }
-            None if *pid == self.options.master => {
-                self.note(Note::Info(format!("lost the link to the master {pid}")));
-            }
+            None if *pid == self.options.master => self.lost_master(turn),
             None => {}
         }
     }

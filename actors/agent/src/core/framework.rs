@@ -47,6 +47,12 @@ impl Framework {
         }
     }
 
+    /// Whether this is its id.
+    #[must_use]
+    pub fn has_id(&self, id: &str) -> bool {
+        self.info.id.as_ref().is_some_and(|own| own.value == id)
+    }
+
     /// Whether its tasks, executors and updates are kept over a restart of the agent.
     #[must_use]
     pub fn checkpoint(&self) -> bool {

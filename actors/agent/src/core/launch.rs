@@ -291,8 +291,15 @@ impl Core {
         if self.frameworks.contains_key(framework) {
             return;
         }
-        self.frameworks
-            .insert(framework.to_owned(), Framework::new(info, pid));
+        let mut known = Framework::new(info, pid);
+        // One that ended here takes along what is remembered of it, so that it is remembered once
+        // (as by Mesos' agent).
+        let mut ended = self.completed.iter();
+        if let Some(place) = ended.position(|ended| ended.has_id(framework)) {
+            let past = self.completed.remove(place);
+            known.completed = past.map(|ended| ended.completed).unwrap_or_default();
+        }
+        self.frameworks.insert(framework.to_owned(), known);
         self.note(Note::Framework {
             framework: framework.to_owned(),
             what: "added",

@@ -172,7 +172,7 @@ impl Core {
             Input::ContainersRecovered(alive) => self.containers_recovered(alive, turn),
             Input::Master(from, message) => self.master_says(&from, message, turn),
             Input::Executor(from, call) => self.executor_call(from, call, turn),
-            Input::Exited(pid) => self.exited(&pid),
+            Input::Exited(pid) => self.exited(&pid, turn),
             Input::Launched(container, launched) => self.launched(&container, launched, turn),
             Input::ContainerUpdated(number, updated) => self.container_updated(number, updated),
             Input::DiskUsage(usage) => self.disk_measured(usage),
@@ -268,6 +268,16 @@ impl Core {
     #[must_use]
     pub fn completed_frameworks(&self) -> &VecDeque<Framework> {
         &self.completed
+    }
+
+    /// Whether an update is still to be sent that was asked to be, once what it hung on was
+    /// written: that took its time where the disk was full, and meanwhile the update may have been
+    /// acknowledged, or its framework removed.
+    #[must_use]
+    pub fn is_to_be_sent(&self, update: &StatusUpdate) -> bool {
+        let (framework, task) = (&update.framework_id.value, &update.status.task_id.value);
+        let key = StreamKey::new(framework, task);
+        self.options.planted != Planted::NONE || self.updates.is_head(&key, &uuid_of(update))
     }
 
     /// Ids of framework and executor of what changed since the last call; without an executor's,

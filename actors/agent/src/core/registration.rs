@@ -1,9 +1,10 @@
 //! How an agent becomes known to its master, and stays so.
 //!
 //! A registration is sent after a random pause of up to the backoff factor, and again after
-//! random pauses whose bound doubles up to one minute, until the master answers. Loss of the link
-//! to the master changes nothing (as in Mesos); only its silence does, or its word that it sees
-//! us disconnected.
+//! random pauses whose bound doubles up to one minute, until the master answers. It begins anew when
+//! the master is silent, says that it sees us disconnected, or the link to it breaks: what was under
+//! way then may be lost, and no executor's end is told twice but by this. (Mesos leaves such an
+//! executor in the master's books.)
 
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub(super) struct Registration {
     watching: bool,
     /// The master was told what runs here, and has not answered.
     listed: bool,
+    /// The link to the master holds, as far as we know.
+    linked: bool,
 }
 
 impl Default for Registration {
@@ -70,6 +73,7 @@ impl Default for Registration {
             ping_timeout: DEFAULT_PING_TIMEOUT,
             watching: false,
             listed: false,
+            linked: false,
         }
     }
 }
@@ -80,7 +84,7 @@ impl Core {
         self.set_state(AgentState::Disconnected, why);
         self.registration.listed = false;
         self.updates.pause();
-        self.effect(Effect::Link(self.options.master.clone()));
+        self.link_master();
         self.registration.number += 1;
         self.registration.bound = self.options.registration_backoff_factor.min(RETRY_MAX);
         let pause = turn.random_up_to(self.registration.bound);
@@ -89,10 +93,29 @@ impl Core {
         self.registration.heard = turn.now;
     }
 
+    fn link_master(&mut self) {
+        self.registration.linked = true;
+        self.effect(Effect::Link(self.options.master.clone()));
+    }
+
+    /// The link to the master broke. While it is being asked to register us, the next attempt makes
+    /// another.
+    pub(super) fn lost_master(&mut self, turn: &mut Turn<'_>) {
+        self.registration.linked = false;
+        let why = "lost the link to the master";
+        match self.state {
+            AgentState::Running => self.start_registration(why, turn),
+            _ => self.note(Note::Info(why.to_owned())),
+        }
+    }
+
     /// Sends a registration, and sets the timer of the next.
     pub(super) fn register(&mut self, number: u64, turn: &mut Turn<'_>) {
         if number != self.registration.number || self.state != AgentState::Disconnected {
             return;
+        }
+        if !self.registration.linked {
+            self.link_master();
         }
         self.registration.listed = self.info.id.is_some();
         let message = if self.registration.listed {
@@ -199,6 +222,9 @@ impl Core {
         self.tell_master(Outbound::Update(Box::new(update)));
         let actions = self.updates.resume();
         self.carry(actions);
+        if !self.registration.linked {
+            self.start_registration("lost the link to the master meanwhile", turn);
+        }
     }
 
     /// Tasks that the master knows and we did not list: what we do not know either is lost.

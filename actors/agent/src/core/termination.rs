@@ -57,16 +57,17 @@ impl Core {
             let status = terminated.and_then(|terminated| terminated.status);
             self.exited_executor(framework, id, status.unwrap_or(NO_STATUS));
         }
-        for task in live {
-            let mut status = self.status(&task, end.state, end.reason, &end.message, turn);
-            status.executor_id = Some(executor_id(id));
-            status.limitation.clone_from(&limited);
-            self.agent_update(framework, id, status);
-        }
         let terminating = self
             .frameworks
             .get(framework)
             .is_some_and(|known| known.terminating);
+        // Nobody would acknowledge what is told of a terminating framework's tasks.
+        for task in live.iter().filter(|_| !terminating) {
+            let mut status = self.status(task, end.state, end.reason, &end.message, turn);
+            status.executor_id = Some(executor_id(id));
+            status.limitation.clone_from(&limited);
+            self.agent_update(framework, id, status);
+        }
         let empty = self
             .executor(framework, id)
             .is_some_and(|known| known.tasks.is_empty());

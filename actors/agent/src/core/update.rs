@@ -101,11 +101,7 @@ impl Core {
 
     /// An update that the agent itself makes for a task of an executor.
     pub(super) fn agent_update(&mut self, framework: &str, id: &str, mut status: TaskStatus) {
-        if self
-            .frameworks
-            .get(framework)
-            .is_none_or(|known| known.terminating)
-        {
+        if !self.frameworks.contains_key(framework) || self.is_unheard(framework, &status) {
             return;
         }
         self.complete_container_status(framework, id, &mut status);
@@ -117,6 +113,9 @@ impl Core {
 
     /// An update for a task that no executor here has.
     pub(super) fn direct_update(&mut self, framework: &str, status: TaskStatus) {
+        if self.is_unheard(framework, &status) {
+            return;
+        }
         self.note(Note::ValidUpdate);
         self.note_status(framework, &status);
         let task = status.task_id.value.clone();
@@ -125,6 +124,22 @@ impl Core {
         if let Some(known) = self.frameworks.get_mut(framework) {
             known.strays.insert(task);
         }
+    }
+
+    /// Whether nobody would acknowledge the update, since its framework is terminating: it is
+    /// ignored then, and counted as an invalid one (Mesos' `Slave::statusUpdate`).
+    fn is_unheard(&mut self, framework: &str, status: &TaskStatus) -> bool {
+        let known = self.frameworks.get(framework);
+        let terminating = known.is_some_and(|known| known.terminating);
+        if terminating {
+            let what = format!(
+                "{} of task {} of framework {framework}, which is terminating",
+                status.state().as_str_name(),
+                status.task_id.value
+            );
+            self.note(Note::Refused { what, update: true });
+        }
+        terminating
     }
 
     /// Whether the state of an executor's update may be the task's next.
@@ -347,13 +362,6 @@ impl Core {
 
     /// Stores an update and sends it if it is its task's turn; the executor hears of it then.
     fn store(&mut self, framework: &str, id: Option<&str>, update: StatusUpdate) {
-        if self
-            .frameworks
-            .get(framework)
-            .is_some_and(|known| known.terminating)
-        {
-            return;
-        }
         let status = update.status.clone();
         let key = StreamKey::new(framework, &status.task_id.value);
         let checkpoint = id.and_then(|id| self.updates_file(framework, id, &key.task));

@@ -21,6 +21,8 @@ const UPDATE_DEADLINE: Duration = Duration::from_secs(60);
 impl AgentProcess {
     pub(super) fn carry(&mut self, effect: Effect, ctx: &mut Context<'_, Self>) {
         match effect {
+            Effect::Send(_, Outbound::Status(message))
+                if !self.core.is_to_be_sent(&message.update) => {}
             Effect::Send(to, message) => send(&to, message, ctx),
             Effect::Link(to) => ctx.link(&to),
             Effect::Timer(after, timer) => {

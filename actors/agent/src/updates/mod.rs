@@ -250,6 +250,14 @@ impl UpdateManager {
         self.streams.get(key).and_then(Stream::head)
     }
 
+    /// Whether the update with `uuid` is the one that is in flight, or would be.
+    #[must_use]
+    pub fn is_head(&self, key: &StreamKey, uuid: &Bytes) -> bool {
+        self.streams
+            .get(key)
+            .is_some_and(|stream| stream.is_head(uuid))
+    }
+
     /// Whether the task has updates that nobody acknowledged.
     #[must_use]
     pub fn has_pending(&self, key: &StreamKey) -> bool {

@@ -116,7 +116,7 @@ impl Stream {
 
     /// Takes an acknowledgement of the update with `uuid`.
     pub fn acknowledge(&mut self, uuid: &Bytes) -> Acknowledged {
-        if self.pending.front().map(uuid_of).as_ref() != Some(uuid) {
+        if !self.is_head(uuid) {
             let duplicate = self.remembered.contains(uuid);
             return if duplicate {
                 Acknowledged::Duplicate
@@ -142,6 +142,12 @@ impl Stream {
         let mut head = self.pending.front()?.clone();
         head.latest_state = Some(self.latest as i32);
         Some(head)
+    }
+
+    /// Whether the update with `uuid` is the head.
+    #[must_use]
+    pub fn is_head(&self, uuid: &Bytes) -> bool {
+        self.pending.front().map(uuid_of).as_ref() == Some(uuid)
     }
 
     /// Newest state in the stream.

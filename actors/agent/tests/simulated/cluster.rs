@@ -34,6 +34,8 @@ pub(crate) struct Books {
     pub(crate) tasks: BTreeMap<String, TaskState>,
     /// Updates are not acknowledged.
     pub(crate) deaf: bool,
+    /// What would acknowledge the updates that were not.
+    pub(crate) withheld: Vec<StatusUpdateAcknowledgement>,
     /// Given to the agent as soon as it is registered.
     pub(crate) launch: Option<(FrameworkInfo, TaskInfo)>,
 }
@@ -172,13 +174,16 @@ impl Handle<StatusUpdateMessage> for Master {
             .log
             .push(format!("{task} {}", status.state().as_str_name()));
         books.tasks.insert(task, status.state());
-        if !books.deaf {
-            ctx.reply(StatusUpdateAcknowledgement {
-                agent_id: status.agent_id.expect("the agent's id"),
-                framework_id: message.update.framework_id,
-                task_id: status.task_id,
-                uuid: status.uuid.expect("a uuid"),
-            });
+        let acknowledgement = StatusUpdateAcknowledgement {
+            agent_id: status.agent_id.expect("the agent's id"),
+            framework_id: message.update.framework_id,
+            task_id: status.task_id,
+            uuid: status.uuid.expect("a uuid"),
+        };
+        if books.deaf {
+            books.withheld.push(acknowledgement);
+        } else {
+            ctx.reply(acknowledgement);
         }
     }
 }

@@ -7,6 +7,8 @@ mod custom;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod parked;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod snapshots;

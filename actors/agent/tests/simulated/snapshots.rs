@@ -76,6 +76,35 @@ fn a_picture_does_not_change_after_it_was_taken() {
 }
 
 #[test]
+fn a_framework_that_comes_back_is_remembered_once_with_all_that_ended() {
+    let mut cluster = Cluster::new();
+    cluster.launch(framework(false), "exit 0");
+    let (_node, agent) = cluster.agent();
+    cluster.run_until_logged("t TASK_FINISHED");
+    cluster.simulation.run_for(Duration::from_secs(60));
+    let first = agent.snapshot.load_full();
+    assert_eq!(first.completed_frameworks.len(), 1);
+
+    cluster.give(framework(false), named("t2", "sleep 3"));
+    cluster.run_until_logged("t2 TASK_RUNNING");
+    let running = agent.snapshot.load_full();
+    assert_eq!(running.completed_frameworks.len(), 0, "it is back");
+    let ended = &running.frameworks["F"].completed_executors;
+    let past = &first.completed_frameworks[0].completed_executors;
+    assert!(Arc::ptr_eq(&ended[0], &past[0]), "it ended long ago");
+
+    cluster.run_until_logged("t2 TASK_FINISHED");
+    cluster.simulation.run_for(Duration::from_secs(60));
+    let last = agent.snapshot.load_full();
+    assert_eq!(last.completed_frameworks.len(), 1);
+    let ended = last.completed_frameworks[0].completed_executors.iter();
+    let ids: Vec<&str> = ended
+        .map(|view| view.info.executor_id.value.as_str())
+        .collect();
+    assert_eq!(ids, ["t", "t2"]);
+}
+
+#[test]
 fn what_a_framework_says_of_itself_is_kept_up_to_date() {
     let mut cluster = Cluster::new();
     cluster.launch(framework(false), "sleep 1000");

@@ -471,3 +471,20 @@ fn an_acknowledgement_for_another_task_of_the_executor_changes_nothing() {
         "{effects:?}"
     );
 }
+
+#[test]
+fn an_executor_that_asks_twice_before_it_is_answered_has_lost_nothing() {
+    let (mut rig, _) = Rig::custom(framework(false));
+    assert_eq!(
+        short(&rig.subscribe_as("e")),
+        ["link x", "to x: SUBSCRIBED"],
+        "its task is on its way to it"
+    );
+    rig.input(Input::Exited(pid("x@10.0.0.2:9")));
+    let effects = rig.subscribe_as("e");
+    let lost = "to master: a TASK_LOST REASON_AGENT_RESTARTED 'Task launched during agent restart'";
+    assert!(
+        short(&effects).iter().any(|line| line == lost),
+        "{effects:?}"
+    );
+}

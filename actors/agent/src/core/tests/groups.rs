@@ -239,6 +239,7 @@ fn what_is_wrong_with_one_is_told_of_all() {
 fn a_group_that_was_on_its_way_when_the_agent_restarted_is_told_of() {
     let (mut rig, _) = registering();
     rig.subscribe_as("e");
+    rig.input(Input::Exited(pid("x@10.0.0.2:9")));
     // It says that it has but one of them.
     let call = Call {
         subscribe: Some(call::Subscribe {

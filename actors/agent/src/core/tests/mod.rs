@@ -8,6 +8,7 @@ mod laws;
 mod limitation;
 mod recovery;
 mod registration;
+mod rules;
 mod sandboxes;
 mod tasks;
 

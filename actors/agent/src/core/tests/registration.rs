@@ -177,13 +177,41 @@ fn a_task_that_comes_after_the_list_of_tasks_is_not_run() {
 }
 
 #[test]
-fn silence_of_the_master_begins_anew_and_the_loss_of_its_link_does_not() {
+fn an_agent_that_loses_its_link_to_the_master_tells_it_again_what_runs() {
     let mut rig = Rig::registered();
+    let lost = || Input::Exited(pid("master@10.0.0.1:5050"));
     assert_eq!(
-        short(&rig.input(Input::Exited(pid("master@10.0.0.1:5050")))),
-        [""; 0]
+        short(&rig.input(lost())),
+        ["link master", "timer register 3"]
     );
-    assert_eq!(rig.core.state(), AgentState::Running);
+    assert_eq!(rig.core.state(), AgentState::Disconnected);
+    let effects = rig.timer(Timer::Register(3));
+    assert_eq!(
+        short(&effects),
+        ["to master: reregister 0 tasks", "timer register 4"]
+    );
+    // It breaks again before the answer comes, which may be by another connection.
+    assert_eq!(short(&rig.input(lost())), [""; 0]);
+    let again = rig.master(FromMaster::Reregistered(AgentReregistered {
+        agent_id: AgentId {
+            value: "S0".to_owned(),
+        },
+        ..AgentReregistered::default()
+    }));
+    let again = short(&again);
+    assert!(again.ends_with(&["link master".to_owned(), "timer register 5".to_owned()]));
+    assert_eq!(rig.core.state(), AgentState::Disconnected);
+    rig.input(lost());
+    let effects = rig.timer(Timer::Register(5));
+    assert_eq!(
+        short(&effects)[..2],
+        ["link master", "to master: reregister 0 tasks"]
+    );
+}
+
+#[test]
+fn silence_of_the_master_begins_anew() {
+    let mut rig = Rig::registered();
     rig.after(Duration::from_secs(40));
     let ping = FromMaster::Ping(PingAgent { connected: true });
     rig.input(Input::Master(pid("x@10.0.0.1:5050"), ping));

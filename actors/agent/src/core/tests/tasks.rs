@@ -1,6 +1,8 @@
 //! A task's way: launch, updates, kill, and all the ways in which it can end.
 
-use tepui_protocol::mesos::internal::{ShutdownFramework, UpdateFramework};
+use tepui_protocol::mesos::internal::{
+    AgentReregistered, ReconcileTasks, ShutdownFramework, UpdateFramework,
+};
 use tepui_protocol::mesos::v1::environment::{Variable, variable};
 use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::mesos::v1::{Environment, executor_info};
@@ -459,6 +461,60 @@ fn a_torn_down_framework_takes_its_executors_and_updates_along() {
         "nobody is told"
     );
     assert!(rig.core.frameworks().is_empty());
+}
+
+#[test]
+fn updates_for_a_framework_that_is_terminating_are_ignored_and_counted() {
+    let (mut rig, container) = Rig::running(framework(false));
+    let message = ShutdownFramework {
+        framework_id: framework_id("F"),
+    };
+    rig.master(FromMaster::ShutdownFramework(message));
+    let invalid = |effects: &[Effect]| {
+        let refused = effects
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Note(Note::Refused { update: true, .. })));
+        refused.count()
+    };
+    assert_eq!(invalid(&rig.update(TaskState::TaskKilled, 2)), 1);
+    // A master that has not taken part in the end yet asks after a task.
+    let reconciliation = ReconcileTasks {
+        framework_id: framework_id("F"),
+        statuses: vec![status("u", TaskState::TaskRunning, 3)],
+        framework: Some(framework(false)),
+    };
+    rig.after(Duration::from_secs(75));
+    rig.timer(Timer::PingSilence);
+    let effects = rig.master(FromMaster::Reregistered(AgentReregistered {
+        agent_id: AgentId {
+            value: "S0".to_owned(),
+        },
+        reconciliations: vec![reconciliation],
+        connection: None,
+    }));
+    assert_eq!(invalid(&effects), 1);
+    let mut told = short(&effects);
+    told.retain(|line| line.contains("TASK_"));
+    assert_eq!(told, [""; 0]);
+    let effects = rig.terminated(&container);
+    assert_eq!(invalid(&effects), 0, "its tasks' ends are not even made");
+    assert!(rig.core.frameworks().is_empty(), "nothing keeps it");
+}
+
+#[test]
+fn what_was_acknowledged_or_removed_meanwhile_is_not_to_be_sent_any_more() {
+    let (mut rig, _) = Rig::running(framework(false));
+    let first = sent_status(&rig.update(TaskState::TaskStarting, 1)).update;
+    rig.update(TaskState::TaskRunning, 2);
+    assert!(rig.core.is_to_be_sent(&first));
+    let effects = rig.acknowledge("t", Bytes::from(vec![1; 16]));
+    let second = sent_status(&effects).update;
+    assert!(!rig.core.is_to_be_sent(&first), "it is acknowledged");
+    assert!(rig.core.is_to_be_sent(&second));
+    rig.master(FromMaster::ShutdownFramework(ShutdownFramework {
+        framework_id: framework_id("F"),
+    }));
+    assert!(!rig.core.is_to_be_sent(&second), "nobody waits for it");
 }
 
 #[test]
