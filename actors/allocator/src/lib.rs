@@ -6,6 +6,7 @@
 
 pub mod core;
 
+mod excluded;
 mod intake;
 mod log;
 mod options;
@@ -16,5 +17,6 @@ mod whitelist;
 pub use core::{
     AllocatorError, ConstraintError, Constraints, Options, PatternError, PatternLimits, Reason,
 };
+pub use excluded::excluded;
 pub use options::{AllocatorOptions, OptionsError, parse_min_allocatable_resources, parse_weights};
 pub use process::{ALLOCATOR_ID_PREFIX, AllocatorProcess, spawn};

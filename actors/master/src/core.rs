@@ -14,6 +14,7 @@
 //! | `removals` | how fast agents are given up |
 //! | `operator`, `gone` | what an operator asks for; agents that never come back |
 //! | `offers` | allocations become offers; declined, rescinded, expired ones |
+//! | `pauses` | where a framework's tasks fail at once, it is offered more after a while |
 //! | `accept`, `launch_group` | ACCEPT: offers and operations |
 //! | `status` | status updates and acknowledgements |
 //! | `executors` | executors end, are shut down, exchange messages with frameworks |
@@ -44,6 +45,7 @@ mod kill;
 mod launch_group;
 mod offers;
 mod operator;
+mod pauses;
 mod reconcile;
 mod recovery;
 mod registration;
@@ -106,6 +108,7 @@ struct Book {
     /// Pings that got no answer in a row, and whether one is under way, by agent id.
     pings: BTreeMap<String, agents::Pings>,
     removals: removals::Removals,
+    pauses: pauses::Pauses,
 }
 
 impl MasterCore {
@@ -130,6 +133,7 @@ impl MasterCore {
             removed: Bounded::new(MAX_REMOVED_AGENTS),
             pings: BTreeMap::new(),
             removals: removals::Removals::default(),
+            pauses: pauses::Pauses::default(),
         };
         MasterCore {
             options,

@@ -263,6 +263,7 @@ impl Allocator {
             framework: Arc::clone(&grant.framework),
             role: Arc::clone(&grant.role),
         });
+        self.assert_in_one_place(id);
         grant
     }
 

@@ -1,11 +1,14 @@
 //! What is held: counted when the core is told of it, taken back when it is recovered.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tepui_invariants::Planted;
+use tepui_invariants::books::{AgentBooks, in_one_place};
 use tepui_protocol::resources::{Entry, Resources};
 use tepui_runtime::Time;
 
-use super::agent::{Agent, Parts};
+use super::agent::{Agent, Parts, Slot};
 use super::frameworks::ClientId;
 use super::inputs::{AllocatorError, LONGEST_REFUSAL, Recovery, Use};
 use super::part::Part;
@@ -46,6 +49,7 @@ impl Allocator {
             self.forget_client_if_idle(client);
         }
         self.tidy_slots(agent_id);
+        self.assert_in_one_place(agent_id);
         self.pending.agents.insert(agent_id);
         self.wake(now + self.options.gather);
         if excess.is_empty() {
@@ -94,7 +98,48 @@ impl Allocator {
         for client in clients {
             self.ledger.forget_if_idle(client);
         }
+        self.assert_in_one_place(agent_id);
         self.ledger.forget_unadded(framework);
+    }
+
+    /// In a debug build: of an agent, of which something was just given away or came back, what is
+    /// held and what is free are together no more than it has. What is allocated beyond the total
+    /// is held all the same; shared resources are in several places.
+    pub(super) fn assert_in_one_place(&self, id: u32) {
+        if !cfg!(debug_assertions) || self.options.planted != Planted::NONE {
+            return;
+        }
+        let Some(agent) = self.agents.get(id) else {
+            return;
+        };
+        let own = |slot: &&Slot| !slot.kind.is_shared() && slot.total.contains(&slot.allocated);
+        let slots: Vec<&Slot> = agent.slots.iter().filter(own).collect();
+        let of = |slot: &Slot, part: &Part| piece_of(slot, part.clone());
+        let amounts = |part: fn(&Slot) -> &Part| -> Resources {
+            let all = slots.iter().filter_map(|slot| of(slot, part(slot)));
+            all.collect()
+        };
+        let mut used: BTreeMap<String, Resources> = BTreeMap::new();
+        for (client, parts) in &agent.uses {
+            let framework = self.ledger.clients[*client].framework;
+            let framework = self.ledger.frameworks[framework].id.to_string();
+            let held = used.entry(framework).or_default();
+            for (id, part) in parts {
+                let slot = slots.iter().find(|slot| slot.id == *id);
+                if let Some(entry) = slot.and_then(|slot| of(slot, part)) {
+                    held.add_entry(entry);
+                }
+            }
+        }
+        let free = amounts(|slot| &slot.free);
+        let books = AgentBooks {
+            total: amounts(|slot| &slot.total),
+            used,
+            offered: BTreeMap::from([("nobody".to_owned(), free)]),
+            ..AgentBooks::default()
+        };
+        let broken = in_one_place(&agent.id, &books);
+        debug_assert!(broken.is_none(), "{broken:?}");
     }
 
     /// Everything that is held, agent by agent.
@@ -165,21 +210,81 @@ pub(super) fn all_allocated(one: &Use) -> Result<(), AllocatorError> {
 
 /// Parts of an agent as resources.
 pub(super) fn resources_of(agent: &Agent, parts: &Parts) -> Resources {
-    let entry = |(id, part): &(u32, Part)| {
-        let slot = agent.slot(*id)?;
-        let kind = slot.kind.clone();
-        Some(match part {
-            Part::Amount(amount) => Entry {
-                kind,
-                amount: amount.clone(),
-                count: 1,
-            },
-            Part::Count(count) => Entry {
-                kind,
-                amount: slot.piece.clone()?,
-                count: *count,
-            },
-        })
-    };
+    let entry = |(id, part): &(u32, Part)| piece_of(agent.slot(*id)?, part.clone());
     parts.iter().filter_map(entry).collect()
+}
+
+/// A part of a slot as a resource.
+fn piece_of(slot: &Slot, part: Part) -> Option<Entry> {
+    let kind = slot.kind.clone();
+    Some(match part {
+        Part::Amount(amount) => Entry {
+            kind,
+            amount,
+            count: 1,
+        },
+        Part::Count(count) => Entry {
+            kind,
+            amount: slot.piece.clone()?,
+            count,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tepui_protocol::resources::parse_text;
+
+    use super::*;
+    use crate::core::inputs::{AgentCapabilities, AgentSpec, Options};
+
+    fn resources(text: &str) -> Resources {
+        parse_text(text, "*").unwrap()
+    }
+
+    fn held(text: &str) -> Use {
+        Use {
+            framework: "framework".to_owned(),
+            agent: "agent".to_owned(),
+            resources: resources(text).allocate("role"),
+        }
+    }
+
+    fn with_an_agent() -> Allocator {
+        let mut core = Allocator::new(Options::default(), Time::EPOCH);
+        let spec = AgentSpec {
+            id: "agent".to_owned(),
+            hostname: "agent".to_owned(),
+            region: None,
+            zone: None,
+            attributes: Vec::new(),
+            capabilities: AgentCapabilities {
+                multi_role: true,
+                hierarchical_role: true,
+            },
+            total: resources("cpus:4;mem:4096;ports:[31000-31999]"),
+        };
+        let used = [held("cpus:1;ports:[31000-31009]")];
+        core.add_agent(Time::EPOCH, spec, &used).unwrap();
+        core
+    }
+
+    #[test]
+    fn what_is_held_beyond_the_total_is_in_its_place_all_the_same() {
+        let mut core = with_an_agent();
+        core.add_use(&held("cpus:6;mem:64")).unwrap();
+        let freed = held("cpus:6;ports:[31005-31009]");
+        core.recover(Time::EPOCH, &freed, Recovery::Freed).unwrap();
+    }
+
+    #[test]
+    #[should_panic(expected = "in-one-place")]
+    fn what_is_free_and_held_at_once_is_noticed() {
+        let mut core = with_an_agent();
+        let id = core.agent("agent").unwrap();
+        for slot in &mut core.agents[id].slots {
+            slot.free = slot.total.clone();
+        }
+        core.assert_in_one_place(id);
+    }
 }

@@ -68,6 +68,10 @@ impl MasterCore {
             self.recover(to, of, &resources, None);
             return None;
         }
+        if let Some(pause) = self.pausing(to, of) {
+            self.recover(to, of, &resources, Some(pause));
+            return None;
+        }
         let number = match self.planted(PlantedBug::OfferIdReused) {
             true => self.book.next_offer % 100,
             false => self.book.next_offer,

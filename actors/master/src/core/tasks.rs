@@ -135,6 +135,7 @@ impl MasterCore {
         if holds(old) && !holds(new) && !kept {
             self.recover_used(framework_id, &agent_id, &resources);
         }
+        self.pause_after(framework_id, &agent_id, old, new);
         if !is_terminal(old) && is_terminal(new) {
             self.count_ended(framework_id, new, status);
         }

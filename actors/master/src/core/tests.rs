@@ -19,6 +19,7 @@ mod reconcile;
 mod recovery;
 mod removals;
 mod returns;
+mod rules;
 mod says;
 mod status;
 mod update;

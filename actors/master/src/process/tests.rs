@@ -431,3 +431,53 @@ fn a_node_has_one_master() {
         "cannot start process 'master': process id 'master' is taken"
     );
 }
+
+#[test]
+fn each_start_of_a_master_has_another_id() {
+    let ids = |seed: u64| {
+        let simulation = World::simulated(SimOptions {
+            seed,
+            ..SimOptions::default()
+        });
+        let world = simulation.world().clone();
+        let of = |name: &str| {
+            let master = crate::spawn(&node(&world, name), MasterOptions::default()).unwrap();
+            master.snapshot().master_info.id.clone()
+        };
+        [of("one"), of("two")]
+    };
+    let [one, two] = ids(7);
+    assert_ne!(one, two);
+    assert_eq!(ids(7), [one.clone(), two]);
+    assert_eq!(one.len(), 36, "{one}");
+    let digits = |part: &str| part.chars().all(|c| c.is_ascii_hexdigit());
+    assert!(one.split('-').all(digits), "{one}");
+}
+
+#[test]
+fn a_master_says_where_it_is_as_mesos_does() {
+    let simulation = World::simulated(SimOptions::default());
+    let options = NodeOptions {
+        name: "master".to_owned(),
+        ip: "1.2.3.4".parse().unwrap(),
+        port: 5050,
+        ..NodeOptions::default()
+    };
+    let node = Node::start(simulation.world(), options).unwrap();
+    let options = MasterOptions {
+        hostname: Some("host".to_owned()),
+        ..MasterOptions::default()
+    };
+    let master = crate::spawn(&node, options).unwrap();
+    let info = master.snapshot().master_info.clone();
+    // The four bytes as they lie in memory, read as a number of a little-endian machine.
+    assert_eq!((info.ip, info.port), (0x0403_0201, 5050));
+    assert_eq!(info.pid(), "master@1.2.3.4:5050");
+    assert_eq!(info.hostname(), "host");
+    let address = info.address.as_ref().unwrap();
+    assert_eq!(
+        (address.hostname(), address.ip(), address.port),
+        ("host", "1.2.3.4", 5050)
+    );
+    assert!(info.version().starts_with("1."), "{}", info.version());
+}

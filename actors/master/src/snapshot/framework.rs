@@ -1,13 +1,13 @@
 //! A framework as the master knows it.
 //! Not here: what moves it from state to state (`core/frameworks.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::scheduler::OfferConstraints;
-use tepui_protocol::mesos::v1::{ExecutorInfo, FrameworkInfo, Task};
+use tepui_protocol::mesos::v1::{AgentInfo, ExecutorInfo, FrameworkInfo, Task};
 use tepui_protocol::resources::Resources;
 use tepui_runtime::{Pid, Time};
 
@@ -104,6 +104,20 @@ impl Framework {
     #[must_use]
     pub fn can(&self, capability: Capability) -> bool {
         framework_can(&self.info, capability)
+    }
+
+    /// The ids of these agents that its offer constraints exclude, by role: each of its roles is
+    /// there.
+    #[must_use]
+    pub fn excluded<'a>(
+        &self,
+        agents: impl IntoIterator<Item = &'a AgentInfo>,
+    ) -> BTreeMap<String, Vec<String>> {
+        let mut excluded = tepui_allocator::excluded(&self.offer_constraints, agents);
+        for role in self.roles() {
+            excluded.entry(role).or_default();
+        }
+        excluded
     }
 
     /// The roles it is subscribed to.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tepui_protocol::mesos::internal::{
-    RegisterAgent, Registry, ReregisterAgent, StatusUpdate, StatusUpdateMessage,
+    RegisterAgent, Registry, ReregisterAgent, StatusUpdate, StatusUpdateMessage, registry,
 };
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::scheduler::call::{self, Accept, Subscribe};
@@ -136,6 +136,20 @@ pub(super) fn listed(framework: &str, id: &str, agent: &str, state: TaskState) -
         state: state as i32,
         resources: resources("cpus:1;mem:64").allocate("*").to_proto(),
         ..Task::default()
+    }
+}
+
+/// The registry of a master that ended, with agents of these ids.
+pub(super) fn registry_of(ids: &[&str]) -> Registry {
+    let agents = ids.iter().map(|id| registry::Agent {
+        info: agent_info(Some(id), "cpus:4"),
+        ..registry::Agent::default()
+    });
+    Registry {
+        agents: Some(registry::Agents {
+            agents: agents.collect(),
+        }),
+        ..Registry::default()
     }
 }
 

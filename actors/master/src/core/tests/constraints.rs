@@ -6,9 +6,9 @@ use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::scheduler::OfferConstraints;
 use tepui_protocol::mesos::v1::scheduler::call::{self, Subscribe, UpdateFramework};
 
-use super::bench::{Bench, framework_info};
+use super::bench::{Bench, command_task, framework_info};
 use crate::MasterOptions;
-use crate::core::{ToAllocator, validation};
+use crate::core::{ToAgent, ToAllocator, validation};
 
 fn info(roles: &[&str]) -> FrameworkInfo {
     FrameworkInfo {
@@ -85,6 +85,34 @@ fn each_subscription_and_update_says_all_constraints_anew() {
     bench.subscribe_with("b", bare);
     assert_eq!(told(&mut bench), Some(OfferConstraints::default()));
     assert_eq!(kept(&bench, &id.value), OfferConstraints::default());
+}
+
+#[test]
+fn offers_in_hand_outlive_constraints_that_exclude_them() {
+    let mut bench = Bench::new();
+    let id = bench.subscribe("a", info(&["x"]));
+    let agent = bench.agent("s", "cpus:4;mem:1024");
+    let offer = bench.offer_in(&id, &agent, "x", "cpus:1;mem:64").remove(0);
+    bench.take_events("a");
+    let own = (*bench.core.snapshot().framework(&id).unwrap().info).clone();
+    let mut call = Bench::of(&id, call::Type::UpdateFramework);
+    call.update_framework = Some(UpdateFramework {
+        framework_info: own,
+        // The agent has no such attribute.
+        offer_constraints: Some(rack("x", "r1")),
+        ..UpdateFramework::default()
+    });
+    bench.call("a", call);
+    assert_eq!(told(&mut bench), Some(rack("x", "r1")));
+    assert!(
+        bench.take_events("a").is_empty(),
+        "as Mesos 1.11, which rescinds nothing"
+    );
+    bench.take_agent_messages("s");
+    let task = command_task("t", &agent, "cpus:1;mem:64");
+    bench.launch("a", &id, &offer, task);
+    let sent = bench.take_agent_messages("s");
+    assert!(matches!(&sent[..], [ToAgent::Run(_)]), "{sent:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tepui_protocol::mesos::internal::{Registry, ReregisterAgent, registry};
+use tepui_protocol::mesos::internal::ReregisterAgent;
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::master::call::Type;
 use tepui_protocol::mesos::v1::scheduler::call::{self, Reconcile, reconcile};
@@ -10,7 +10,7 @@ use tepui_protocol::mesos::v1::scheduler::event;
 use tepui_protocol::mesos::v1::task_status::{Reason, Source};
 use tepui_protocol::mesos::v1::{AgentId, TaskId, TaskState};
 
-use super::bench::{Bench, agent_info, framework_info, pid};
+use super::bench::{Bench, agent_info, framework_info, pid, registry_of};
 use super::operator::{answers, ask, no, of_agent, ok};
 use crate::MasterOptions;
 use crate::core::ToAgent;
@@ -141,15 +141,7 @@ fn unreachable_tasks_are_gone_for_good() {
 
 #[test]
 fn of_an_agent_that_is_not_back_reconciliation_says_what_became_of_its_tasks() {
-    let mut agents = registry::Agents::default();
-    agents.agents.push(registry::Agent {
-        info: agent_info(Some("old-S0"), "cpus:4"),
-        ..registry::Agent::default()
-    });
-    let registry = Registry {
-        agents: Some(agents),
-        ..Registry::default()
-    };
+    let registry = registry_of(&["old-S0"]);
     let mut bench = Bench::recovering(MasterOptions::default(), registry);
     let id = bench.subscribe("a", framework_info(&[Capability::PartitionAware]));
     assert_eq!(ask(&mut bench, gone("old-S0")), ok());

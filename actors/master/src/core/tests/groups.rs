@@ -1,5 +1,7 @@
 //! LAUNCH_GROUP: what a group must be, in the words of Mesos 1.11, and what becomes of one.
 
+mod order;
+
 use tepui_protocol::mesos::internal::RunTaskGroup;
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::offer::operation::{LaunchGroup, Type as OperationType};

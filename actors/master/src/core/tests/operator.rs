@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use tepui_protocol::mesos::internal::{Registry, ReregisterAgent, registry};
+use tepui_protocol::mesos::internal::ReregisterAgent;
 use tepui_protocol::mesos::v1::master::Call;
 use tepui_protocol::mesos::v1::master::call::{self, Type};
 use tepui_protocol::mesos::v1::scheduler::event;
 use tepui_protocol::mesos::v1::{AgentId, FrameworkId};
 
-use super::bench::{Bench, agent_info, pid};
+use super::bench::{Bench, agent_info, pid, registry_of};
 use crate::MasterOptions;
 use crate::core::{Input, ToAgent, ToAllocator, operates};
 
@@ -142,15 +142,7 @@ fn an_agent_stays_deactivated_whatever_becomes_of_it() {
 
 #[test]
 fn an_agent_that_is_away_can_be_deactivated_and_is_not_there_to_be_reactivated() {
-    let mut agents = registry::Agents::default();
-    agents.agents.push(registry::Agent {
-        info: agent_info(Some("old-S0"), "cpus:4"),
-        ..registry::Agent::default()
-    });
-    let registry = Registry {
-        agents: Some(agents),
-        ..Registry::default()
-    };
+    let registry = registry_of(&["old-S0"]);
     let mut bench = Bench::recovering(MasterOptions::default(), registry);
     let away = |bench: &mut Bench, kind| ask(bench, of_agent(kind, "old-S0"));
     assert_eq!(away(&mut bench, Type::DeactivateAgent), ok());

@@ -8,7 +8,7 @@ use tepui_protocol::mesos::v1::scheduler::call::{self, Reconcile, reconcile};
 use tepui_protocol::mesos::v1::task_status::{Reason, Source};
 use tepui_protocol::mesos::v1::{AgentId, TaskId, TaskState, TaskStatus, TimeInfo};
 
-use super::bench::{Bench, agent_info, framework_info, pid};
+use super::bench::{Bench, framework_info, pid, registry_of};
 use crate::MasterOptions;
 
 fn reconcile(bench: &mut Bench, id: &str, tasks: &[(&str, Option<&str>)]) -> Vec<TaskStatus> {
@@ -61,16 +61,7 @@ fn r1_a_known_task_has_the_state_that_the_framework_was_told() {
 #[test]
 fn r2_there_is_no_answer_while_an_agent_may_still_come_back() {
     for capabilities in [&[][..], &[Capability::PartitionAware]] {
-        let known = registry::Agent {
-            info: agent_info(Some("old-S0"), "cpus:4"),
-            ..registry::Agent::default()
-        };
-        let registry = Registry {
-            agents: Some(registry::Agents {
-                agents: vec![known],
-            }),
-            ..Registry::default()
-        };
+        let registry = registry_of(&["old-S0"]);
         let mut bench = Bench::recovering(MasterOptions::default(), registry);
         let id = bench.subscribe("a", framework_info(capabilities));
         assert!(reconcile(&mut bench, &id, &[("t", Some("old-S0"))]).is_empty());

@@ -7,23 +7,9 @@ use tepui_protocol::mesos::v1::scheduler::call;
 use tepui_protocol::mesos::v1::{AgentId, DrainInfo, MasterInfo, TimeInfo, WeightInfo};
 use tepui_runtime::Time;
 
-use super::bench::{Bench, agent_info, pid};
+use super::bench::{Bench, agent_info, pid, registry_of};
 use crate::MasterOptions;
 use crate::core::{Counter, Effect, Input, MasterCore, ToAgent, ToAllocator};
-
-fn with_agents(ids: &[&str]) -> Registry {
-    let agents = ids
-        .iter()
-        .map(|id| registry::Agent {
-            info: agent_info(Some(id), "cpus:4"),
-            ..registry::Agent::default()
-        })
-        .collect();
-    Registry {
-        agents: Some(registry::Agents { agents }),
-        ..Registry::default()
-    }
-}
 
 fn back(id: &str) -> ReregisterAgent {
     ReregisterAgent {
@@ -54,7 +40,7 @@ fn nothing_is_answered_before_the_registry_is_read() {
 
 #[test]
 fn an_agent_of_the_registry_is_let_back_in_without_a_write() {
-    let mut bench = Bench::recovering(MasterOptions::default(), with_agents(&["old-S0"]));
+    let mut bench = Bench::recovering(MasterOptions::default(), registry_of(&["old-S0"]));
     assert_eq!(bench.core.snapshot().recovered_agents.size(), 1);
     bench.slow = true;
     bench.reregister("s", back("old-S0"));
@@ -69,7 +55,7 @@ fn an_agent_of_the_registry_is_let_back_in_without_a_write() {
 
 #[test]
 fn those_that_do_not_come_back_become_unreachable() {
-    let registry = with_agents(&["old-S0", "old-S1"]);
+    let registry = registry_of(&["old-S0", "old-S1"]);
     let mut bench = Bench::recovering(MasterOptions::default(), registry);
     bench.framework("a");
     bench.reregister("s", back("old-S0"));
@@ -93,7 +79,7 @@ fn a_master_that_would_give_up_too_many_ends_itself() {
         recovery_agent_removal_limit: 0.4,
         ..MasterOptions::default()
     };
-    let mut bench = Bench::recovering(options, with_agents(&["old-S0", "old-S1"]));
+    let mut bench = Bench::recovering(options, registry_of(&["old-S0", "old-S1"]));
     bench.reregister("s", back("old-S0"));
     bench.pass(Duration::from_secs(600));
     assert_eq!(
@@ -118,7 +104,7 @@ fn what_the_master_cannot_keep_its_word_on_is_refused_by_name() {
         bench.aborted.as_deref(),
         Some("the registry holds minimum capabilities: not supported")
     );
-    let mut drained = with_agents(&["old-S0"]);
+    let mut drained = registry_of(&["old-S0"]);
     drained.agents.as_mut().unwrap().agents[0].drain_info = Some(DrainInfo::default());
     let bench = Bench::recovering(MasterOptions::default(), drained);
     assert_eq!(

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tepui_protocol::mesos::internal::{Registry, ReregisterAgent, registry};
+use tepui_protocol::mesos::internal::ReregisterAgent;
 
-use super::bench::{Bench, agent_info, pid};
+use super::bench::{Bench, agent_info, pid, registry_of};
 use crate::MasterOptions;
 use crate::core::{FromAgent, Input};
 
@@ -87,17 +87,7 @@ fn the_next_one_does_not_wait_for_what_is_long_past() {
 
 #[test]
 fn agents_of_the_registry_are_given_up_as_slowly() {
-    let agents = ["m-S7", "m-S8"].map(|id| registry::Agent {
-        info: agent_info(Some(id), "cpus:4"),
-        ..registry::Agent::default()
-    });
-    let registry = Registry {
-        agents: Some(registry::Agents {
-            agents: agents.into(),
-        }),
-        ..Registry::default()
-    };
-    let mut bench = Bench::recovering(options(), registry);
+    let mut bench = Bench::recovering(options(), registry_of(&["m-S7", "m-S8"]));
     bench.pass(Duration::from_secs(600));
     assert_eq!(unreachable(&bench), 1);
     bench.reregister(

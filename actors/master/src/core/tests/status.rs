@@ -1,5 +1,7 @@
 //! Status updates, acknowledgements and kills.
 
+use std::time::Duration;
+
 use tepui_protocol::mesos::v1::scheduler::call;
 use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::mesos::v1::{AgentId, TaskId, TaskState};
@@ -7,7 +9,7 @@ use tepui_protocol::mesos::v1::{AgentId, TaskId, TaskState};
 use super::bench::{Bench, uuid};
 use crate::core::ToAgent;
 
-use TaskState::{TaskFinished, TaskKilling, TaskRunning, TaskStarting};
+use TaskState::{TaskFailed, TaskFinished, TaskKilled, TaskKilling, TaskRunning, TaskStarting};
 
 /// A framework `a`, an agent at `s` and a task `t` on it.
 fn running() -> (Bench, String, String) {
@@ -197,4 +199,39 @@ fn a_kill_of_an_unknown_task_is_answered_by_reconciliation() {
     assert_eq!(statuses[0].state(), TaskState::TaskLost);
     assert_eq!(statuses[0].reason(), Reason::Reconciliation);
     assert!(bench.take_agent_messages("s").is_empty());
+}
+
+#[test]
+fn where_a_task_fails_before_it_starts_its_framework_is_offered_more_a_second_later() {
+    let (mut bench, id, agent) = running();
+    let other = bench.framework("b");
+    bench.status("s", &id, &agent, "t", (TaskFailed, TaskFailed), 1);
+    bench.take_recovered();
+    assert!(bench.offer(&id, &agent, "cpus:4").is_empty());
+    assert_eq!(bench.take_recovered(), [("cpus:4".to_owned(), Some(1.0))]);
+    assert_eq!(
+        bench.offer(&other, &agent, "cpus:1").len(),
+        1,
+        "who has not failed"
+    );
+    bench.pass(Duration::from_millis(750));
+    assert!(bench.offer(&id, &agent, "cpus:3").is_empty());
+    assert_eq!(bench.take_recovered(), [("cpus:3".to_owned(), Some(0.25))]);
+    bench.pass(Duration::from_millis(250));
+    assert_eq!(bench.offer(&id, &agent, "cpus:3").len(), 1);
+}
+
+#[test]
+fn where_a_task_ran_or_was_killed_its_framework_is_offered_more_at_once() {
+    let ends = [
+        (TaskStarting, TaskFailed),
+        (TaskKilled, TaskKilled),
+        (TaskFinished, TaskFinished),
+    ];
+    for (first, then) in ends {
+        let (mut bench, id, agent) = running();
+        bench.status("s", &id, &agent, "t", (first, first), 1);
+        bench.status("s", &id, &agent, "t", (then, then), 2);
+        assert_eq!(bench.offer(&id, &agent, "cpus:4").len(), 1, "{first:?}");
+    }
 }

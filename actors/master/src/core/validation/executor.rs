@@ -5,8 +5,8 @@ use tepui_protocol::ids;
 use tepui_protocol::mesos::v1::{ExecutorInfo, container_info, executor_info};
 use tepui_protocol::resources::{Resources, Scalar};
 
+use super::command;
 use super::task::{Launch, amounts};
-use super::{command, group};
 use crate::core::amounts::trusted;
 
 /// What an executor should have at least; Mesos warns of less.
@@ -32,42 +32,18 @@ pub(super) fn executor(executor: &ExecutorInfo, launch: &Launch<'_>) -> Result<R
     Ok(used)
 }
 
-/// Whether an executor can run a group. Gives back what it uses.
+/// Whether an executor can run a group, but for what it has at least. Gives back what it uses.
 ///
 /// # Errors
 /// Why not, as the message of the TASK_ERROR of each task.
 pub(super) fn of_group(executor: &ExecutorInfo, launch: &Launch<'_>) -> Result<Resources, String> {
-    if executor.framework_id.is_none() {
-        return Err("'ExecutorInfo.framework_id' must be set".to_owned());
-    }
+    let used = described(executor, launch)?;
     if executor.r#type.is_none() {
         return Err("'ExecutorInfo.type' must be set".to_owned());
     }
     if executor.r#type() == executor_info::Type::Unknown {
         return Err("Unknown executor type".to_owned());
     }
-    let used = described(executor, launch)?;
-    if executor.r#type() == executor_info::Type::Default
-        && let Some(container) = &executor.container
-    {
-        if container.r#type() != container_info::Type::Mesos {
-            return Err(
-                "'ExecutorInfo.container.type' must be 'MESOS' for 'DEFAULT' executor".to_owned(),
-            );
-        }
-        if container
-            .mesos
-            .as_ref()
-            .is_some_and(|info| info.image.is_some())
-        {
-            return Err(
-                "'ExecutorInfo.container.mesos.image' must not be set for 'DEFAULT' executor"
-                    .to_owned(),
-            );
-        }
-    }
-    group::least(executor, &used)?;
-    without_shared(&used)?;
     Ok(used)
 }
 
@@ -82,18 +58,10 @@ pub(super) fn supported(executor: &ExecutorInfo) -> Result<(), String> {
     runnable(executor)
 }
 
-/// What holds for an executor whatever it runs.
+/// What holds for an executor whatever it runs. The id of its framework is filled in for LAUNCH.
 fn described(executor: &ExecutorInfo, launch: &Launch<'_>) -> Result<Resources, String> {
-    ids::validate(&executor.executor_id.value).map_err(|problem| problem.to_string())?;
-    let id = executor.framework_id.as_ref().map(|id| id.value.as_str());
-    if id != Some(launch.framework.id.as_str()) {
-        return Err(format!(
-            "ExecutorInfo has an invalid FrameworkID (Actual: {} vs Expected: {})",
-            id.unwrap_or_default(),
-            launch.framework.id
-        ));
-    }
     kind(executor)?;
+    ids::validate(&executor.executor_id.value).map_err(|problem| problem.to_string())?;
     if executor
         .shutdown_grace_period
         .is_some_and(|period| period.nanoseconds < 0)
@@ -109,6 +77,15 @@ fn described(executor: &ExecutorInfo, launch: &Launch<'_>) -> Result<Resources, 
         command::container(container)
             .map_err(|problem| format!("Executor's `ContainerInfo` is invalid: {problem}"))?;
     }
+    let Some(id) = &executor.framework_id else {
+        return Err("'ExecutorInfo.framework_id' must be set".to_owned());
+    };
+    if id.value != launch.framework.id {
+        return Err(format!(
+            "ExecutorInfo has an invalid FrameworkID (Actual: {} vs Expected: {})",
+            id.value, launch.framework.id
+        ));
+    }
     compatible(executor, &used, launch)?;
     Ok(used)
 }
@@ -121,7 +98,7 @@ fn runnable(executor: &ExecutorInfo) -> Result<(), String> {
         .map_err(|problem| format!("Executor's `CommandInfo` is invalid: {problem}"))
 }
 
-fn without_shared(used: &Resources) -> Result<(), String> {
+pub(super) fn without_shared(used: &Resources) -> Result<(), String> {
     if !used.shared().is_empty() {
         return Err(format!(
             "Executor resources {used} should not contain any shared resources"
@@ -131,10 +108,20 @@ fn without_shared(used: &Resources) -> Result<(), String> {
 }
 
 fn kind(executor: &ExecutorInfo) -> Result<(), String> {
+    let container = executor.container.as_ref();
+    let image = container.and_then(|container| container.mesos.as_ref()?.image.as_ref());
     let problem = match (executor.r#type, executor.r#type()) {
         (None, _) | (_, executor_info::Type::Unknown) => return Ok(()),
         (_, executor_info::Type::Default) if executor.command.is_some() => {
             "'ExecutorInfo.command' must not be set for 'DEFAULT' executor"
+        }
+        (_, executor_info::Type::Default)
+            if container.is_some_and(|it| it.r#type() != container_info::Type::Mesos) =>
+        {
+            "'ExecutorInfo.container.type' must be 'MESOS' for 'DEFAULT' executor"
+        }
+        (_, executor_info::Type::Default) if image.is_some() => {
+            "'ExecutorInfo.container.mesos.image' must not be set for 'DEFAULT' executor"
         }
         (_, executor_info::Type::Custom) if executor.command.is_none() => {
             "'ExecutorInfo.command' must be set for 'CUSTOM' executor"

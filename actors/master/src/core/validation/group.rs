@@ -26,6 +26,7 @@ pub fn group(group: &LaunchGroup, launch: &Launch<'_>) -> Result<Taken, String> 
     let tasks = &group.task_group.tasks;
     let mut seen = BTreeSet::new();
     let mut total = Resources::default();
+    let mut each = Vec::with_capacity(tasks.len());
     let mut overlaps = false;
     for task in tasks {
         let id = &task.task_id.value;
@@ -36,6 +37,7 @@ pub fn group(group: &LaunchGroup, launch: &Launch<'_>) -> Result<Taken, String> 
         let used = used.map_err(|problem| format!("Task '{id}' is invalid: {problem}"))?;
         overlaps |= overlap(&total, &used);
         total += &used;
+        each.push(used.to_string());
     }
     let needs = executor::of_group(&group.executor, launch)?;
     let id = &group.executor.executor_id.value;
@@ -48,12 +50,15 @@ pub fn group(group: &LaunchGroup, launch: &Launch<'_>) -> Result<Taken, String> 
             other.task_id.value
         ));
     }
-    share_cgroups(tasks, id, launch)?;
+    least(&group.executor, &needs)?;
+    executor::without_shared(&needs)?;
     let taken = Taken {
         task: total,
         executor: launch.running(id).is_none().then_some(needs),
     };
-    together(&taken, overlaps, launch)?;
+    apart(&taken, overlaps, &each)?;
+    together(&taken, launch)?;
+    share_cgroups(tasks, id, launch)?;
     if let Some(refused) = tasks.iter().find_map(|task| unsupported(task).err()) {
         return Err(refused);
     }
@@ -134,17 +139,22 @@ fn share_cgroups(tasks: &[TaskInfo], executor: &str, launch: &Launch<'_>) -> Res
     }
 }
 
-/// What the group and its executor need together.
-fn together(taken: &Taken, overlaps: bool, launch: &Launch<'_>) -> Result<(), String> {
+/// No port or item of a set is wanted by two, executor and tasks. `each` is what each task uses.
+fn apart(taken: &Taken, overlaps: bool, each: &[String]) -> Result<(), String> {
     let nothing = Resources::default();
     let executor = taken.executor.as_ref().unwrap_or(&nothing);
-    if overlaps || overlap(&taken.task, executor) {
-        return Err(format!(
-            "There are overlapping resources in the task group's task resources [ {} ] and/or \
-             executor resources [ {executor} ]",
-            taken.task
-        ));
+    if !overlaps && !overlap(&taken.task, executor) {
+        return Ok(());
     }
+    Err(format!(
+        "There are overlapping resources in the task group's task resources [ {} ] and/or \
+         executor resources [ {executor} ]",
+        each.join(", ")
+    ))
+}
+
+/// What the group and its executor need together.
+fn together(taken: &Taken, launch: &Launch<'_>) -> Result<(), String> {
     let total = taken.total();
     if let Some(id) = total.repeated_persistence_id() {
         return Err(format!(
@@ -188,7 +198,7 @@ fn fits(group: &LaunchGroup, taken: &Taken, launch: &Launch<'_>) -> Result<(), S
 }
 
 /// The least that the executor of a group must have.
-pub(super) fn least(executor: &ExecutorInfo, used: &Resources) -> Result<(), String> {
+fn least(executor: &ExecutorInfo, used: &Resources) -> Result<(), String> {
     let id = &executor.executor_id.value;
     let shown = |amount: Scalar, unit: &str| match amount {
         Scalar::ZERO => "None".to_owned(),
