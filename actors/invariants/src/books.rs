@@ -22,6 +22,8 @@ pub struct AgentBooks {
     pub total: Resources,
     /// What its tasks and executors use, by framework, by the master.
     pub used: BTreeMap<String, Resources>,
+    /// The part of `used` that executors of frameworks' own have, by framework.
+    pub executors_use: BTreeMap<String, Resources>,
     /// Its tasks that the master has as unreachable.
     pub unreachable: Vec<TaskKey>,
     /// What is offered, by framework, by the master.
@@ -34,8 +36,8 @@ pub struct AgentBooks {
     pub tasks: Vec<TaskKey>,
     /// Tasks with an update that the agent has no acknowledgement of.
     pub waiting: Vec<TaskKey>,
-    /// Ids of its executors' containers, by the agent.
-    pub executors: BTreeSet<String>,
+    /// Its executors' containers and the frameworks that they are for, by the agent.
+    pub executors: BTreeMap<String, String>,
     /// Ids of the containers that run, by its containerizer; `None` while it is down.
     pub containers: Option<BTreeSet<String>>,
 }
@@ -45,7 +47,7 @@ pub struct AgentBooks {
 pub struct TaskBook {
     /// The agent it was launched on.
     pub agent: String,
-    /// What it and its executor were launched with.
+    /// What it was launched with, without its executor.
     pub resources: Resources,
     /// The last state that the framework was told.
     pub told: Option<TaskState>,
@@ -136,6 +138,13 @@ pub fn once_quiet(books: &Books) -> Vec<Violation> {
                 found.push(broken(&NOTHING_FOR_THE_DEAD, detail));
             }
         }
+        for (container, framework) in &agent.executors {
+            let known = books.frameworks.get(framework);
+            if known.is_some_and(|framework| framework.over) {
+                let detail = format!("executor {container} of {framework} runs on agent {id}");
+                found.push(broken(&NOTHING_FOR_THE_DEAD, detail));
+            }
+        }
         for task in &agent.waiting {
             let framework = books.frameworks.get(&task.framework);
             if framework.is_some_and(|framework| framework.acknowledges && !framework.over) {
@@ -214,22 +223,28 @@ fn books_agree(id: &str, agent: &AgentBooks, books: &Books, found: &mut Vec<Viol
         let book = books.frameworks.get(*framework);
         book.is_some_and(|book| book.over || book.acknowledges)
     };
-    let used = used
-        .into_iter()
-        .filter(|(framework, _)| known(framework))
-        .collect();
-    found.extend(differs(id, "the frameworks' own", &compared(&own), &used));
+    // Which executors of its own still run, no framework knows for sure.
+    let mut tasks = agent.used.clone();
+    for (framework, executors) in &agent.executors_use {
+        if let Some(used) = tasks.get_mut(framework) {
+            *used = used.unallocate() - executors.unallocate();
+        }
+    }
+    let mut tasks = compared(&tasks);
+    tasks.retain(|framework, _| known(framework));
+    found.extend(differs(id, "the frameworks' own", &compared(&own), &tasks));
 }
 
 fn containers_agree(id: &str, agent: &AgentBooks) -> Option<Violation> {
     let containers = agent.containers.as_ref()?;
-    (*containers != agent.executors).then(|| {
+    let executors: BTreeSet<String> = agent.executors.keys().cloned().collect();
+    (*containers != executors).then(|| {
         let only = |these: &BTreeSet<String>, those| {
             let only: Vec<&str> = these.difference(those).map(String::as_str).collect();
             only.join(", ")
         };
-        let runs = only(containers, &agent.executors);
-        let lacks = only(&agent.executors, containers);
+        let runs = only(containers, &executors);
+        let lacks = only(&executors, containers);
         let detail = format!(
             "agent {id}: containers without executor [{runs}], executors without container [{lacks}]"
         );

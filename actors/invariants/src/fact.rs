@@ -71,6 +71,16 @@ pub enum Fact {
         /// The agent that started it, by its present id.
         agent: String,
     },
+    /// An agent did what it was asked to: it killed a task, passed a message on, or ended an
+    /// executor, a framework or itself.
+    Acted {
+        /// In words.
+        what: String,
+        /// The agent that was asked, by id.
+        meant_for: String,
+        /// The agent that did it, by its present id; empty where it has none yet.
+        agent: String,
+    },
     /// An agent sent an update to the master.
     Forwarded {
         /// The task.

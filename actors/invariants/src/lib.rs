@@ -26,6 +26,31 @@ pub struct Invariant {
     pub id: &'static str,
     /// What holds, in one sentence.
     pub sentence: &'static str,
+    /// When a simulation holds a cluster to it.
+    pub checked: Checked,
+    /// Which processes assert it of their own book, in a debug build.
+    pub asserted_by: &'static [&'static str],
+}
+
+/// When a simulation holds a cluster to a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Checked {
+    /// After each message that says anything about it.
+    AsItHappens,
+    /// Whenever the books are compared: twice a virtual minute, and once all is quiet.
+    AtAnyTime,
+    /// When nothing moves any more.
+    OnceQuiet,
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Checked::AsItHappens => "as it happens",
+            Checked::AtAnyTime => "at any time",
+            Checked::OnceQuiet => "once quiet",
+        })
+    }
 }
 
 /// A rule that was found broken, and by what.
@@ -44,10 +69,15 @@ impl fmt::Display for Violation {
 }
 
 macro_rules! invariants {
-    ($($name:ident $id:literal $sentence:literal)*) => {
+    ($($name:ident $id:literal $sentence:literal $checked:ident $(by $by:literal)*;)*) => {
         $(
             #[doc = $sentence]
-            pub const $name: Invariant = Invariant { id: $id, sentence: $sentence };
+            pub const $name: Invariant = Invariant {
+                id: $id,
+                sentence: $sentence,
+                checked: Checked::$checked,
+                asserted_by: &[$($by),*],
+            };
         )*
 
         /// Every rule there is.
@@ -58,48 +88,70 @@ macro_rules! invariants {
 invariants! {
     OFFER_ID_ONCE "offer-id-once"
         "No two offers ever have the same id."
+        AsItHappens;
     OFFER_USED_ONCE "offer-used-once"
         "A task that reaches an agent was launched on offers of that framework which were not used, declined or rescinded before."
+        AsItHappens;
     HEARS_ITS_OWN "hears-its-own"
         "A framework hears of its own offers and tasks, and of nobody else's."
+        AsItHappens;
     STARTED_ONCE "started-once"
         "A task is given to its executor no more than once."
+        AsItHappens;
     FORMER_SELF "former-self"
         "No agent acts on a message that was meant for its former self."
+        AsItHappens;
     ONE_LIFE "one-life"
         "An agent id whose agent was removed for good never comes back, and is one agent's alone."
+        AsItHappens;
     ONE_UPDATE_AT_A_TIME "one-update-at-a-time"
         "An agent sends the next update of a task only when the one before is acknowledged."
+        AsItHappens by "agent";
     ACKNOWLEDGED_IS_SILENT "acknowledged-is-silent"
         "An update whose acknowledgement the agent has recorded is never sent again."
+        AsItHappens;
     UPDATES_IN_ORDER "updates-in-order"
         "A framework is told the updates of a task in the order in which they were made; only repeats go back."
+        AsItHappens;
     FINAL_IS_FINAL "final-is-final"
         "After a terminal update that an executor made, its framework is told no other state of that task, and no reconciliation says that an acknowledged end is none."
+        AsItHappens;
     KILLED_BY_ITS_OWN "killed-by-its-own"
         "A task is killed only if its framework asked for it or ended, or its agent was told to end."
+        AsItHappens;
     TORN_DOWN_FOR_A_REASON "torn-down-for-a-reason"
         "A framework is removed only when it asked for it, or was away for its failover timeout."
+        AsItHappens;
     IN_ONE_PLACE "in-one-place"
         "Each resource of an agent is in one place at a time: what is offered and what is used never exceed what there is."
+        AtAnyTime by "master" by "allocator";
     UNREACHABLE_IS_AWAY "unreachable-is-away"
         "No task is unreachable whose agent is registered."
+        AtAnyTime;
     BOOKS_AGREE "books-agree"
         "Master and allocator have written down the same use of every agent; once quiet, so have agent and frameworks."
+        AtAnyTime;
     CONTAINERS_AGREE "containers-agree"
         "Once quiet, the containers that run on an agent are those of its executors."
+        OnceQuiet;
     IS_SUBSCRIBED "is-subscribed"
         "Once quiet, every framework whose scheduler wants it is subscribed, unless it was torn down."
+        OnceQuiet;
     ENDS_OR_RUNS "ends-or-runs"
         "Once quiet, every launched task still runs, or its framework was told its end."
+        OnceQuiet;
     NOTHING_FOR_THE_DEAD "nothing-for-the-dead"
-        "Once quiet, no task runs for a framework that was torn down."
+        "Once quiet, no task and no executor runs for a framework that was torn down."
+        OnceQuiet;
     NOTHING_WAITS "nothing-waits"
         "Once quiet, no update of a framework that acknowledges waits for its acknowledgement."
+        OnceQuiet;
     FREE_IS_OFFERED "free-is-offered"
         "Once quiet, what is free is offered to who wants it and has no filter on it."
+        OnceQuiet;
     FAIR "fair"
         "Once quiet, frameworks that want more have shares that differ by no more than one task's size."
+        OnceQuiet;
 }
 
 #[cfg(test)]
@@ -110,10 +162,53 @@ mod tests {
     fn the_table_for_people_has_every_rule_and_no_other() {
         let readme = include_str!("../README.md").lines();
         let rows: Vec<&str> = readme.filter(|line| line.starts_with("| `")).collect();
-        let rules = ALL
-            .iter()
-            .map(|rule| format!("| `{}` | {} |", rule.id, rule.sentence));
+        let rules = ALL.iter().map(|rule| {
+            let Invariant {
+                id,
+                sentence,
+                checked,
+                asserted_by,
+            } = rule;
+            let by = asserted_by.join(", ");
+            format!("| `{id}` | {sentence} | {checked} | {by} |").replace("|  |", "| |")
+        });
         assert_eq!(rows, rules.collect::<Vec<String>>());
+    }
+
+    /// The code that holds to a rule names it.
+    #[test]
+    fn each_rule_is_checked_where_the_table_says() {
+        let history = [
+            include_str!("history/agents.rs"),
+            include_str!("history/frameworks.rs"),
+            include_str!("history/offers.rs"),
+            include_str!("history/tasks.rs"),
+            include_str!("history/updates.rs"),
+        ];
+        let processes = [
+            ("master", include_str!("../../master/src/core/offers.rs")),
+            (
+                "allocator",
+                include_str!("../../allocator/src/core/uses.rs"),
+            ),
+            ("agent", include_str!("../../agent/src/core/mod.rs")),
+        ];
+        for rule in ALL {
+            let name = rule.id.to_uppercase().replace('-', "_");
+            let happens = history
+                .iter()
+                .any(|text| text.contains(&format!("&{name},")));
+            assert_eq!(happens, rule.checked == Checked::AsItHappens, "{name}");
+            let compared = include_str!("books.rs").contains(&format!("&{name},"));
+            assert_eq!(compared, !happens, "{name}");
+            let predicate = format!("= {}(", rule.id.replace('-', "_"));
+            let asserts = |(who, text): &(&'static str, &str)| {
+                let asserts = text.contains(&predicate) && text.contains("debug_assert!(broken");
+                asserts.then_some(*who)
+            };
+            let by: Vec<&str> = processes.iter().filter_map(asserts).collect();
+            assert_eq!(by, rule.asserted_by, "{name}");
+        }
     }
 
     #[test]

@@ -23,7 +23,8 @@ fn well() -> Books {
         running: Some(of("f", "cpus:1;mem:64")),
         tasks: vec![TaskKey::new("f", "t")],
         waiting: vec![],
-        executors: ["c".to_owned()].into(),
+        executors: [("c".to_owned(), "f".to_owned())].into(),
+        executors_use: BTreeMap::new(),
         containers: Some(["c".to_owned()].into()),
     };
     let task = TaskBook {
@@ -72,6 +73,34 @@ fn containers_are_those_of_the_executors() {
     assert_eq!(found, ["containers-agree"]);
     let found = changed(|agent, _| agent.containers = None);
     assert!(found.is_empty(), "the agent is down");
+}
+
+#[test]
+fn executors_are_in_the_books_of_master_and_agent_only() {
+    let both = |agent: &mut AgentBooks| {
+        agent.used = of("f", "cpus:1.1;mem:96");
+        agent.running = Some(of("f", "cpus:1.1;mem:96"));
+        agent.offered = of("f", "cpus:2.9;mem:4000");
+    };
+    let found = changed(|agent, _| {
+        both(agent);
+        agent.executors_use = of("f", "cpus:0.1;mem:32");
+    });
+    assert!(found.is_empty(), "{found:?}");
+    let found = changed(|agent, _| both(agent));
+    assert_eq!(found, ["books-agree"], "no executor has it");
+}
+
+#[test]
+fn no_executor_runs_for_a_framework_that_is_over() {
+    let found = changed(|agent, framework| {
+        (framework.over, framework.tasks) = (true, BTreeMap::new());
+        agent.tasks.clear();
+        agent.used.clear();
+        agent.offered = of("f", "cpus:4;mem:4096");
+        agent.running = Some(BTreeMap::new());
+    });
+    assert_eq!(found, ["nothing-for-the-dead"]);
 }
 
 #[test]
@@ -137,8 +166,9 @@ fn books_that_differ_are_seen_whosever_they_are() {
     );
     let dead = changed(|agent, framework| {
         framework.over = true;
-        agent.running = None;
+        (agent.running, agent.containers) = (None, None);
         agent.tasks.clear();
+        agent.executors.clear();
     });
     assert_eq!(dead, ["books-agree"], "who is over uses nothing");
 }
@@ -173,7 +203,8 @@ fn what_runs_for_the_dead_and_what_waits_is_seen() {
         agent.allocated = None;
         agent.running = None;
     });
-    assert_eq!(found, ["nothing-for-the-dead"]);
+    let both = ["nothing-for-the-dead"; 2];
+    assert_eq!(found, both, "the task and its executor");
     let waits = |acknowledges| {
         changed(|agent, framework| {
             framework.acknowledges = acknowledges;

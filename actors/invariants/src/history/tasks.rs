@@ -42,6 +42,14 @@ impl Tasks {
                     found.add(&STARTED_ONCE, format!("task {task} on agent {agent}"));
                 }
             }
+            Fact::Acted {
+                what,
+                meant_for,
+                agent,
+            } if meant_for != agent => {
+                let detail = format!("{what} for agent {meant_for} was done by '{agent}'");
+                found.add(&FORMER_SELF, detail);
+            }
             Fact::Forwarded {
                 task, agent, state, ..
             } if *state == TaskState::TaskKilled => {

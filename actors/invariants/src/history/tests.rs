@@ -247,6 +247,14 @@ fn a_task_starts_once_where_it_was_meant_to_and_is_killed_by_its_own() {
     };
     assert_eq!(last(&[started("a"), started("a")]), ["started-once"]);
     assert_eq!(last(&[started("b")]), ["former-self"]);
+    let acted = |agent: &str| Fact::Acted {
+        what: "kill of t".into(),
+        meant_for: "a".into(),
+        agent: agent.into(),
+    };
+    assert_eq!(last(&[acted("a")]), NONE);
+    assert_eq!(last(&[acted("b")]), ["former-self"]);
+    assert_eq!(last(&[acted("")]), ["former-self"], "it has no id yet");
     let killed = || forwarded(1, TaskState::TaskKilled);
     assert_eq!(last(&[killed()]), ["killed-by-its-own"]);
     assert_eq!(last(&[Fact::KillAsked { task: task() }, killed()]), NONE);
