@@ -51,8 +51,13 @@ pub trait Executor: Send + 'static {
         let _ = (driver, data);
     }
 
-    /// End all tasks; the actor ends after this.
+    /// End all tasks; the actor ends after this, unless it wants to [`ExecutorDriver::stay`].
     fn shutdown(&mut self, driver: &mut ExecutorDriver) {
+        let _ = driver;
+    }
+
+    /// A time of [`ExecutorDriver::wake_after`] has come.
+    fn wake(&mut self, driver: &mut ExecutorDriver) {
         let _ = driver;
     }
 
@@ -66,12 +71,32 @@ pub trait Executor: Send + 'static {
 /// Collects what an executor says while one of its methods runs.
 #[derive(Debug, Default)]
 pub struct ExecutorDriver {
+    now: Time,
     updates: Vec<TaskStatus>,
     messages: Vec<Bytes>,
+    wakes: Vec<Duration>,
+    stays: bool,
     stopped: bool,
 }
 
 impl ExecutorDriver {
+    /// The time at which the method began, by the clock of the actor's node.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Calls [`Executor::wake`] after this time.
+    pub fn wake_after(&mut self, pause: Duration) {
+        self.wakes.push(pause);
+    }
+
+    /// In [`Executor::shutdown`]: its tasks take a while to end, and [`ExecutorDriver::stop`]
+    /// follows. The agent destroys what has not ended within its grace period.
+    pub fn stay(&mut self) {
+        self.stays = true;
+    }
+
     /// UPDATE: the state of a task. uuid, source, executor id and time are filled in.
     pub fn update(&mut self, status: TaskStatus) {
         self.updates.push(status);
@@ -257,8 +282,15 @@ impl<E: Executor> Handle<Event> for ExecutorProcess<E> {
 impl<E: Executor> ExecutorProcess<E> {
     fn shut_down(&mut self, why: &str, ctx: &mut Context<'_, Self>) {
         tracing::info!(executor = self.executor_id.value, why, "shut down");
-        self.run(ctx, |executor, driver| executor.shutdown(driver));
-        ctx.terminate();
+        let stays = self.run(ctx, |executor, driver| executor.shutdown(driver));
+        if !stays {
+            ctx.terminate();
+        }
+    }
+
+    /// A method of its own: one that is generic over the work would be so without end.
+    fn wake(&mut self, ctx: &mut Context<'_, Self>) {
+        self.run(ctx, |executor, driver| executor.wake(driver));
     }
 
     fn know(&mut self, task: &TaskInfo) {
@@ -296,8 +328,16 @@ impl<E: Executor> ExecutorProcess<E> {
         });
     }
 
-    fn run(&mut self, ctx: &mut Context<'_, Self>, work: impl FnOnce(&mut E, &mut ExecutorDriver)) {
-        let mut driver = ExecutorDriver::default();
+    /// Lets the executor work; gives whether it wants to stay.
+    fn run(
+        &mut self,
+        ctx: &mut Context<'_, Self>,
+        work: impl FnOnce(&mut E, &mut ExecutorDriver),
+    ) -> bool {
+        let mut driver = ExecutorDriver {
+            now: ctx.now(),
+            ..ExecutorDriver::default()
+        };
         work(&mut self.executor, &mut driver);
         for status in driver.updates {
             let status = self.complete(status, ctx.now(), *ctx.uuid().as_bytes());
@@ -325,9 +365,13 @@ impl<E: Executor> ExecutorProcess<E> {
                 );
             }
         }
+        for pause in driver.wakes {
+            ctx.delay(pause, Self::wake);
+        }
         if driver.stopped {
             ctx.terminate();
         }
+        driver.stays
     }
 
     fn complete(&self, status: TaskStatus, now: Time, uuid: [u8; 16]) -> TaskStatus {

@@ -261,7 +261,8 @@ impl Cluster {
         {
             node.crash();
             if let Some(observer) = &self.observer {
-                observer.agent_crashed(&agent.pid, self.simulation.now());
+                let own = agent.snapshot.load_full();
+                observer.agent_crashed(&agent.pid, own.agent_id(), self.simulation.now());
             }
         }
     }

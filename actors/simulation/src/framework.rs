@@ -8,6 +8,7 @@
 //!
 //! It has no clock: whoever runs it says what time it is, now and then ([`Player::tick`]).
 
+mod crews;
 mod ledger;
 mod nonsense;
 mod tasks;
@@ -16,11 +17,12 @@ use std::time::Duration;
 
 use tepui_framework::{Driver, Scheduler};
 use tepui_protocol::mesos::v1::{
-    Filters, FrameworkId, MasterInfo, Offer, OfferId, TaskInfo, TaskStatus,
+    AgentId, ExecutorId, Filters, FrameworkId, MasterInfo, Offer, OfferId, TaskInfo, TaskStatus,
 };
-use tepui_runtime::Time;
+use tepui_runtime::{Bytes, Time};
 
 pub(crate) use self::ledger::Ledger;
+use self::tasks::Orders;
 use crate::temperament::{Acknowledges, Temperament};
 
 /// For how long a quiet framework refuses offers.
@@ -43,7 +45,7 @@ pub(crate) struct Player {
     /// Offers that were answered, for who wants to use them again.
     used: Vec<OfferId>,
     /// Launches of which nothing was heard yet, and when they are said again.
-    unheard: Vec<(Time, Offer, Vec<TaskInfo>)>,
+    unheard: Vec<(Time, Offer, Orders)>,
     next_reconcile: Time,
     subscribed: bool,
     torn_down: bool,
@@ -112,30 +114,30 @@ impl Player {
         let unheard = std::mem::take(&mut self.unheard);
         let (due, later) = unheard.into_iter().partition(|(at, ..)| *at <= now);
         self.unheard = later;
-        let due: Vec<(Time, Offer, Vec<TaskInfo>)> = due;
-        for (_, offer, tasks) in due {
+        let due: Vec<(Time, Offer, Orders)> = due;
+        for (_, offer, orders) in due {
             let unheard = {
                 let memory = self.ledger.lock();
                 let told = |task: &TaskInfo| {
                     let own = memory.tasks.get(&task.task_id.value);
                     own.is_none_or(|own| own.told.is_some())
                 };
-                !memory.quiet && !tasks.iter().any(told)
+                !memory.quiet && !orders.tasks.iter().any(told)
             };
             if unheard {
-                tasks::accept(driver, &offer, tasks, Filters::default());
+                tasks::accept(driver, &offer, &orders, Filters::default());
             }
         }
     }
 
     /// Takes an offer or refuses it.
     fn answer(&mut self, driver: &mut Driver<'_>, offer: &Offer) {
-        let tasks = self.tasks_for(offer);
+        let orders = self.tasks_for(offer);
         let memory = self.ledger.lock();
         let refusal = if memory.quiet {
             QUIET_REFUSAL
         } else if memory.temperament == Temperament::Sharing {
-            tasks::shared_refusal(offer, tasks.len())
+            tasks::shared_refusal(offer, orders.tasks.len())
         } else {
             memory.temperament.refuses(&memory.random)
         };
@@ -143,15 +145,15 @@ impl Player {
             refuse_seconds: Some(refusal.as_secs_f64()),
         };
         drop(memory);
-        if tasks.is_empty() {
+        if orders.tasks.is_empty() {
             driver.decline_with(vec![offer.id.clone()], Some(filters));
         } else {
             let temperament = self.ledger.lock().temperament;
             if matches!(temperament, Temperament::Failing | Temperament::Nonsense) {
                 let (again, offer) = (self.now + SAID_AGAIN, offer.clone());
-                self.unheard.push((again, offer, tasks.clone()));
+                self.unheard.push((again, offer, orders.clone()));
             }
-            tasks::accept(driver, offer, tasks, filters);
+            tasks::accept(driver, offer, &orders, filters);
         }
         if self.used.len() == 16 {
             self.used.remove(0);
@@ -177,6 +179,7 @@ impl Player {
         if reconcile {
             self.reconcile(driver, implicit);
         }
+        self.visit_crew(driver);
         if temperament == Temperament::Nonsense {
             self.nonsense(driver);
         }
@@ -254,6 +257,10 @@ impl Scheduler for Player {
             drop(memory);
             self.unacknowledged.push((self.now + wait, status));
         }
+    }
+
+    fn message(&mut self, _: &mut Driver<'_>, _: AgentId, _: ExecutorId, _: Bytes) {
+        self.ledger.lock().heard += 1;
     }
 
     fn disconnected(&mut self, _: &mut Driver<'_>) {

@@ -4,6 +4,7 @@
 //! (`tepui_invariants`).
 
 mod cluster;
+mod crew;
 mod faults;
 mod framework;
 mod http_client;

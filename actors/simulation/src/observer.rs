@@ -12,6 +12,7 @@
 
 mod agents;
 mod books;
+mod errands;
 mod frameworks;
 mod passages;
 
@@ -23,6 +24,7 @@ use tepui_invariants::{Fact, History, Violation};
 use tepui_runtime::{Passage, Pid, Time};
 
 use self::agents::Agents;
+use self::errands::Errands;
 use self::frameworks::Frameworks;
 use crate::cluster::Cluster;
 
@@ -39,6 +41,7 @@ struct Seen {
     history: History,
     frameworks: Frameworks,
     agents: Agents,
+    errands: Errands,
     violations: Vec<(Time, Violation)>,
     numbers: BTreeMap<&'static str, u64>,
     /// When the last passage was.
@@ -61,6 +64,7 @@ impl Observer {
             history: History::new(),
             frameworks: Frameworks::default(),
             agents: Agents::default(),
+            errands: Errands::default(),
             violations: Vec::new(),
             numbers: BTreeMap::new(),
             now: cluster.simulation.now(),
@@ -103,11 +107,15 @@ impl Observer {
         self.seen().count(what, 1);
     }
 
-    /// The host at an agent's PID crashes.
-    pub(crate) fn agent_crashed(&self, pid: &Pid, at: Time) {
+    /// The host at an agent's PID crashes, or its agent has ended; `own` is the id that the agent
+    /// went by, if it had one. It may have been told another, and ended for that.
+    pub(crate) fn agent_crashed(&self, pid: &Pid, own: &str, at: Time) {
         let mut seen = self.seen();
         seen.count("agent crashes", 1);
-        if let Some(agent) = seen.agents.id_of(pid).map(str::to_owned) {
+        seen.errands.crashed(pid);
+        if !own.is_empty() {
+            seen.agents.registered(pid, own);
+            let agent = own.to_owned();
             seen.happened(at, &Fact::AgentCrashed { agent });
         }
     }

@@ -24,6 +24,7 @@ use self::glance::glance;
 use self::weather::Weather;
 use self::workload::Workload;
 use crate::cluster::{Cluster, ClusterError, ClusterOptions};
+use crate::crew;
 use crate::faults;
 use crate::observer::Observer;
 
@@ -199,6 +200,7 @@ fn cluster(options: RunOptions) -> Result<Cluster, ClusterError> {
         master,
         containers: SimulatedOptions {
             trouble,
+            players: crew::players(),
             ..SimulatedOptions::default()
         },
         ..ClusterOptions::default()

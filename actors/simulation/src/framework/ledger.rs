@@ -4,16 +4,23 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tepui_invariants::books::{Demand, FrameworkBook, TaskBook};
-use tepui_protocol::mesos::v1::{AgentId, FrameworkId, FrameworkInfo, TaskState, TaskStatus};
+use tepui_protocol::mesos::v1::{
+    AgentId, ExecutorId, FrameworkId, FrameworkInfo, TaskState, TaskStatus,
+};
 use tepui_protocol::resources::{Resources, parse_text};
 use tepui_runtime::Random;
 
+use super::crews::Crews;
 use crate::temperament::{Acknowledges, Temperament};
 
 /// A task as its framework knows it.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnTask {
     pub(crate) agent: AgentId,
+    /// The executor of the framework's own that has it.
+    pub(crate) executor: Option<ExecutorId>,
+    /// How often it was to be killed since all is quiet.
+    pub(crate) kills: u32,
     pub(crate) resources: Resources,
     pub(crate) told: Option<TaskState>,
     /// Its end was told with a uuid: by its agent, and for good.
@@ -73,6 +80,8 @@ pub(crate) struct Memory {
     pub(crate) id: Option<FrameworkId>,
     pub(crate) tasks: BTreeMap<String, OwnTask>,
     next: u64,
+    /// Its own executors, where it has any.
+    pub(crate) crews: Option<Crews>,
     /// The master said that it is over, or it was torn down by itself.
     pub(crate) over: bool,
     /// It is tearing itself down.
@@ -91,6 +100,8 @@ pub(crate) struct Memory {
     pub(crate) quiet: bool,
     pub(crate) launched: u64,
     pub(crate) nonsense: u64,
+    /// How often its executors answered it.
+    pub(crate) heard: u64,
 }
 
 /// A handle to it.
@@ -101,6 +112,7 @@ impl Ledger {
     pub(crate) fn new(temperament: Temperament, number: usize, random: Random) -> Ledger {
         let info = temperament.info(number, &random);
         let http = random.below(3) == 0;
+        let crews = random.below(2) == 0 && temperament != Temperament::Sharing;
         Ledger(Arc::new(Mutex::new(Memory {
             temperament,
             random,
@@ -109,6 +121,7 @@ impl Ledger {
             id: None,
             tasks: BTreeMap::new(),
             next: 1,
+            crews: crews.then(Crews::default),
             over: false,
             ending: false,
             subscribed: false,
@@ -119,6 +132,7 @@ impl Ledger {
             quiet: false,
             launched: 0,
             nonsense: 0,
+            heard: 0,
         })))
     }
 

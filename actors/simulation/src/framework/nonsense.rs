@@ -1,10 +1,11 @@
 //! Calls that no sane framework makes; none of them may harm another.
 
 use tepui_framework::{Driver, Task};
-use tepui_protocol::mesos::v1::{AgentId, Filters, Offer, OfferId, TaskId, TaskStatus};
+use tepui_protocol::mesos::v1::{AgentId, ExecutorId, Filters, Offer, OfferId, TaskId, TaskStatus};
 use tepui_runtime::Bytes;
 
-use super::{Player, tasks};
+use super::tasks::{self, Orders};
+use super::{Player, crews};
 
 impl Player {
     /// Says something foolish, once in a while.
@@ -19,7 +20,7 @@ impl Player {
         };
         let used = self.used.first().cloned();
         let guessed = guess(used.as_ref(), random.below(50));
-        match random.below(6) {
+        match random.below(7) {
             // An offer that was answered, or that was made to somebody else.
             0 => self.launch_on(driver, used),
             1 => self.launch_on(driver, guessed),
@@ -31,7 +32,8 @@ impl Player {
                     driver.kill(TaskId { value }, None, None);
                 }
             }
-            4 => {
+            4 => self.shut_down_anothers(driver),
+            5 => {
                 let value = format!("never-{}", random.below(10));
                 driver.reconcile([(TaskId { value }, None)]);
             }
@@ -61,7 +63,20 @@ impl Player {
         let task = self.ledger.lock().next_id();
         let task = Task::command(task, "sleep 1").cpus(0.1).mem(32.0);
         let filters = Filters::default();
-        tasks::accept(driver, &offer, vec![task.on(&offer)], filters);
+        let orders = Orders::alone(task.on(&offer));
+        tasks::accept(driver, &offer, &orders, filters);
+    }
+
+    /// Others have executors of these ids, too.
+    fn shut_down_anothers(&self, driver: &mut Driver<'_>) {
+        let memory = self.ledger.lock();
+        let Some(agent) = memory.tasks.values().next_back().map(|task| &task.agent) else {
+            return;
+        };
+        if memory.crews.is_none() {
+            let value = crews::id(1 + memory.random.below(6));
+            driver.shutdown(ExecutorId { value }, agent.clone());
+        }
     }
 }
 

@@ -4,30 +4,63 @@ use std::time::Duration;
 
 use tepui_framework::{Driver, Task, scalar};
 use tepui_protocol::mesos::v1::offer::{Operation, operation};
-use tepui_protocol::mesos::v1::{Filters, Offer, TaskId, TaskInfo, TaskState};
+use tepui_protocol::mesos::v1::{
+    ExecutorId, ExecutorInfo, Filters, Offer, TaskGroupInfo, TaskId, TaskInfo, TaskState,
+};
 use tepui_protocol::resources::Resources;
-use tepui_runtime::Random;
+use tepui_runtime::{Bytes, Random};
 
-use super::Player;
 use super::ledger::{Memory, OwnTask, SHARE};
+use super::{Player, crews};
 use crate::temperament::Temperament;
 
 /// A command that runs on when all is quiet.
 const FOREVER: &str = "sleep 1000000000";
 
-/// ACCEPT with one LAUNCH of `tasks`; the rest of the offer is refused by `filters`.
-pub(super) fn accept(
-    driver: &mut Driver<'_>,
-    offer: &Offer,
-    tasks: Vec<TaskInfo>,
-    filters: Filters,
-) {
-    let launch = Operation {
-        r#type: Some(operation::Type::Launch as i32),
-        launch: Some(operation::Launch { task_infos: tasks }),
-        ..Operation::default()
-    };
-    driver.accept(vec![offer.id.clone()], vec![launch], Some(filters));
+/// A task whose kill does not help: after so many its executor is shut down.
+const KILLS: u32 = 4;
+
+/// What is launched on an offer: each task by itself, or all as a group.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Orders {
+    pub(super) tasks: Vec<TaskInfo>,
+    /// The executor of the group that they are.
+    group: Option<ExecutorInfo>,
+}
+
+impl Orders {
+    /// One task by itself.
+    pub(super) fn alone(task: TaskInfo) -> Orders {
+        Orders {
+            tasks: vec![task],
+            group: None,
+        }
+    }
+
+    fn operation(&self) -> Operation {
+        let tasks = self.tasks.clone();
+        match self.group.clone() {
+            None => Operation {
+                r#type: Some(operation::Type::Launch as i32),
+                launch: Some(operation::Launch { task_infos: tasks }),
+                ..Operation::default()
+            },
+            Some(executor) => Operation {
+                r#type: Some(operation::Type::LaunchGroup as i32),
+                launch_group: Some(operation::LaunchGroup {
+                    executor,
+                    task_group: TaskGroupInfo { tasks },
+                }),
+                ..Operation::default()
+            },
+        }
+    }
+}
+
+/// ACCEPT with one LAUNCH or LAUNCH_GROUP; the rest of the offer is refused by `filters`.
+pub(super) fn accept(driver: &mut Driver<'_>, offer: &Offer, orders: &Orders, filters: Filters) {
+    let operations = vec![orders.operation()];
+    driver.accept(vec![offer.id.clone()], operations, Some(filters));
 }
 
 /// For how long one who shares refuses what it did not take of an offer: not at all where there
@@ -91,16 +124,23 @@ fn wants(memory: &Memory, offer: &Offer) -> bool {
 
 impl Player {
     /// Draws the tasks to launch on an offer and writes them down.
-    pub(super) fn tasks_for(&mut self, offer: &Offer) -> Vec<TaskInfo> {
+    pub(super) fn tasks_for(&mut self, offer: &Offer) -> Orders {
         let mut memory = self.ledger.lock();
-        let mut tasks = Vec::new();
-        if !wants(&memory, offer) {
-            return tasks;
+        let memory = &mut *memory;
+        let mut orders = Orders::default();
+        if !wants(memory, offer) {
+            return orders;
         }
         if memory.temperament == Temperament::Sharing && memory.coy > 0 {
             memory.coy -= 1;
-            return tasks;
+            return orders;
         }
+        if let Some(crews) = &mut memory.crews
+            && memory.random.below(4) == 0
+        {
+            orders.group = Some(crews.draw(offer, memory.id.as_ref(), &memory.random));
+        }
+        let mut paid: Vec<ExecutorId> = Vec::new();
         let (most, at_once) = memory.temperament.appetite();
         let mut cpus = scalar(&offer.resources, "cpus");
         let mut mem = scalar(&offer.resources, "mem");
@@ -114,23 +154,42 @@ impl Player {
                     draw(&memory.random, &[32.0, 64.0, 256.0, 1024.0], 64.0),
                 ),
             };
-            if needs.0 > cpus || needs.1 > mem {
+            let crew = match (&orders.group, &mut memory.crews) {
+                (Some(crew), _) => Some(crew.clone()),
+                (None, Some(crews)) if memory.random.below(2) == 0 => {
+                    Some(crews.draw(offer, memory.id.as_ref(), &memory.random))
+                }
+                (None, _) => None,
+            };
+            // Whether it is there already, nobody can know for sure.
+            let new = crew.as_ref().map(|crew| &crew.executor_id);
+            let new = new.filter(|id| !paid.contains(id)).cloned();
+            let more = new.as_ref().map_or((0.0, 0.0), |_| crews::NEEDS);
+            if needs.0 + more.0 > cpus || needs.1 + more.1 > mem {
                 break;
             }
-            (cpus, mem) = (cpus - needs.0, mem - needs.1);
+            paid.extend(new);
+            (cpus, mem) = (cpus - needs.0 - more.0, mem - needs.1 - more.1);
             let stays = shares || memory.random.below(12) == 0;
             let text = match stays {
                 true => FOREVER.to_owned(),
                 false => command(&memory.random),
             };
             let id = memory.next_id();
-            let task = Task::command(&id, text).cpus(needs.0).mem(needs.1);
-            let task = task.on(offer);
+            let executor = crew.as_ref().map(|crew| crew.executor_id.clone());
+            let task = match crew {
+                None => Task::command(&id, text),
+                Some(crew) => Task::custom(&id, crew).data(text),
+            };
+            let task = task.cpus(needs.0).mem(needs.1).on(offer);
             // Another of the same id: the master has to refuse it.
-            let repeated =
-                memory.temperament == Temperament::Nonsense && memory.random.below(6) == 0;
+            let repeated = memory.temperament == Temperament::Nonsense
+                && orders.group.is_none()
+                && memory.random.below(6) == 0;
             let own = OwnTask {
                 agent: offer.agent_id.clone(),
+                executor,
+                kills: 0,
                 resources: Resources::from_proto(&task.resources).unwrap_or_default(),
                 told: None,
                 ended: false,
@@ -142,11 +201,11 @@ impl Player {
             memory.launched += 1;
             if repeated {
                 memory.nonsense += 1;
-                tasks.push(task.clone());
+                orders.tasks.push(task.clone());
             }
-            tasks.push(task);
+            orders.tasks.push(task);
         }
-        tasks
+        orders
     }
 
     /// Now and then it wants no offers, and later it does again; or it only clears its filters.
@@ -188,11 +247,40 @@ impl Player {
     }
 
     pub(super) fn kill_what_does_not_stay(&mut self, driver: &mut Driver<'_>) {
+        let mut memory = self.ledger.lock();
+        for (id, task) in &mut memory.tasks {
+            if !task.is_live() || task.stays {
+                continue;
+            }
+            let (value, agent) = (id.clone(), task.agent.clone());
+            match &task.executor {
+                Some(executor) if task.kills == KILLS => {
+                    task.kills = 0;
+                    driver.shutdown(executor.clone(), agent);
+                }
+                _ => {
+                    task.kills += 1;
+                    driver.kill(TaskId { value }, Some(agent), None);
+                }
+            }
+        }
+    }
+
+    /// Ends the executor of one of its tasks, or has it say something.
+    pub(super) fn visit_crew(&mut self, driver: &mut Driver<'_>) {
         let memory = self.ledger.lock();
-        for (id, task) in &memory.tasks {
-            if task.is_live() && !task.stays {
-                let value = id.clone();
-                driver.kill(TaskId { value }, Some(task.agent.clone()), None);
+        let (visits, ends) = (memory.random.below(15) == 0, memory.random.below(8) == 0);
+        if memory.crews.is_none() || !visits {
+            return;
+        }
+        let crewed = memory.tasks.values().filter(|task| task.is_live());
+        let crewed = crewed.filter_map(|task| Some((task.executor.clone()?, task.agent.clone())));
+        let crewed: Vec<_> = crewed.collect();
+        let at = usize::try_from(memory.random.below(crewed.len() as u64)).unwrap_or(0);
+        if let Some((executor, agent)) = crewed.get(at).cloned() {
+            match ends {
+                true => driver.shutdown(executor, agent),
+                false => driver.message(agent, executor, Bytes::from_static(b"how are you?")),
             }
         }
     }

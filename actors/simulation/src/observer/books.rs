@@ -94,7 +94,8 @@ impl Observer {
         for ((framework, _), executor) in own.executors.iter() {
             *running.entry(framework.clone()).or_default() += used_by(executor);
             if executor.state != ExecutorState::Terminated {
-                book.executors.insert(executor.container.clone());
+                let container = executor.container.clone();
+                book.executors.insert(container, framework.clone());
             }
             for task in executor.tasks.values() {
                 let key = TaskKey::new(framework, &task.task.task_id.value);
@@ -157,8 +158,17 @@ fn by_master(snapshot: &Snapshot, agent: &Agent) -> AgentBooks {
         let here = tasks.filter(|(_, task)| task.agent_id.value == agent.id);
         unreachable.extend(here.map(|(task, _)| TaskKey::new(framework, task)));
     }
+    let mut executors_use: BTreeMap<String, Resources> = BTreeMap::new();
+    for (framework, executor) in agent.executors.iter() {
+        let known = snapshot.frameworks.get(framework);
+        let key = (agent.id.clone(), executor.clone());
+        if let Some(info) = known.and_then(|known| known.executors.get(&key)) {
+            *executors_use.entry(framework.clone()).or_default() += resources(&info.resources);
+        }
+    }
     AgentBooks {
         unreachable,
+        executors_use,
         total: agent.total.clone(),
         used: used
             .map(|(id, used)| (id.clone(), (**used).clone()))

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tepui_invariants::Fact;
 use tepui_invariants::books::{FrameworkBook, TaskBook};
-use tepui_protocol::mesos::v1::{FrameworkInfo, Resource, TaskInfo};
+use tepui_protocol::mesos::v1::{ExecutorInfo, FrameworkInfo, TaskInfo};
 use tepui_protocol::resources::Resources;
 use tepui_runtime::Pid;
 
@@ -26,8 +26,10 @@ struct Framework {
     /// How long it may be away, in seconds, and whether agents keep its tasks over a crash.
     failover_timeout: f64,
     checkpoint: bool,
-    /// Tasks by executor; a command task's is named as the task.
-    executors: BTreeMap<String, Vec<String>>,
+    /// Tasks by executor and agent; a command task's executor is named as the task.
+    executors: BTreeMap<(String, String), Vec<String>>,
+    /// The group of each task that was launched in one.
+    groups: BTreeMap<String, Vec<String>>,
     book: FrameworkBook,
     /// Uuids that it was told, to know repeats by.
     heard: BTreeSet<Vec<u8>>,
@@ -93,20 +95,28 @@ impl Frameworks {
         }
     }
 
-    /// A task in a LAUNCH that reached the master.
-    pub(super) fn launches(&mut self, id: &str, task: &TaskInfo) {
+    /// A task in a LAUNCH, or in a group, that reached the master.
+    pub(super) fn launches(
+        &mut self,
+        id: &str,
+        task: &TaskInfo,
+        executor: Option<&ExecutorInfo>,
+        group: &[String],
+    ) {
         let Some(known) = self.known.get_mut(id) else {
             return;
         };
-        let executor = task.executor.as_ref();
-        let key = executor.map_or(&task.task_id.value, |own| &own.executor_id.value);
-        let tasks = known.executors.entry(key.clone()).or_default();
+        let name = executor.map_or(&task.task_id.value, |own| &own.executor_id.value);
+        let key = (name.clone(), task.agent_id.value.clone());
+        let tasks = known.executors.entry(key).or_default();
         tasks.push(task.task_id.value.clone());
-        let more = executor.map(|own| own.resources.as_slice());
-        let of = |all: &[Resource]| Resources::from_proto(all).unwrap_or_default();
+        if !group.is_empty() {
+            let group = group.to_vec();
+            known.groups.insert(task.task_id.value.clone(), group);
+        }
         let book = TaskBook {
             agent: task.agent_id.value.clone(),
-            resources: of(&task.resources) + &of(more.unwrap_or_default()),
+            resources: Resources::from_proto(&task.resources).unwrap_or_default(),
             told: None,
         };
         known
@@ -121,11 +131,20 @@ impl Frameworks {
         self.known.get(id).is_some_and(|known| known.checkpoint)
     }
 
-    /// The tasks of an executor.
-    pub(super) fn tasks_of(&self, id: &str, executor: &str) -> &[String] {
+    /// The tasks of an executor on an agent.
+    pub(super) fn tasks_of(&self, id: &str, executor: &str, agent: &str) -> &[String] {
+        let key = (executor.to_owned(), agent.to_owned());
         let known = self.known.get(id);
         known
-            .and_then(|known| known.executors.get(executor))
+            .and_then(|known| known.executors.get(&key))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The tasks of the group that a task is in.
+    pub(super) fn group_of(&self, id: &str, task: &str) -> &[String] {
+        let known = self.known.get(id);
+        known
+            .and_then(|known| known.groups.get(task))
             .map_or(&[], Vec::as_slice)
     }
 

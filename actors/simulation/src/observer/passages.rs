@@ -6,15 +6,18 @@
 use tepui_agent::AGENT_ID;
 use tepui_invariants::{Fact, TaskKey};
 use tepui_protocol::mesos::internal::{
-    AgentRegistered, AgentReregistered, RunTask, Shutdown, StatusUpdateAcknowledgement,
-    StatusUpdateMessage, UnregisterAgent,
+    AgentRegistered, AgentReregistered, FrameworkToExecutor, KillTask, RegisterAgent,
+    ReregisterAgent, RunTask, RunTaskGroup, Shutdown, ShutdownExecutor, ShutdownFramework,
+    StatusUpdateAcknowledgement, StatusUpdateMessage, UnregisterAgent,
 };
+use tepui_protocol::mesos::v1::offer::Operation;
 use tepui_protocol::mesos::v1::scheduler::{Call, Event, call, event};
-use tepui_protocol::mesos::v1::{OfferId, TaskInfo, TaskState, executor};
+use tepui_protocol::mesos::v1::{FrameworkId, OfferId, TaskInfo, TaskState, executor};
 use tepui_protocol::tepui::allocator::RemoveFramework;
 use tepui_runtime::{Passage, Pid, Stage};
 
 use super::Seen;
+use super::errands::Errand;
 
 impl Seen {
     /// What a passage means, in the order in which it happened.
@@ -52,12 +55,26 @@ impl Seen {
         if let Some(event) = passage.message_as::<Event>() {
             return self.event_sent(to, event);
         }
+        if let Some((errand, id)) = errand(passage) {
+            self.errands.sent(to, errand, id);
+        }
         if let Some(run) = passage.message_as::<RunTask>() {
             self.count("tasks sent to agents", 1);
             let framework = id_of(run.framework.id.as_ref().map(|id| &id.value));
             let durable = self.frameworks.is_checkpointed(&framework);
             let task = TaskKey::new(framework, &run.task.task_id.value);
             return vec![Fact::TaskSent { task, durable }];
+        }
+        if let Some(run) = passage.message_as::<RunTaskGroup>() {
+            self.count("task groups sent to agents", 1);
+            let framework = id_of(run.framework.id.as_ref().map(|id| &id.value));
+            let durable = self.frameworks.is_checkpointed(&framework);
+            let tasks = run.task_group.tasks.iter();
+            let sent = tasks.map(|task| Fact::TaskSent {
+                task: TaskKey::new(&framework, &task.task_id.value),
+                durable,
+            });
+            return sent.collect();
         }
         let registered = |agent: &str| {
             let agent = agent.to_owned();
@@ -66,10 +83,12 @@ impl Seen {
         };
         if let Some(message) = passage.message_as::<AgentRegistered>() {
             self.count("agents registered", 1);
+            self.errands.registers(to, &message.agent_id.value);
             return registered(&message.agent_id.value);
         }
         if let Some(message) = passage.message_as::<AgentReregistered>() {
             self.count("agents reregistered", 1);
+            self.errands.registers(to, &message.agent_id.value);
             return registered(&message.agent_id.value);
         }
         if passage.message_as::<Shutdown>().is_some() {
@@ -126,13 +145,21 @@ impl Seen {
     }
 
     fn said_by_agent(&mut self, passage: &Passage<'_>) -> Vec<Fact> {
-        let Passage { from, .. } = *passage;
+        let Passage { from, at, .. } = *passage;
         if let Some(event) = passage.message_as::<executor::Event>() {
-            let Some(launch) = &event.launch else {
-                return Vec::new();
-            };
-            self.count("tasks started", 1);
-            return self.started(from, passage.to, &launch.task);
+            if let Some(acted) = self.acted(passage, event) {
+                self.count("errands of agents", 1);
+                return vec![acted];
+            }
+            let alone = event.launch.iter().map(|launch| &launch.task);
+            let groups = event.launch_group.iter();
+            let tasks = alone.chain(groups.flat_map(|launch| &launch.task_group.tasks));
+            let tasks: Vec<&TaskInfo> = tasks.collect();
+            self.count("tasks started", tasks.len());
+            let started = tasks
+                .into_iter()
+                .filter_map(|task| self.started(from, passage.to, task));
+            return started.collect();
         }
         if let Some(message) = passage.message_as::<StatusUpdateMessage>() {
             self.count("updates sent by agents", 1);
@@ -140,6 +167,13 @@ impl Seen {
             let agent = id_of(update.agent_id.as_ref().map(|id| &id.value));
             let uuid = update.uuid.as_ref().filter(|uuid| !uuid.is_empty());
             let task = TaskKey::new(&update.framework_id.value, &update.status.task_id.value);
+            let acted = (update.status.state() == TaskState::TaskKilled).then(|| {
+                let why = |errand: &Errand| {
+                    matches!(errand, Errand::Kill { framework, task: killed }
+                        if *framework == task.framework && *killed == task.task)
+                };
+                self.errands.acts(at, from, &format!("kill of {task}"), why)
+            });
             let forwarded = uuid.map(|uuid| Fact::Forwarded {
                 task,
                 agent,
@@ -147,35 +181,74 @@ impl Seen {
                 state: update.status.state(),
                 had: update.executor_id.is_some(),
             });
-            return forwarded.into_iter().collect();
+            return acted.flatten().into_iter().chain(forwarded).collect();
         }
         if let Some(message) = passage.message_as::<UnregisterAgent>() {
             let agent = message.agent_id.value.clone();
             return vec![Fact::AgentEnding { agent }];
         }
+        if let Some(id) = introduced(passage) {
+            self.errands.is(from, &id);
+        }
         Vec::new()
     }
 
-    fn started(&mut self, agent: &Pid, executor: &Pid, task: &TaskInfo) -> Vec<Fact> {
-        let Some(framework) = self.agents.framework_of(executor) else {
-            return Vec::new();
-        };
-        vec![Fact::Started {
+    /// What an agent does by telling an executor so.
+    fn acted(&self, passage: &Passage<'_>, event: &executor::Event) -> Option<Fact> {
+        let Passage { from, to, at, .. } = *passage;
+        let framework = self.agents.framework_of(to)?;
+        match event.r#type() {
+            executor::event::Type::Kill => {
+                let task = TaskKey::new(framework, &event.kill.as_ref()?.task_id.value);
+                let errand = Errand::Kill {
+                    framework: task.framework.clone(),
+                    task: task.task.clone(),
+                };
+                let what = format!("kill of {task}");
+                self.errands.acts(at, from, &what, |why| *why == errand)
+            }
+            executor::event::Type::Message => {
+                let errand = Errand::Message {
+                    framework: framework.to_owned(),
+                };
+                let what = format!("message of {framework}");
+                self.errands.acts(at, from, &what, |why| *why == errand)
+            }
+            executor::event::Type::Shutdown => {
+                let what = format!("shutdown of an executor of {framework}");
+                let why = |errand: &Errand| errand.ends_executors_of(framework);
+                self.errands.acts(at, from, &what, why)
+            }
+            _ => None,
+        }
+    }
+
+    fn started(&self, agent: &Pid, executor: &Pid, task: &TaskInfo) -> Option<Fact> {
+        let framework = self.agents.framework_of(executor)?;
+        Some(Fact::Started {
             task: TaskKey::new(framework, &task.task_id.value),
             meant_for: task.agent_id.value.clone(),
             agent: id_of(self.agents.id_of(agent)),
-        }]
+        })
     }
 
     fn told_to_agent(&mut self, passage: &Passage<'_>) -> Vec<Fact> {
-        let Passage { from, to, .. } = *passage;
+        let Passage { from, to, at, .. } = *passage;
+        if let Some((errand, _)) = errand(passage) {
+            return self.errands.arrived(at, to, &errand).into_iter().collect();
+        }
         if let Some(call) = passage.message_as::<executor::Call>() {
             self.agents.executor_speaks(from, &call.framework_id.value);
         } else if let Some(message) = passage.message_as::<AgentRegistered>() {
             self.agents.registered(to, &message.agent_id.value);
+            self.errands.is(to, &message.agent_id.value);
         } else if let Some(message) = passage.message_as::<AgentReregistered>() {
             self.agents.registered(to, &message.agent_id.value);
         } else if let Some(message) = passage.message_as::<StatusUpdateAcknowledgement>() {
+            if !self.errands.is_for(to, &message.agent_id.value) {
+                self.count("acknowledgements for former selves", 1);
+                return Vec::new();
+            }
             self.count("acknowledgements recorded", 1);
             return vec![Fact::Recorded {
                 task: TaskKey::new(&message.framework_id.value, &message.task_id.value),
@@ -214,6 +287,9 @@ impl Seen {
         let Passage { from, .. } = *passage;
         if let Some(call) = passage.message_as::<Call>() {
             return self.called(from, call);
+        }
+        if let Some(id) = introduced(passage) {
+            self.errands.asks(from, &id);
         }
         if let Some(message) = passage.message_as::<UnregisterAgent>() {
             self.count("agents unregistered", 1);
@@ -259,14 +335,19 @@ impl Seen {
             }
             call::Type::Kill => {
                 self.count("kills asked", 1);
-                let task = call.kill.as_ref().map(|kill| &kill.task_id.value);
-                let task = TaskKey::new(framework, id_of(task));
-                vec![Fact::KillAsked { task }]
+                let task = id_of(call.kill.as_ref().map(|kill| &kill.task_id.value));
+                // The others of its group end with it, where their executor does not have them.
+                let group = self.frameworks.group_of(&framework, &task);
+                let killed = group.iter().chain([&task]).map(|task| Fact::KillAsked {
+                    task: TaskKey::new(&framework, task),
+                });
+                killed.collect()
             }
             call::Type::Shutdown => {
                 self.count("executors shut down", 1);
-                let executor = call.shutdown.as_ref().map(|it| &it.executor_id.value);
-                let tasks = self.frameworks.tasks_of(&framework, &id_of(executor));
+                let shutdown = call.shutdown.clone().unwrap_or_default();
+                let (executor, agent) = (shutdown.executor_id.value, shutdown.agent_id.value);
+                let tasks = self.frameworks.tasks_of(&framework, &executor, &agent);
                 let asked = tasks.iter().map(|task| Fact::KillAsked {
                     task: TaskKey::new(&framework, task),
                 });
@@ -296,22 +377,78 @@ impl Seen {
 
     fn accepted(&mut self, framework: String, accept: &call::Accept) -> Vec<Fact> {
         self.count("accepts", 1);
-        let operations = accept.operations.iter();
-        let launched = operations.filter_map(|operation| operation.launch.as_ref());
-        let tasks: Vec<&TaskInfo> = launched.flat_map(|launch| &launch.task_infos).collect();
-        self.count("launches", tasks.len());
-        for task in &tasks {
-            self.frameworks.launches(&framework, task);
+        let mut launches = Vec::new();
+        for operation in &accept.operations {
+            launches.extend(self.launched(&framework, operation));
         }
+        self.count("launches", launches.len());
         vec![Fact::Answered {
             framework,
             offers: ids(&accept.offer_ids),
-            launches: tasks
-                .iter()
-                .map(|task| task.task_id.value.clone())
-                .collect(),
+            launches,
         }]
     }
+
+    /// The tasks of a LAUNCH or a LAUNCH_GROUP.
+    fn launched(&mut self, framework: &str, operation: &Operation) -> Vec<String> {
+        let names = |tasks: &[TaskInfo]| -> Vec<String> {
+            let names = tasks.iter().map(|task| task.task_id.value.clone());
+            names.collect()
+        };
+        if let Some(launch) = &operation.launch {
+            for task in &launch.task_infos {
+                let executor = task.executor.as_ref();
+                self.frameworks.launches(framework, task, executor, &[]);
+            }
+            return names(&launch.task_infos);
+        }
+        let Some(launch) = &operation.launch_group else {
+            return Vec::new();
+        };
+        self.count("launched groups", 1);
+        let group = names(&launch.task_group.tasks);
+        for task in &launch.task_group.tasks {
+            let executor = Some(&launch.executor);
+            self.frameworks.launches(framework, task, executor, &group);
+        }
+        group
+    }
+}
+
+/// What a master asks of an agent by a message, and of which, where the message says so.
+fn errand<'a>(passage: &Passage<'a>) -> Option<(Errand, Option<&'a str>)> {
+    let framework = |id: &FrameworkId| id.value.clone();
+    if let Some(message) = passage.message_as::<KillTask>() {
+        let kill = Errand::Kill {
+            framework: framework(&message.framework_id),
+            task: message.task_id.value.clone(),
+        };
+        return Some((kill, None));
+    }
+    if let Some(message) = passage.message_as::<FrameworkToExecutor>() {
+        let framework = framework(&message.framework_id);
+        let id = message.agent_id.value.as_str();
+        return Some((Errand::Message { framework }, Some(id)));
+    }
+    if let Some(message) = passage.message_as::<ShutdownExecutor>() {
+        let framework = framework(message.framework_id.as_ref()?);
+        return Some((Errand::ShutdownExecutor { framework }, None));
+    }
+    if let Some(message) = passage.message_as::<ShutdownFramework>() {
+        let framework = framework(&message.framework_id);
+        return Some((Errand::ShutdownFramework { framework }, None));
+    }
+    let shutdown = passage.message_as::<Shutdown>();
+    shutdown.map(|_| (Errand::Shutdown, None))
+}
+
+/// Who an agent says that it is when it asks to be registered; empty where it has no id.
+fn introduced(passage: &Passage<'_>) -> Option<String> {
+    if passage.message_as::<RegisterAgent>().is_some() {
+        return Some(String::new());
+    }
+    let message = passage.message_as::<ReregisterAgent>()?;
+    Some(id_of(message.agent.id.as_ref().map(|id| &id.value)))
 }
 
 fn ids(offers: &[OfferId]) -> Vec<String> {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tepui_framework::{Driver, Framework, Scheduler, Task, spawn};
+use tepui_invariants::TaskKey;
 use tepui_invariants::books::{Books, FrameworkBook, at_any_time, once_quiet};
 use tepui_protocol::mesos::v1::framework_info::{Capability, capability};
-use tepui_protocol::mesos::v1::{FrameworkInfo, Offer, TaskStatus};
+use tepui_protocol::mesos::v1::{FrameworkInfo, Offer, TaskState, TaskStatus};
 use tepui_runtime::SimOptions;
 
 use super::*;
@@ -181,4 +182,27 @@ fn a_master_crashes_and_its_successor_has_the_same_books() {
     let books = stage.quiet();
     assert!(books.agents.values().all(|agent| agent.tasks.is_empty()));
     assert!(Stage::framework_book(&books).over);
+}
+
+#[test]
+fn an_agent_that_was_told_another_id_and_ends_for_that_is_itself() {
+    let stage = Stage::new(5, 0, "");
+    let at = stage.cluster.simulation.now();
+    let pid: Pid = "slave(1)@10.1.0.1:5051".parse().unwrap();
+    let waiting = || stage.observer.seen().agents.waiting("S3").len();
+    stage.observer.seen().agents.registered(&pid, "S3");
+    let forwarded = Fact::Forwarded {
+        task: TaskKey::new("F", "t"),
+        agent: "S3".into(),
+        uuid: vec![1],
+        state: TaskState::TaskRunning,
+        had: true,
+    };
+    stage.observer.seen().happened(at, &forwarded);
+    stage.observer.seen().agents.registered(&pid, "S4");
+    assert_eq!(waiting(), 1);
+    stage.observer.agent_crashed(&pid, "S3", at);
+    assert_eq!(waiting(), 0, "it is told again if it was kept");
+    let seen = stage.observer.seen();
+    assert_eq!(seen.agents.id_of(&pid), Some("S3"));
 }

@@ -335,6 +335,7 @@ impl Workload {
             let memory = ledger.lock();
             *numbers.entry("tasks asked for").or_default() += memory.launched;
             *numbers.entry("nonsense calls").or_default() += memory.nonsense;
+            *numbers.entry("answers of executors").or_default() += memory.heard;
             *numbers.entry("frameworks").or_default() += 1;
         }
     }
