@@ -25,4 +25,5 @@ pub use isolation::Isolation;
 pub use kernel::contain::main_contain;
 pub use kernel::fetch::role::main_fetch;
 pub use kernel::launcher::LauncherError;
+pub use kernel::sys::share_arenas;
 pub use unsupported::{unsupported_executor_fields, unsupported_fields, unsupported_task_fields};

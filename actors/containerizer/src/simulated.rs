@@ -1,8 +1,10 @@
 //! The containerizer of the simulated world: it takes the same messages and has the same core, but
 //! a container is an executor that runs as an actor on the same node. There are no processes, no
-//! limits and no files; an executor of a framework's own lasts as the script in its command says.
+//! limits and no files. An executor of a framework's own is played by whom the options name; one
+//! that nobody plays says nothing and lasts as the script in its command has it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use tepui_protocol::tepui::containerizer::{Inspected, Launch, Update, inspected}
 use tepui_runtime::{Context, Declaration, Id, Node, Pid, Process, SpawnError, Terminate};
 
 use crate::core::{Ending, Input};
-use crate::executor::script::Script;
+pub use crate::executor::script::Script;
 use crate::executor::simulated::{ID_PREFIX as EXECUTOR, SimulatedExecutor};
 use crate::launch::STATUS_KILLED;
 use crate::limits::Limits;
@@ -27,6 +29,38 @@ pub struct SimulatedOptions {
     pub destroy: Duration,
     /// What goes wrong with them.
     pub trouble: Trouble,
+    /// Who plays executors of frameworks' own.
+    pub players: Players,
+}
+
+/// Plays executors of frameworks' own: given the node, the text of an executor's command and its
+/// environment, it starts the actor that is that executor, or leaves it to its script.
+type Play =
+    dyn Fn(&Node, &str, &BTreeMap<String, String>) -> Option<Result<Pid, String>> + Send + Sync;
+
+/// Who plays executors of frameworks' own; nobody by default.
+#[derive(Clone, Default)]
+pub struct Players(Option<Arc<Play>>);
+
+impl Players {
+    /// They are played by `play`: given the node, the text of an executor's command and its
+    /// environment, it starts the actor that is that executor, or says why not, or (`None`) leaves
+    /// it to its script. A played one that ends by itself has the wait status of its script.
+    #[must_use]
+    pub fn new(
+        play: impl Fn(&Node, &str, &BTreeMap<String, String>) -> Option<Result<Pid, String>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Players {
+        Players(Some(Arc::new(play)))
+    }
+}
+
+impl fmt::Debug for Players {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Players").finish_non_exhaustive()
+    }
 }
 
 /// One container in so many goes wrong, as the world's seed has it; none where it is 0.
@@ -55,6 +89,7 @@ impl Default for SimulatedOptions {
             launch: Duration::from_millis(10),
             destroy: Duration::from_millis(5),
             trouble: Trouble::default(),
+            players: Players::default(),
         }
     }
 }
@@ -87,11 +122,11 @@ pub(crate) struct Spec {
     environment: BTreeMap<String, String>,
     /// The command of an executor of a framework's own; absent for the one that comes with the
     /// agent.
-    own: Option<Script>,
+    own: Option<String>,
 }
 
-/// The process of a framework's own executor: it lasts as its script says and does nothing. Who
-/// speaks for that executor is an actor that a test has to start.
+/// The process of an executor that nobody plays: it lasts as its script says and does nothing.
+/// Whoever speaks for that executor is an actor that a test has to start.
 struct SimulatedCommand {
     script: Script,
 }
@@ -125,15 +160,27 @@ impl Simulated {
         }
     }
 
-    /// The executor that comes with the agent, or what is left of it where it goes wrong.
+    /// An executor, or what is left of it where it goes wrong, and the status it ends with.
     fn executor(&mut self, id: &str, spec: &Spec, ctx: &Ctx<'_>) -> Result<(Pid, i32), String> {
         if happens(self.options.trouble.hangs, ctx) {
             let script = Script::parse("sleep 1000000000");
             return command(script, ctx);
         }
-        let executor = SimulatedExecutor::new(&spec.environment)?;
-        let spawned = ctx.spawn(Id::prefix(EXECUTOR), executor);
-        let pid = spawned.map_err(|error| error.to_string())?.pid().clone();
+        let (pid, status) = match &spec.own {
+            None => {
+                let executor = SimulatedExecutor::new(&spec.environment)?;
+                let spawned = ctx.spawn(Id::prefix(EXECUTOR), executor);
+                (spawned.map_err(|error| error.to_string())?.pid().clone(), 0)
+            }
+            Some(text) => {
+                let script = Script::parse(text);
+                let play = self.options.players.0.as_ref();
+                match play.and_then(|play| play(ctx.node(), text, &spec.environment)) {
+                    Some(played) => (played?, script.status),
+                    None => command(script, ctx)?,
+                }
+            }
+        };
         if happens(self.options.trouble.dies, ctx) {
             let (id, doomed) = (id.to_owned(), pid.clone());
             ctx.delay(up_to(DIES_WITHIN, ctx), move |process, ctx| {
@@ -144,11 +191,11 @@ impl Simulated {
                 }
             });
         }
-        Ok((pid, 0))
+        Ok((pid, status))
     }
 }
 
-/// The process of a framework's own executor, and the status it ends with.
+/// The process of an executor that says nothing, and the status it ends with.
 fn command(script: Script, ctx: &Ctx<'_>) -> Result<(Pid, i32), String> {
     let spawned = ctx.spawn(Id::prefix("command"), SimulatedCommand { script });
     let command = spawned.map_err(|error| error.to_string())?;
@@ -163,7 +210,7 @@ impl Body for Simulated {
             return Err("command.uris: nothing is fetched in the simulated world".into());
         }
         spec::container_spec(launch, &Defaults::simulated())?;
-        let own = (!launch.builtin_executor()).then(|| Script::parse(launch.command.value()));
+        let own = (!launch.builtin_executor()).then(|| launch.command.value().to_owned());
         Ok(Arc::new(Spec {
             environment: spec::environment(&launch.command).into_iter().collect(),
             own,
@@ -185,11 +232,7 @@ impl Body for Simulated {
     }
 
     fn fork(&mut self, id: String, spec: Self::Spec, ctx: &mut Ctx<'_>) {
-        let forked = match spec.own {
-            None => self.executor(&id, &spec, ctx),
-            Some(script) => command(script, ctx),
-        };
-        let result = forked.map(|executor| {
+        let result = self.executor(&id, &spec, ctx).map(|executor| {
             self.executors.insert(id.clone(), executor);
             None
         });

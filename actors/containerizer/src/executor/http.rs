@@ -9,6 +9,8 @@ use std::time::Duration;
 const HEAD_MAX: usize = 16 << 10;
 /// Longest body of an answer that is no stream; it is an error's text.
 const BODY_MAX: usize = 64 << 10;
+/// Longest piece of a stream: an event with all the labels and data that its task may have.
+const CHUNK_MAX: u64 = 64 << 20;
 /// How long an answer may take to begin. The stream behind it may be silent for as long as it likes.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
 
@@ -149,13 +151,11 @@ impl Connection {
 
     fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
         let (start, size) = loop {
-            match httparse::parse_chunk_size(&self.buffer) {
-                Ok(httparse::Status::Complete((start, size))) => break (start, size),
-                Ok(httparse::Status::Partial) => self.fill()?,
-                Err(_) => return Err(malformed("the answer has a bad chunk")),
+            match read_chunk_size(&self.buffer)? {
+                Some(found) => break found,
+                None => self.fill()?,
             }
         };
-        let size = usize::try_from(size).map_err(io::Error::other)?;
         let end = start + size + 2;
         // A chunk may be long: it need not be whole in memory twice.
         while self.buffer.len() < end {
@@ -237,6 +237,21 @@ fn read_head(buffer: &[u8]) -> io::Result<Option<Head>> {
     }))
 }
 
+/// Where a chunk starts behind its size, and that size; `None` where the line is not whole yet.
+fn read_chunk_size(buffer: &[u8]) -> io::Result<Option<(usize, usize)>> {
+    match httparse::parse_chunk_size(buffer) {
+        Ok(httparse::Status::Complete((_, size))) if size > CHUNK_MAX => {
+            Err(malformed("the answer has a chunk that is too long"))
+        }
+        Ok(httparse::Status::Complete((start, size))) => {
+            let size = usize::try_from(size).map_err(io::Error::other)?;
+            Ok(Some((start, size)))
+        }
+        Ok(httparse::Status::Partial) => Ok(None),
+        Err(_) => Err(malformed("the answer has a bad chunk")),
+    }
+}
+
 fn malformed(problem: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, problem.to_owned())
 }
@@ -265,6 +280,15 @@ mod tests {
             (204, Framing::Length(0))
         );
         assert_eq!(framing("HTTP/1.1 200 OK"), (200, Framing::Close));
+    }
+
+    #[test]
+    fn a_chunk_has_a_size_and_not_more_than_can_be_held() {
+        assert_eq!(read_chunk_size(b"1f\r\nx").unwrap(), Some((4, 31)));
+        assert_eq!(read_chunk_size(b"1").unwrap(), None);
+        for bad in [&b"x\r\n"[..], b"ffffffffffffffff\r\n", b"4000001\r\n"] {
+            assert!(read_chunk_size(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -18,20 +18,23 @@ use nix::libc;
 
 /// A command's course.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Script {
-    pub(crate) duration: Duration,
+pub struct Script {
+    /// How long it runs.
+    pub duration: Duration,
     /// Raw wait status at the end.
-    pub(crate) status: i32,
-    pub(crate) ignores_sigterm: bool,
+    pub status: i32,
+    /// It has to be killed with SIGKILL.
+    pub ignores_sigterm: bool,
     /// How long it takes until it runs.
-    pub(crate) start: Duration,
+    pub start: Duration,
     /// The limit in megabytes that it exceeds at its end.
-    pub(crate) exceeds: Option<u64>,
+    pub exceeds: Option<u64>,
 }
 
 impl Script {
-    /// Reads a command's text.
-    pub(crate) fn parse(text: &str) -> Script {
+    /// Reads a command's text; words without a meaning take no time.
+    #[must_use]
+    pub fn parse(text: &str) -> Script {
         let mut script = Script {
             duration: Duration::ZERO,
             status: 0,

@@ -401,14 +401,9 @@ impl Launcher {
     }
 }
 
-impl Drop for Launcher {
+impl Drop for Linux {
     fn drop(&mut self) {
-        if let Some(Linux {
-            hierarchies, root, ..
-        }) = &self.linux
-        {
-            cgroups::remove_root(hierarchies, root);
-        }
+        cgroups::remove_root(&self.hierarchies, &self.root);
     }
 }
 

@@ -210,7 +210,7 @@ fn killed() {
     agent.update("TASK_STARTING");
     agent.update("TASK_RUNNING");
     std::fs::read(ready).unwrap();
-    let grace = json!({"grace_period": {"nanoseconds": 1_000_000_000}});
+    let grace = json!({"grace_period": {"nanoseconds": 3_000_000_000_u64}});
     let kill = json!({"task_id": {"value": "t"}, "kill_policy": grace});
     events.send(&json!({"type": "KILL", "kill": kill}));
     let killed = agent.update("TASK_KILLED");
