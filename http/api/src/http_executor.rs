@@ -172,3 +172,73 @@ impl Handle<Event> for HttpExecutor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{FutureExt as _, StreamExt as _};
+    use tepui_protocol::recordio::Decoder;
+    use tepui_runtime::{
+        BodyReader, Id, Message as _, Node, NodeOptions, SimOptions, World, body_channel,
+    };
+
+    use super::*;
+
+    /// Subscribes whoever asks.
+    struct SmallAgent;
+
+    impl Process for SmallAgent {
+        fn declare(declaration: &mut Declaration<Self>) {
+            declaration.message::<Call>();
+        }
+    }
+
+    impl Handle<Call> for SmallAgent {
+        fn handle(&mut self, _call: Call, ctx: &mut Context<'_, Self>) {
+            ctx.reply(Event {
+                r#type: Some(event::Type::Subscribed.into()),
+                ..Event::default()
+            });
+        }
+    }
+
+    /// The types of the events that came since the last time.
+    fn came(reader: &mut BodyReader, decoder: &mut Decoder) -> Vec<event::Type> {
+        let mut types = Vec::new();
+        while let Some(Some(chunk)) = reader.next().now_or_never() {
+            for record in decoder.push(&chunk.unwrap()).unwrap() {
+                types.push(Event::decode(Encoding::Protobuf, &record).unwrap().r#type());
+            }
+        }
+        types
+    }
+
+    #[test]
+    fn heartbeats_come_every_half_hour() {
+        use event::Type::{Heartbeat, Subscribed};
+
+        let mut simulation = World::simulated(SimOptions::default());
+        let node = Node::start(simulation.world(), NodeOptions::default()).unwrap();
+        let agent = node.spawn(Id::chosen("slave(1)"), SmallAgent).unwrap();
+        let sessions = Arc::new(ExecutorSessions::new(8));
+        let (writer, mut reader) = body_channel(1 << 20);
+        let adapter = HttpExecutor::new(
+            agent.pid().clone(),
+            Arc::clone(&sessions),
+            Call::default(),
+            EventStream::new(writer, Encoding::Protobuf),
+            sessions.admit().unwrap(),
+        );
+        node.spawn(Id::prefix("http-executor"), adapter).unwrap();
+        let mut decoder = Decoder::new(1 << 20);
+        simulation.run_for(Duration::from_secs(29 * 60));
+        assert_eq!(
+            came(&mut reader, &mut decoder),
+            [Subscribed],
+            "and none at once"
+        );
+        simulation.run_for(Duration::from_secs(2 * 60));
+        assert_eq!(came(&mut reader, &mut decoder), [Heartbeat]);
+        simulation.run_for(Duration::from_secs(60 * 60));
+        assert_eq!(came(&mut reader, &mut decoder), [Heartbeat; 2]);
+    }
+}

@@ -136,3 +136,27 @@ const UNREADY: &str = "Master has not finished recovery";
 fn bad(text: &str) -> Refusal {
     Refusal::BadRequest(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tepui_runtime::{NodeOptions, SimOptions, World};
+
+    use super::*;
+
+    #[test]
+    fn before_the_master_recovered_operators_are_not_served() {
+        let simulation = World::simulated(SimOptions::default());
+        let node = Node::start(simulation.world(), NodeOptions::default()).unwrap();
+        let operators = Arc::new(Operators {
+            master: node.pid_of("master"),
+            recovered: Arc::new(|| false),
+            sessions: Arc::new(SchedulerSessions::new(1)),
+        });
+        for method in ["POST", "GET"] {
+            let request = Request::new(method, "/api/v1");
+            let response = (operators.api())(request, node.clone()).now_or_never();
+            assert_eq!(response.expect("at once").status, 503, "{method}");
+        }
+    }
+}

@@ -59,6 +59,8 @@ pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
     node.route(id, "/tasks", views::tasks(published));
     node.route(id, "/roles", views::roles(published));
     node.route(id, "/why", why::why(master));
+    let debug = views::offer_constraints(published);
+    node.route("allocator", "/offer_constraints_debug", debug);
     node.delegate(master.pid().id());
     node_routes(node, verbosity);
     files::routes(node, Arc::new(MasterFiles { log }));

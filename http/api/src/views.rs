@@ -8,6 +8,7 @@ mod agent_state;
 mod agents;
 mod attributes;
 mod build;
+mod constraints;
 mod containers;
 mod executor;
 mod flags;
@@ -41,6 +42,7 @@ pub use self::build::{MESOS_VERSION, TEPUI_VERSION};
 pub(crate) use self::{
     agent_state::agent_state,
     agents::agents,
+    constraints::offer_constraints,
     containers::{containers, statistics},
     flags::flags,
     frameworks::frameworks,

@@ -1,7 +1,9 @@
-//! `tepui agent`: an agent until SIGINT or SIGTERM; its executors go on without it.
+//! `tepui agent`: an agent until SIGINT or SIGTERM; its executors go on without it. On SIGUSR1 it
+//! leaves its master, and ends with all it runs.
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, time::Duration};
 
+use futures_util::future::{Either, select};
 use tepui_agent::{AgentOptions, checkpoint::Paths};
 use tepui_containerizer::{
     Isolation,
@@ -19,7 +21,7 @@ use crate::{
     host::Host,
     listening::{self, Listening},
     master,
-    signals::Signals,
+    signals::{Signal, Signals},
 };
 
 /// The command.
@@ -40,7 +42,7 @@ fn run(values: &Values) -> Result<ExitCode, Failure> {
         .ok_or(FlagError::Required { name: "work_dir" })?;
     let work_dir = cluster::absolute(&work_dir)?;
     let world = cluster::world(values)?;
-    let mut signals = Signals::watch(&world).map_err(Failure::Signals)?;
+    let mut signals = Signals::watch_for_agent(&world).map_err(Failure::Signals)?;
     // The agent takes this lock itself; asked for here so that the answer to a second daemon is
     // who the first is, not that its port is taken.
     let who = cluster::who("agent", listening.node.port);
@@ -58,33 +60,38 @@ fn run(values: &Values) -> Result<ExitCode, Failure> {
     info!(pid = %running.agent.pid, "the agent is up");
     let ended = running.node.wait(&running.agent.pid);
     let signal = world.block_on(async {
-        let (next, ended) = (std::pin::pin!(signals.next()), std::pin::pin!(ended));
-        match futures_util::future::select(next, ended).await {
-            futures_util::future::Either::Left((signal, _)) => Some(signal),
-            futures_util::future::Either::Right(_) => None,
+        let mut ended = std::pin::pin!(ended);
+        loop {
+            let next = std::pin::pin!(signals.next());
+            match select(next, &mut ended).await {
+                Either::Left((Signal::Leave, _)) => {
+                    info!("the agent leaves its master, and ends what it runs");
+                    running.agent.unregister("SIGUSR1");
+                }
+                Either::Left((signal, _)) => break Some(signal),
+                Either::Right(_) => break None,
+            }
         }
     });
-    match signal {
-        Some(signal) => info!(%signal, "the agent ends; its executors go on"),
+    let problem = match signal {
+        Some(signal) => {
+            info!(%signal, "the agent ends; its executors go on");
+            None
+        }
         None => match running.agent.ended() {
-            Some(Ok(why)) => info!(why, "the agent ended"),
-            Some(Err(problem)) => {
-                return Err(Failure::Start {
-                    what: "to go on",
-                    problem,
-                });
+            Some(Ok(why)) => {
+                info!(why, "the agent ended");
+                None
             }
-            None => {
-                let problem = "it ended without a reason".to_owned();
-                return Err(Failure::Start {
-                    what: "to go on",
-                    problem,
-                });
-            }
+            Some(Err(problem)) => Some(problem),
+            None => Some("it ended without a reason".to_owned()),
         },
-    }
+    };
     world.block_on(running.node.shutdown());
-    Ok(ExitCode::SUCCESS)
+    match problem {
+        Some(problem) => Err(Failure::Agent(problem)),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn lock_file(work_dir: &std::path::Path) -> String {

@@ -9,6 +9,7 @@ use crate::{
     Failure, VERSION,
     flags::{self, FlagError, Group, Parsed, Sources, Values},
     logging::Logging,
+    say,
 };
 
 /// A command with Mesos' flags.
@@ -31,11 +32,11 @@ impl Command {
         let values = match self.load(arguments) {
             Ok(Parsed::Values(values)) => values,
             Ok(Parsed::Help) => {
-                println!("{}", self.usage());
+                say::out(self.usage());
                 return ExitCode::SUCCESS;
             }
             Ok(Parsed::Version) => {
-                println!("{VERSION}");
+                say::out(VERSION);
                 return ExitCode::SUCCESS;
             }
             Err(problem) => return self.refuse(&problem),
@@ -44,7 +45,7 @@ impl Command {
             Ok(status) => status,
             Err(Failure::Flag(problem)) => self.refuse(&problem),
             Err(problem) => {
-                eprintln!("tepui {}: {problem}", self.name);
+                say::err(format_args!("tepui {}: {problem}", self.name));
                 ExitCode::FAILURE
             }
         }
@@ -79,9 +80,29 @@ impl Command {
 
     fn refuse(&self, problem: &FlagError) -> ExitCode {
         let name = self.name;
-        eprintln!("tepui {name}: {problem}\nTry 'tepui {name} --help'.");
+        say::err(format_args!(
+            "tepui {name}: {problem}\nTry 'tepui {name} --help'."
+        ));
         ExitCode::FAILURE
     }
+}
+
+/// Reads the arguments of a command whose flags are not Mesos'. Help or an error is printed, and
+/// the exit status given.
+pub(crate) fn arguments<A: clap::Parser>(
+    command: &str,
+    arguments: &[String],
+) -> Result<A, ExitCode> {
+    let words = std::iter::once(command).chain(arguments.iter().map(String::as_str));
+    A::try_parse_from(words).map_err(|problem| {
+        // Help, which is no error, goes to stdout; there is nobody to tell if it cannot.
+        let _ = problem.print();
+        if problem.use_stderr() {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        }
+    })
 }
 
 /// The environment, without what is not text.

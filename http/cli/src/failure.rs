@@ -33,6 +33,9 @@ pub(crate) enum Failure {
     /// This machine could not be asked what it has.
     #[error("cannot find out what this machine has: {0}")]
     Host(#[source] nix::Error),
+    /// The agent ended by itself.
+    #[error("the agent cannot go on: {0}")]
+    Agent(String),
     /// Something could not be started.
     #[error("cannot start {what}: {problem}")]
     Start {

@@ -16,6 +16,7 @@ mod local;
 mod logging;
 mod master;
 mod run;
+mod say;
 mod signals;
 mod simulate;
 mod why;
@@ -46,10 +47,10 @@ Commands:
   why      say why a framework has no offers, or why a task is not running
   help     print this, or the help of a command
 
-`tepui COMMAND --help` says more. `tepui --version` prints the version.
-";
+`tepui COMMAND --help` says more. `tepui --version` prints the version.";
 
 fn main() -> ExitCode {
+    tepui_containerizer::share_arenas();
     let mut arguments = std::env::args_os().skip(1);
     let first = arguments.next().unwrap_or_default();
     let rest: Vec<OsString> = arguments.collect();
@@ -74,20 +75,22 @@ fn dispatch(command: &str, arguments: &[String]) -> ExitCode {
         ("simulate", _) => simulate::COMMAND.main(arguments),
         ("why", _) => why::main(arguments),
         ("--version" | "version", _) => {
-            println!("{VERSION}");
+            say::out(VERSION);
             ExitCode::SUCCESS
         }
         ("help", Some(other)) if other != "help" => dispatch(other, &["--help".to_owned()]),
         ("--help" | "-h" | "help", _) => {
-            print!("{HELP}");
+            say::out(HELP);
             ExitCode::SUCCESS
         }
         ("", _) => {
-            eprint!("{HELP}");
+            say::err(HELP);
             ExitCode::FAILURE
         }
         (other, _) => {
-            eprint!("tepui: there is no command '{other}'\n\n{HELP}");
+            say::err(format_args!(
+                "tepui: there is no command '{other}'\n\n{HELP}"
+            ));
             ExitCode::FAILURE
         }
     }

@@ -13,7 +13,6 @@ mod scheduler;
 
 use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
-use clap::Parser as _;
 use futures_util::future::{Either, select};
 use tepui_api::ApiOptions;
 use tepui_framework::Framework;
@@ -39,33 +38,26 @@ use self::{
 use crate::{
     agent,
     cluster::{self, RunningAgent, RunningMaster},
+    command,
     failure::Failure,
     flags::Values,
     host,
     listening::Listening,
     logging::Logging,
+    say,
     signals::Signals,
 };
 
 /// Reads the arguments and runs the command.
 pub(crate) fn main(arguments: &[String]) -> ExitCode {
-    let command = std::iter::once("tepui run".to_owned()).chain(arguments.iter().cloned());
-    let args = match Args::try_parse_from(command) {
+    let args: Args = match command::arguments("tepui run", arguments) {
         Ok(args) => args,
-        Err(problem) => {
-            // Help, which is no error, goes to stdout; there is nobody to tell if it cannot.
-            let _ = problem.print();
-            return if problem.use_stderr() {
-                ExitCode::FAILURE
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+        Err(status) => return status,
     };
     match run(&args) {
         Ok(status) => ExitCode::from(status),
         Err(problem) => {
-            eprintln!("tepui run: {problem}");
+            say::err(format_args!("tepui run: {problem}"));
             ExitCode::FAILURE
         }
     }
@@ -141,9 +133,7 @@ impl Cluster {
         needs: &Resources,
     ) -> Result<(), Failure> {
         if !nix::unistd::geteuid().is_root() && !args.quiet {
-            eprintln!(
-                "tepui: without root, tasks are neither isolated nor held to their resources"
-            );
+            say::err("tepui: without root, tasks are neither isolated nor held to their resources");
         }
         for number in 1..=usize::from(args.agents) {
             let folder = run.agent(number);

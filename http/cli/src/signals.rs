@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM as something to wait for.
+//! SIGINT and SIGTERM as something to wait for, and SIGUSR1 for agents.
 
 use std::{fmt, io, task::Poll};
 
@@ -15,6 +15,8 @@ pub(crate) enum Signal {
     Interrupt,
     /// What `kill` sends.
     Terminate,
+    /// SIGUSR1, by which an agent is told to leave its master.
+    Leave,
 }
 
 impl Signal {
@@ -23,6 +25,7 @@ impl Signal {
         match self {
             Self::Interrupt => 130,
             Self::Terminate => 143,
+            Self::Leave => 138,
         }
     }
 }
@@ -32,11 +35,12 @@ impl fmt::Display for Signal {
         f.write_str(match self {
             Self::Interrupt => "SIGINT",
             Self::Terminate => "SIGTERM",
+            Self::Leave => "SIGUSR1",
         })
     }
 }
 
-/// Both signals, in the order in which they come.
+/// The signals, in the order in which they come.
 pub(crate) struct Signals(mpsc::Receiver<Signal>);
 
 /// Signals that wait to be looked at; more of them would say nothing new.
@@ -49,10 +53,23 @@ impl Signals {
     ///
     /// The kernel's, where signals cannot be watched.
     pub(crate) fn watch(world: &World) -> io::Result<Self> {
+        Self::watch_these(world, Watched::new)
+    }
+
+    /// The same, with the signal by which an agent is told to leave.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub(crate) fn watch_for_agent(world: &World) -> io::Result<Self> {
+        Self::watch_these(world, Watched::with_leave)
+    }
+
+    fn watch_these(world: &World, watched: fn() -> io::Result<Watched>) -> io::Result<Self> {
         let (sender, receiver) = mpsc::channel(WAITING);
         let (ready, watching) = oneshot::channel();
         world.spawn(async move {
-            match Watched::new() {
+            match watched() {
                 Ok(mut watched) => {
                     let _gone = ready.send(Ok(()));
                     while sender.send(watched.next().await).await.is_ok() {}
@@ -79,6 +96,7 @@ impl Signals {
 struct Watched {
     interrupt: unix::Signal,
     terminate: unix::Signal,
+    leave: Option<unix::Signal>,
 }
 
 impl Watched {
@@ -86,6 +104,14 @@ impl Watched {
         Ok(Self {
             interrupt: unix::signal(SignalKind::interrupt())?,
             terminate: unix::signal(SignalKind::terminate())?,
+            leave: None,
+        })
+    }
+
+    fn with_leave() -> io::Result<Self> {
+        Ok(Self {
+            leave: Some(unix::signal(SignalKind::user_defined1())?),
+            ..Self::new()?
         })
     }
 
@@ -94,7 +120,13 @@ impl Watched {
             if self.interrupt.poll_recv(cx).is_ready() {
                 return Poll::Ready(Signal::Interrupt);
             }
-            self.terminate.poll_recv(cx).map(|_| Signal::Terminate)
+            if self.terminate.poll_recv(cx).is_ready() {
+                return Poll::Ready(Signal::Terminate);
+            }
+            match &mut self.leave {
+                Some(leave) => leave.poll_recv(cx).map(|_| Signal::Leave),
+                None => Poll::Pending,
+            }
         })
         .await
     }

@@ -26,6 +26,7 @@ use crate::{
     command::Command,
     failure::Failure,
     flags::{FlagError, SIMULATE, Values},
+    say,
 };
 
 /// The command.
@@ -64,7 +65,7 @@ fn simulate(values: &Values) -> Result<ExitCode, Failure> {
                 run(plan.options)
             };
             let outcome = outcome.map_err(failed)?;
-            say(&report(plan.options, &outcome));
+            say::text(&report(plan.options, &outcome));
             outcome.violations.is_empty()
         }
     };
@@ -136,11 +137,6 @@ fn seeds(values: &Values) -> Result<Option<Range<u64>>, Failure> {
     Ok(Some(seeds))
 }
 
-/// Prints lines; whoever does not read to the end wants no more of them.
-fn say(text: &str) {
-    let _nobody_reads = io::stdout().lock().write_all(text.as_bytes());
-}
-
 /// A number with its thousands apart.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -210,7 +206,7 @@ fn many(options: RunOptions, seeds: Range<u64>) -> Result<bool, Failure> {
             scope.spawn(|| run_some(options, &left, sender));
         }
         drop(sender);
-        Progress::new(options, seeds).follow(&receiver)
+        Progress::new(options, seeds).follow(receiver)
     })
 }
 
@@ -262,19 +258,20 @@ impl Progress {
     }
 
     /// Tells of the outcomes as they come, those that broke something in the order of their seeds.
-    fn follow(mut self, outcomes: &Receiver<Done>) -> Result<bool, Failure> {
+    /// No more runs begin after one that could not be made.
+    fn follow(mut self, outcomes: Receiver<Done>) -> Result<bool, Failure> {
         let mut next = PROGRESS;
         loop {
             match outcomes.recv_timeout(next.saturating_sub(self.started.elapsed())) {
                 Ok((seed, outcome)) => self.take(seed, outcome.map_err(failed)?),
                 Err(RecvTimeoutError::Timeout) => {
                     next = self.started.elapsed() + PROGRESS;
-                    eprintln!("{}", self.line(self.started.elapsed()));
+                    say::err(self.line(self.started.elapsed()));
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        say(&self.summary(self.started.elapsed()));
+        say::text(&self.summary(self.started.elapsed()));
         Ok(self.broken == 0)
     }
 
@@ -291,7 +288,7 @@ impl Progress {
                 seed,
                 ..self.options
             };
-            say(&complaint(options, &outcome));
+            say::text(&complaint(options, &outcome));
         }
     }
 

@@ -9,6 +9,8 @@ use clap::{Parser, Subcommand};
 use serde_json::Value;
 use ureq::Agent;
 
+use crate::{command, say};
+
 /// How long the master may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -69,26 +71,17 @@ impl About {
 
 /// Reads the arguments and asks.
 pub(crate) fn main(arguments: &[String]) -> ExitCode {
-    let command = std::iter::once("tepui why".to_owned()).chain(arguments.iter().cloned());
-    let args = match Args::try_parse_from(command) {
+    let args: Args = match command::arguments("tepui why", arguments) {
         Ok(args) => args,
-        Err(problem) => {
-            // Help, which is no error, goes to stdout; there is nobody to tell if it cannot.
-            let _ = problem.print();
-            return if problem.use_stderr() {
-                ExitCode::FAILURE
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+        Err(status) => return status,
     };
     match ask(&args) {
         Ok(text) => {
-            print!("{text}");
+            say::text(&text);
             ExitCode::SUCCESS
         }
         Err(problem) => {
-            eprintln!("tepui why: {problem}");
+            say::err(format_args!("tepui why: {problem}"));
             ExitCode::FAILURE
         }
     }

@@ -12,6 +12,9 @@ macro_rules! texts {
 
 /// Sorted by process and path.
 pub(super) const TEXTS: &[Text] = texts! {
+    "allocator" "offer_constraints_debug": "Shows which agents offer constraints exclude.",
+        "For each framework the roles that it suppresses, and for each of its roles the ids of the \
+         agents that its offer constraints exclude, as a JSON object.\n";
     "files" "browse": "Returns a file listing for a directory.",
         "Lists the files and folders in a path as a JSON array.\n\n\
          Query parameters:\n\n>        path=VALUE          The folder.\n";

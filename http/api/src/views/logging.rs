@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tepui_runtime::{
-    Context, Declaration, Id, Node, Process, ProcessRef, SpawnError,
+    Context, Declaration, Id, Node, Process, ProcessRef, SpawnError, Timer,
     http::{Handler, Request, Response},
 };
 
@@ -21,8 +21,8 @@ const ORIGINAL: u32 = 0;
 /// Takes the level back when its time is over.
 struct Raised {
     verbosity: Verbosity,
-    /// Counts the changes, by which a timer knows whether it is stale.
-    changes: u64,
+    /// Runs while the level is another than the one it was started with.
+    back: Option<Timer>,
 }
 
 impl Process for Raised {
@@ -31,15 +31,15 @@ impl Process for Raised {
 
 impl Raised {
     fn set(&mut self, level: u32, duration: Duration, ctx: &mut Context<'_, Self>) {
-        self.changes += 1;
-        let change = self.changes;
+        if let Some(back) = self.back.take() {
+            ctx.cancel(back);
+        }
         (self.verbosity.set)(level);
         if level != ORIGINAL {
-            ctx.delay(duration, move |raised, _| {
-                if raised.changes == change {
-                    (raised.verbosity.set)(ORIGINAL);
-                }
-            });
+            self.back = Some(ctx.delay(duration, |raised, _| {
+                raised.back = None;
+                (raised.verbosity.set)(ORIGINAL);
+            }));
         }
     }
 }
@@ -59,7 +59,7 @@ impl Raising {
         }
         let raised = Raised {
             verbosity,
-            changes: 0,
+            back: None,
         };
         let started = node.spawn(Id::prefix("logging"), raised)?;
         Ok(self.0.get_or_init(|| started))

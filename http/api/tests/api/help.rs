@@ -49,7 +49,7 @@ fn help_has_mesos_forms() {
     assert_eq!((status, kind.as_str()), (200, "text/x-markdown"));
     assert!(
         text.starts_with(
-            "## HELP\n> [/files][files]\n> [/logging][logging]\n> [/master][master]\n"
+            "## HELP\n> [/allocator][allocator]\n> [/files][files]\n> [/logging][logging]\n> [/master][master]\n"
         ),
         "{text}"
     );

@@ -19,6 +19,7 @@ use super::{
     client::{Client, ClientError, Events},
     core::{Core, Effect},
 };
+use crate::say;
 
 /// The pause before the master is asked again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -139,9 +140,9 @@ impl Execute {
         }
         if problem != self.said {
             let master = self.client.master();
-            eprintln!(
+            say::err(format_args!(
                 "tepui execute: no connection to the master at {master}, trying again: {problem}"
-            );
+            ));
             self.said = problem;
         }
         let connection = self.connection;
@@ -153,7 +154,7 @@ impl Execute {
     }
 
     fn refused(&mut self, refused: &ClientError, ctx: &mut Context<'_, Self>) {
-        eprintln!("tepui execute: the master refuses: {refused}");
+        say::err(format_args!("tepui execute: the master refuses: {refused}"));
         self.result = Some(false);
         self.calls.clear();
         self.next_call(ctx);
@@ -162,8 +163,8 @@ impl Execute {
     fn perform(&mut self, effects: Vec<Effect>, ctx: &mut Context<'_, Self>) {
         for effect in effects {
             match effect {
-                Effect::Print(text) => println!("{text}"),
-                Effect::Warn(text) => eprintln!("tepui execute: {text}"),
+                Effect::Print(text) => say::out(text),
+                Effect::Warn(text) => say::err(format_args!("tepui execute: {text}")),
                 Effect::Call(call) => self.calls.push_back(*call),
                 Effect::KillAfter(after) => {
                     ctx.delay(after, |execute, ctx| {

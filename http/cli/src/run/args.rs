@@ -136,10 +136,8 @@ impl Args {
         if self.instances == 0 || self.agents == 0 {
             return Err("--instances and --agents: at least one".to_owned());
         }
-        if let Some(name) = &self.user
-            && !matches!(nix::unistd::User::from_name(name), Ok(Some(_)))
-        {
-            return Err(format!("--user: there is no user '{name}' on this machine"));
+        if let Some(name) = &self.user {
+            may_become(name, nix::unistd::geteuid())?;
         }
         let bad = |c: char| c.is_control() || c == '/' || c == '\\';
         if self.name.is_empty() || self.name.len() > 200 || self.name.contains(bad) {
@@ -149,9 +147,29 @@ impl Args {
     }
 }
 
+/// Whether who runs this command may run tasks as that user.
+fn may_become(name: &str, own: nix::unistd::Uid) -> Result<(), String> {
+    match nix::unistd::User::from_name(name) {
+        Ok(Some(user)) if own.is_root() || own == user.uid => Ok(()),
+        Ok(Some(_)) => Err(format!(
+            "--user: only root can run tasks as another user, here as '{name}'"
+        )),
+        _ => Err(format!("--user: there is no user '{name}' on this machine")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_root_runs_tasks_as_another_user() {
+        let nobody = nix::unistd::User::from_name("nobody").unwrap().unwrap().uid;
+        assert_eq!(may_become("nobody", nobody), Ok(()));
+        assert_eq!(may_become("nobody", nix::unistd::Uid::from_raw(0)), Ok(()));
+        let problem = may_become("root", nobody).unwrap_err();
+        assert!(problem.contains("only root can"), "{problem}");
+    }
 
     fn args(arguments: &[&str]) -> Args {
         Args::try_parse_from(std::iter::once(&"tepui run").chain(arguments)).unwrap()

@@ -16,7 +16,7 @@ use tepui_containerizer::linux::{self, LinuxOptions};
 use tepui_protocol::tepui::containerizer::{Recover, Recovered};
 use tepui_runtime::{Disk, Lock, Node, NodeOptions, World};
 
-use crate::{cluster, failure::Failure};
+use crate::{cluster, failure::Failure, say};
 
 /// How the folders' names begin. Until the lock is held it is the other one: nobody cleans that.
 const PREFIX: &str = "tepui-run-";
@@ -81,9 +81,13 @@ impl Folder {
         drop(self.lock);
         let path = self.path.display();
         match done {
-            Ok(()) if self.keep && !quiet => eprintln!("tepui: everything is kept in {path}"),
+            Ok(()) if self.keep && !quiet => {
+                say::err(format_args!("tepui: everything is kept in {path}"));
+            }
             Ok(()) => {}
-            Err(problem) => eprintln!("tepui: the folder {path} stays: {problem}"),
+            Err(problem) => {
+                say::err(format_args!("tepui: the folder {path} stays: {problem}"));
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, process::Command};
 
-use crate::support::{Reply, Running, finish, request, runs, tepui};
+use crate::support::{Reply, Running, finish, request, runs, tepui, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::json;
 use tempfile::TempDir;
@@ -30,6 +30,8 @@ pub(crate) fn agent_command(master: &str, port: &str, folder: &TempDir, cgroup: 
         &format!("--runtime_dir={}", path("run")),
         &format!("--cgroups_root={cgroup}-{}", std::process::id()),
         "--registration_backoff_factor=10ms",
+        // An executor tries again within this time; what it needs then must not be the rest of it.
+        "--executor_reregistration_timeout=5secs",
     ])
 }
 
@@ -193,16 +195,14 @@ fn a_task_outlives_its_agent_and_is_killed_by_the_next() {
     let (_master, address) = master(&[]);
     let (first, place) = agent(&address, "0", &folder, "outlives");
     let mut framework = Framework::subscribe(&address);
-    let marker = format!("87{}", std::process::id());
-    let agent_id = framework.launch("long", &format!("sleep {marker}"));
+    let sleep = format!("sleep 87{}", std::process::id());
+    let agent_id = framework.launch("long", &format!("exec {sleep}"));
     framework.until("TASK_RUNNING");
+    wait_until("the task's process", || runs(&sleep));
     first.signal(Signal::SIGTERM);
     let (status, _, stderr) = first.end();
     assert_eq!(status.code(), Some(0), "{stderr:?}");
-    assert!(
-        runs(&format!("sleep {marker}")),
-        "the task goes on without its agent"
-    );
+    assert!(runs(&sleep), "the task goes on without its agent");
     // Its executor looks for the agent where that was.
     let port = place.rsplit_once(':').unwrap().1;
     let (mut second, _) = agent(&address, port, &folder, "outlives");
@@ -210,7 +210,7 @@ fn a_task_outlives_its_agent_and_is_killed_by_the_next() {
     framework.call(json!({"type": "KILL", "kill": kill}));
     let status = framework.until("TASK_KILLED");
     assert_eq!(status["task_id"]["value"], "long");
-    assert!(!runs(&format!("sleep {marker}")));
+    assert!(!runs(&sleep));
     second.until("state=Terminated");
     second.signal(Signal::SIGINT);
     assert_eq!(second.end().0.code(), Some(0));
@@ -251,6 +251,25 @@ fn a_second_daemon_on_a_work_dir_is_told_who_the_first_is() {
     );
     running.signal(Signal::SIGTERM);
     assert_eq!(running.end().0.code(), Some(0));
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test looks at the machine, not at a node"
+)]
+fn a_checkpoint_that_is_none_is_named() {
+    let folder = TempDir::new().unwrap();
+    let meta = folder.path().join("work/meta");
+    std::fs::create_dir_all(&meta).unwrap();
+    std::fs::write(meta.join("boot_id"), "garbage").unwrap();
+    let command = agent_command("127.0.0.1:1", "0", &folder, "garbage");
+    let (status, _, stderr) = finish(command);
+    assert_eq!(status, 1, "{stderr}");
+    let expected = "tepui agent: the agent cannot go on: checkpoint '";
+    let last = stderr.lines().last().unwrap();
+    assert!(last.starts_with(expected), "{stderr}");
+    assert!(last.contains("boot_id': not a checkpoint"), "{stderr}");
 }
 
 #[test]
@@ -295,9 +314,7 @@ fn the_log_goes_to_a_file_when_asked_for() {
     command.env("MESOS_CLUSTER", "here");
     let running = Running::start(command);
     let log = folder.path().join("tepui-master.INFO");
-    while !read(&log).contains("the master is up") {
-        std::thread::yield_now();
-    }
+    wait_until("the file", || read(&log).contains("the master is up"));
     running.signal(Signal::SIGTERM);
     let (status, _, stderr) = running.end();
     assert_eq!((status.code(), stderr), (Some(0), Vec::new()));

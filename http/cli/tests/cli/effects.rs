@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::{
     daemons::{Framework, RESOURCES, agent_command, master, read, start_agent},
-    support::{Running, finish, request, tepui},
+    support::{Running, finish, request, tepui, wait_until},
 };
 
 fn get(address: &str, path: &str) -> Value {
@@ -27,9 +27,9 @@ fn end(daemon: Running) {
 
 /// Ends an agent once none of its containers is left: they would go on without it.
 pub(crate) fn end_agent(agent: Running, place: &str) {
-    while get(place, "/containers") != json!([]) {
-        std::thread::yield_now();
-    }
+    wait_until("the end of all containers", || {
+        get(place, "/containers") == json!([])
+    });
     end(agent);
 }
 
@@ -105,7 +105,7 @@ fn the_log_shown_is_the_one_that_is_written() {
         reply.body()
     };
     let (running, address) = master(&[&format!("--log_dir={path}")]);
-    assert!(log(&address).contains("starting the master"));
+    wait_until("the log", || log(&address).contains("starting the master"));
     end(running);
     let written = folder.path().join("tepui-master.INFO");
     let (_running, address) = master(&[&format!("--external_log_file={}", written.display())]);
@@ -125,20 +125,16 @@ fn what_is_kept_and_counted_is_as_the_flags_say() {
     let mut framework = Framework::subscribe(&address);
     let agent_id = framework.launch("long", "sleep 8788");
     framework.until("TASK_RUNNING");
+    let completed = || get(&address, "/frameworks")["frameworks"][0]["completed_tasks"].take();
+    let executors = || get(&place, "/state")["frameworks"][0]["completed_executors"].take();
     for task in ["first", "second"] {
         framework.launch(task, "true");
         framework.until("TASK_FINISHED");
-    }
-    let completed = || get(&address, "/frameworks")["frameworks"][0]["completed_tasks"].take();
-    // The last acknowledgement is on its way still.
-    while completed()[0]["id"] != "second" {
-        std::thread::yield_now();
+        // The acknowledgement is on its way still, and the container ends behind it.
+        wait_until("the task", || completed()[0]["id"] == task);
+        wait_until("the executor", || executors()[0]["id"] == task);
     }
     assert_eq!(completed().as_array().unwrap().len(), 1);
-    let executors = || get(&place, "/state")["frameworks"][0]["completed_executors"].take();
-    while executors()[0]["id"] != "second" {
-        std::thread::yield_now();
-    }
     assert_eq!(executors().as_array().unwrap().len(), 1);
     let metrics = get(&address, "/metrics/snapshot");
     let own = |key: &&String| key.starts_with("master/frameworks/");
@@ -215,11 +211,11 @@ fn processes_and_threads_are_counted_when_asked_for() {
         let mut framework = Framework::subscribe(&address);
         let agent_id = framework.launch("long", "sleep 8790");
         framework.until("TASK_RUNNING");
-        let statistics = get(&place, "/monitor/statistics")[0]["statistics"].take();
-        assert!(
-            statistics["mem_rss_bytes"].as_u64() > Some(0),
-            "{statistics}"
-        );
+        let statistics = || get(&place, "/monitor/statistics")[0]["statistics"].take();
+        wait_until("memory in use", || {
+            statistics()["mem_rss_bytes"].as_u64() > Some(0)
+        });
+        let statistics = statistics();
         assert_eq!(
             statistics["processes"].as_u64() > Some(0),
             counted,
@@ -266,9 +262,7 @@ fn the_log_says_more_while_it_is_told_to() {
     };
     garbage();
     assert_eq!(ask("?level=1&duration=1hrs"), ok(""));
-    while ask("") != ok("1\n") {
-        std::thread::yield_now();
-    }
+    wait_until("more to be said", || ask("") == ok("1\n"));
     garbage();
     let said = master.until("DEBUG");
     let before = master.said.join("\n");
@@ -276,8 +270,6 @@ fn the_log_says_more_while_it_is_told_to() {
     assert!(said.contains("HTTP connection ended"), "{said}");
     // It is taken back when its time is over.
     assert_eq!(ask("?level=2&duration=1ms"), ok(""));
-    while ask("") != ok("0\n") {
-        std::thread::yield_now();
-    }
+    wait_until("less to be said", || ask("") == ok("0\n"));
     end(master);
 }

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use crate::{
     daemons::{agent, master},
     effects::end_agent,
-    support::{Running, finish, request, tepui},
+    support::{Running, finish, finish_unread, request, tepui, wait_until},
 };
 
 /// A master with one agent, for as long as it is kept.
@@ -117,7 +117,12 @@ fn a_task_is_executed_on_a_cluster() {
     let (status, stdout, _) = cluster.execute(&["--name=v", "--command=true", volume]);
     assert_eq!((status, states(&stdout)), (1, vec!["TASK_ERROR"]));
     assert!(stdout.contains("container.volumes"), "{stdout}");
-    assert_eq!(cluster.frameworks(), 0, "they were torn down");
+    wait_until("the frameworks' end", || cluster.frameworks() == 0);
+    // It goes on though nobody reads what it says.
+    let mut unread = tepui(&["execute", &format!("--master={}", cluster.address)]);
+    unread.args(["--name=unread", "--command=exit 0"]);
+    unread.arg("--resources=cpus:0.5;mem:32");
+    assert_eq!(finish_unread(unread), (0, String::new()));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Flags as the binary takes and refuses them.
 
-use crate::support::{finish, tepui};
+use crate::support::{finish, finish_unread, tepui};
 
 /// The lists of all flags: name, older name, default, state, example, test.
 const LISTS: [(&str, &str); 4] = [
@@ -72,6 +72,20 @@ fn each_flag_is_in_the_help_once() {
             );
         }
         assert!(stdout.lines().all(|line| line.len() <= 110), "{stdout}");
+    }
+}
+
+#[test]
+fn whoever_does_not_read_to_the_end_is_told_of_no_panic() {
+    for arguments in [
+        &["--help"][..],
+        &["--version"],
+        &["master", "--help"],
+        &["run", "--help"],
+        &["why", "--help"],
+    ] {
+        let unread = finish_unread(tepui(arguments));
+        assert_eq!(unread, (0, String::new()), "{arguments:?}");
     }
 }
 

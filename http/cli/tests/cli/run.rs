@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::support::{Running, finish, runs, tepui};
+use crate::support::{Running, finish, runs, tepui, wait_until};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
@@ -80,14 +80,13 @@ fn the_command_sees_its_environment_and_its_arguments() {
 #[test]
 fn ctrl_c_kills_the_task_and_leaves_nothing() {
     for (signal, expected) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
-        let marker = format!("86{}", std::process::id());
-        let script = format!(
-            "trap 'echo bye; exit 5' TERM; echo up; sleep {marker} & while :; do wait; done"
-        );
+        let sleep = format!("sleep 86{}", std::process::id());
+        let script =
+            format!("trap 'echo bye; exit 5' TERM; echo up; {sleep} & while :; do wait; done");
         let (folder, command) = run(&[&script]);
         let mut running = Running::start(command);
         assert_eq!(running.line(), "up");
-        assert!(runs(&format!("sleep {marker}")));
+        wait_until("the task's process", || runs(&sleep));
         running.signal(signal);
         let (status, stdout, stderr) = running.end();
         let stderr = stderr.join("\n");
@@ -97,7 +96,7 @@ fn ctrl_c_kills_the_task_and_leaves_nothing() {
             stderr.contains("tepui: task run.0 is TASK_KILLED"),
             "{stderr}"
         );
-        assert!(!runs(&format!("sleep {marker}")), "nothing is left running");
+        assert!(!runs(&sleep), "nothing is left running");
         assert!(is_empty(&folder));
     }
 }
@@ -155,10 +154,11 @@ fn cgroups(beginning: &str) -> Vec<String> {
 
 #[test]
 fn what_a_killed_run_leaves_is_removed_by_the_next() {
-    let marker = format!("89{}", std::process::id());
-    let (folder, command) = run(&[&format!("echo up; sleep {marker}")]);
+    let sleep = format!("sleep 89{}", std::process::id());
+    let (folder, command) = run(&[&format!("echo up; {sleep}; exit 0")]);
     let mut running = Running::start(command);
     assert_eq!(running.line(), "up");
+    wait_until("the task's process", || runs(&sleep));
     let left = names(&folder);
     assert_eq!(left.len(), 1);
     running.signal(Signal::SIGKILL);
@@ -173,7 +173,7 @@ fn what_a_killed_run_leaves_is_removed_by_the_next() {
         command
     });
     assert_eq!(other.line(), "up");
-    assert!(!runs(&format!("sleep {marker}")));
+    assert!(!runs(&sleep));
     assert!(!names(&folder).contains(&left[0]), "{:?}", names(&folder));
     assert_eq!(cgroups(&left[0]), [""; 0]);
     let (_, mut command) = run(&["--keep", "true"]);

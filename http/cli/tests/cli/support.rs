@@ -4,9 +4,9 @@ use std::{
     io::{BufRead as _, BufReader, Read, Write as _},
     net::TcpStream,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::{sys::signal::Signal, unistd::Pid};
@@ -28,15 +28,51 @@ pub(crate) fn tepui(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs to the end: exit status, stdout, stderr.
+/// Waits until something is so that no event tells.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test looks at processes from outside, in real time"
+)]
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}: not in time");
+        thread::yield_now();
+    }
+}
+
+/// Runs to the end: exit status, stdout, stderr. What does not end is killed, and fails the test.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test's own thread, outside of any node"
+)]
 pub(crate) fn finish(mut command: Command) -> (i32, String, String) {
-    let output = command.output().unwrap();
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let pid = Pid::from_raw(child.id().try_into().unwrap());
+    let (over, is_over) = channel::<()>();
+    let watch = thread::spawn(move || {
+        if is_over.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            nix::sys::signal::kill(pid, Signal::SIGKILL).unwrap();
+        }
+    });
+    let output = child.wait_with_output().unwrap();
+    drop(over);
+    watch.join().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
+    let status = output.status.code();
+    let status = status.unwrap_or_else(|| panic!("{command:?} was killed: {stdout}{stderr}"));
+    (status, stdout, stderr)
+}
+
+/// Runs to the end without anybody who reads its stdout: exit status and stderr.
+pub(crate) fn finish_unread(mut command: Command) -> (i32, String) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut running = Running::spawn(command.stdout(writer).stderr(Stdio::piped()));
+    let (status, said) = running.wait();
+    (status.code().unwrap(), said.join("\n"))
 }
 
 /// A running process; killed with the test.
@@ -50,33 +86,40 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = lines(child.stdout.take().unwrap());
-        let stderr = lines(child.stderr.take().unwrap());
+        Self::spawn(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let nothing = || channel().1;
         Self {
+            stdout: child.stdout.take().map_or_else(nothing, lines),
+            stderr: child.stderr.take().map_or_else(nothing, lines),
             child,
-            stdout,
-            stderr,
             said: Vec::new(),
         }
     }
 
     /// Reads stderr up to a line that holds `text`, and gives that line.
     pub(crate) fn until(&mut self, text: &str) -> String {
-        loop {
-            let line = self
-                .stderr
-                .recv_timeout(PATIENCE)
-                .unwrap_or_else(|problem| {
-                    panic!("waited for '{text}': {problem}\n{}", self.said.join("\n"))
-                });
-            self.said.push(line.clone());
+        while let Some(line) = self.next_said(text) {
             if line.contains(text) {
                 return line;
+            }
+        }
+        panic!("it ended without '{text}':\n{}", self.said.join("\n"));
+    }
+
+    /// The next line of stderr, and `None` at its end.
+    fn next_said(&mut self, awaited: &str) -> Option<String> {
+        match self.stderr.recv_timeout(PATIENCE) {
+            Ok(line) => {
+                self.said.push(line.clone());
+                Some(line)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                panic!("waited for '{awaited}':\n{}", self.said.join("\n"))
             }
         }
     }
@@ -92,13 +135,15 @@ impl Running {
 
     /// Waits for the end: the status, what is left of stdout, and all of stderr.
     pub(crate) fn end(mut self) -> (ExitStatus, Vec<String>, Vec<String>) {
+        let (status, said) = self.wait();
+        (status, self.stdout.iter().collect(), said)
+    }
+
+    /// Waits for the end: the status, and all of stderr.
+    fn wait(&mut self) -> (ExitStatus, Vec<String>) {
+        while self.next_said("its end").is_some() {}
         let status = self.child.wait().unwrap();
-        self.said.extend(self.stderr.iter());
-        (
-            status,
-            self.stdout.iter().collect(),
-            std::mem::take(&mut self.said),
-        )
+        (status, std::mem::take(&mut self.said))
     }
 
     fn pid(&self) -> Pid {
@@ -130,20 +175,18 @@ fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// Whether a process whose command line holds `marker` runs on this machine, this test's own
-/// children apart.
-pub(crate) fn runs(marker: &str) -> bool {
-    let processes = procfs_pids();
-    processes
-        .iter()
-        .any(|command_line| command_line.contains(marker))
+/// Whether a process whose command line begins with `command` runs on this machine.
+pub(crate) fn runs(command: &str) -> bool {
+    let mut all = command_lines().into_iter();
+    all.any(|command_line| command_line.starts_with(command))
 }
 
+/// The command lines of all processes.
 #[expect(
     clippy::disallowed_methods,
     reason = "the test looks at the machine, not at a node"
 )]
-fn procfs_pids() -> Vec<String> {
+fn command_lines() -> Vec<String> {
     let read = |entry: std::io::Result<std::fs::DirEntry>| {
         let bytes = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
         Some(String::from_utf8_lossy(&bytes).replace('\0', " "))

@@ -6,7 +6,7 @@ use tempfile::TempDir;
 use crate::{
     daemons::{agent, master},
     effects::end_agent,
-    support::{Running, finish, request, tepui},
+    support::{Running, finish, request, tepui, wait_until},
 };
 
 /// `tepui why`: exit status, stdout, stderr.
@@ -15,20 +15,15 @@ fn why(address: &str, arguments: &[&str]) -> (i32, String, String) {
     finish(tepui(&[&["why", &master], arguments].concat()))
 }
 
-/// The frameworks that the master shows under `key`.
-fn frameworks(address: &str, key: &str) -> Vec<Value> {
-    let state = request(address, "GET", "/state", "", "").body();
-    let state: Value = serde_json::from_str(&state).unwrap();
-    state[key].as_array().unwrap().clone()
-}
-
-/// Waits until a framework has come; its id.
-fn framework(address: &str) -> String {
-    loop {
-        if let Some(framework) = frameworks(address, "frameworks").first() {
-            return framework["id"].as_str().unwrap().to_owned();
-        }
-    }
+/// Waits until the master has something of this kind; the id of the first.
+fn first(address: &str, kind: &str) -> String {
+    let id = || {
+        let state = request(address, "GET", "/state", "", "").body();
+        let state: Value = serde_json::from_str(&state).unwrap();
+        Some(state[kind].get(0)?["id"].as_str().unwrap().to_owned())
+    };
+    wait_until(kind, || id().is_some());
+    id().unwrap()
 }
 
 #[test]
@@ -36,6 +31,7 @@ fn a_user_is_told_why_there_is_no_offer_and_why_a_task_does_not_run() {
     let folder = TempDir::new().unwrap();
     let (_master, address) = master(&[]);
     let (agent, place) = agent(&address, "0", &folder, "why");
+    first(&address, "slaves");
 
     // It wants more than there is.
     let mut greedy = tepui(&["execute", "--name=greedy", "--command=true"]);
@@ -44,7 +40,7 @@ fn a_user_is_told_why_there_is_no_offer_and_why_a_task_does_not_run() {
         "--resources=cpus:400;mem:32",
     ]);
     let greedy = Running::start(greedy);
-    let id = framework(&address);
+    let id = first(&address, "frameworks");
     let (status, stdout, stderr) = why(&address, &["framework", &id]);
     assert_eq!((status, stderr.as_str()), (0, ""), "{stdout}");
     let mut lines = stdout.lines();
