@@ -27,6 +27,10 @@ use crate::metrics::Counter;
 /// Of what a refused client still sends, so much is read while its answer is on its way.
 const MAX_SCRAP_BYTES: usize = 256 * 1024;
 
+/// After so many bytes written in one go the thread's other tasks have their turn, processes among
+/// them: a client that reads as fast as it is written to would hold them up for a whole answer.
+const TURN_BYTES: usize = 128 * 1024;
+
 /// Cuts a connection from anywhere.
 #[derive(Default)]
 pub(super) struct Cut {
@@ -74,6 +78,8 @@ pub(super) struct Replay {
     /// The last answer is being sent, and so much is still read to no avail.
     refused: bool,
     scrap_left: usize,
+    /// Bytes written in this turn.
+    written: usize,
     linger: Duration,
     /// Runs while a write waits for the client to read.
     stall: Option<Pin<Box<Sleep>>>,
@@ -97,6 +103,7 @@ impl Replay {
             ended: false,
             refused: false,
             scrap_left: MAX_SCRAP_BYTES,
+            written: 0,
             linger,
             stall: None,
             stall_timeout,
@@ -192,17 +199,24 @@ impl AsyncWrite for Replay {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.cut.check(cx)?;
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        if written.is_pending() {
-            return self.stalled(cx);
+        if self.written >= TURN_BYTES {
+            self.written = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let Poll::Ready(written) = written else {
+            self.written = 0;
+            return self.stalled(cx);
+        };
+        self.written += written.as_ref().map_or(0, |count| *count);
         self.stall = None;
         if self.cut.is_deaf() && !self.refused {
             self.refused = true;
             // Whoever waits to read learns that this is the end.
             cx.waker().wake_by_ref();
         }
-        written
+        Poll::Ready(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

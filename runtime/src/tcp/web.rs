@@ -5,6 +5,7 @@
 //! streamed body is told. That is how a scheduler's disconnection is seen.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     pin::Pin,
     rc::Rc,
@@ -47,6 +48,9 @@ use crate::{
 /// The library looks at the time twice a second, and a deadline that has passed by then is never
 /// noticed: no duration of its own is shorter than this.
 const COARSE: Duration = Duration::from_secs(1);
+
+/// A longer body is given to the library in pieces: it copies what it gets, all at once.
+const PIECE_BYTES: usize = 32 * 1024;
 
 /// Serves one connection to its end.
 type Serve = Rc<dyn Fn(Replay, Option<SocketAddr>) -> LocalBoxFuture<'static, ()>>;
@@ -223,6 +227,7 @@ impl Written {
     fn finish(mut self) -> HttpResponse {
         match self.body {
             Body::Empty => self.builder.finish(),
+            Body::Bytes(bytes) if bytes.len() > PIECE_BYTES => self.builder.body(Pieces(bytes)),
             Body::Bytes(bytes) => self.builder.body(bytes),
             Body::Stream(reader) => self.builder.body(Streamed(reader)),
         }
@@ -269,5 +274,27 @@ impl MessageBody for Streamed {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BodyError>>> {
         Pin::new(&mut self.0).poll_next(cx)
+    }
+}
+
+/// A long body, whole, as the library takes it: no more at once than goes out next.
+struct Pieces(Bytes);
+
+impl MessageBody for Pieces {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.0.len() as u64)
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Infallible>>> {
+        if self.0.is_empty() {
+            return Poll::Ready(None);
+        }
+        let piece = self.0.len().min(PIECE_BYTES);
+        Poll::Ready(Some(Ok(self.0.split_to(piece))))
     }
 }
