@@ -3,13 +3,12 @@
 //! it; PSS counts the part of each that falls to the process.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt as _;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use serde_json::json;
 use tepui_benches::http::{Framework, next};
-use tepui_benches::masters::{mesos, ours};
+use tepui_benches::masters::{listener, mesos, ours};
 use tepui_benches::{Figures, RUNS, machine};
 use tepui_integration::Cluster;
 
@@ -95,8 +94,6 @@ fn executor() -> Memory {
     let pid = ours.difference(&before).next().expect("an executor runs");
     let memory = memory(*pid);
     framework.teardown();
-    // Its container ends behind it.
-    while events.recv_timeout(Duration::from_millis(100)).is_ok() {}
     cluster.stop();
     memory
 }
@@ -106,26 +103,6 @@ fn master_with(agents: usize) -> Memory {
     std::thread::sleep(SETTLED);
     let daemon = master.daemon.as_ref().expect("started here");
     memory(daemon.pid().as_raw())
-}
-
-/// The process that listens on an address of this host.
-fn listener(address: &str) -> Option<i32> {
-    let port: u16 = address.rsplit_once(':')?.1.parse().ok()?;
-    let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
-    let inode: u64 = table.lines().skip(1).find_map(|line| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let here = fields.get(1)?.ends_with(&format!(":{port:04X}")) && *fields.get(3)? == "0A";
-        here.then(|| fields.get(9)?.parse().ok())?
-    })?;
-    let processes = std::fs::read_dir("/proc").ok()?;
-    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    let holds = |pid: &i32| {
-        let files = std::fs::read_dir(format!("/proc/{pid}/fd"));
-        files.into_iter().flatten().flatten().any(|file| {
-            std::fs::metadata(file.path()).is_ok_and(|metadata| metadata.ino() == inode)
-        })
-    };
-    pids.into_iter().find(holds)
 }
 
 fn report(name: &str, measure: &dyn Fn() -> Memory) {

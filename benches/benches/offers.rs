@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tepui_benches::http::{Arrived, Framework, next, next_within};
 use tepui_benches::masters::{Master, masters};
-use tepui_benches::{Contender, compare, median};
+use tepui_benches::{Contender, Figures, RUNS, compare, machine, median};
 
 const AGENTS: usize = 100;
 const FRAMEWORKS: usize = 60;
 /// Measured in one run; the run's figure is their median.
 const ROUNDS: usize = 10;
+/// The same of first offers, before each of which the master comes to rest.
+const FIRST: usize = 6;
 /// Not offered again within this measurement.
 const LONG_S: f64 = 10_000.0;
 /// A master that allocates once a second has been quiet for long enough.
@@ -26,8 +28,10 @@ fn offers(arrived: &Arrived) -> Vec<Value> {
 /// From SUBSCRIBE to the first offers, and from REVIVE to the next ones.
 fn first_offers(master: &Master) -> (f64, f64) {
     let (mut subscribed, mut revived) = (Vec::new(), Vec::new());
-    for round in 0..ROUNDS {
+    for round in 0..FIRST {
         let (sender, events) = channel();
+        // The end of the framework before is not measured.
+        master.wait_for_allocation();
         let (mut framework, sent) = Framework::subscribe(&master.address, round, &sender);
         let mut first = next(&events, "OFFERS");
         subscribed.push(milliseconds(sent, first.at));
@@ -100,26 +104,21 @@ impl Crowd {
 
 fn main() {
     let masters = masters(AGENTS, &["--resources=cpus:4;mem:4096;disk:1000"]);
-    let mut revived = Vec::new();
-    let mut contenders: Vec<Contender<'_>> = Vec::new();
-    for master in &masters {
-        contenders.push(Contender {
-            name: master.name,
-            unit: "ms",
-            run: Box::new(|| first_offers(master).0),
-        });
+    let mut figures = Vec::new();
+    for _ in 0..RUNS {
+        let run = masters.iter().map(first_offers);
+        figures.push(run.collect::<Vec<(f64, f64)>>());
     }
-    compare("SUBSCRIBE to the first OFFERS, 100 agents", &mut contenders);
-    drop(contenders);
-    for master in &masters {
-        revived.push(Contender {
-            name: master.name,
+    println!("first offers, 100 agents\n  on {}", machine());
+    for (number, master) in masters.iter().enumerate() {
+        let of = |what: &str, pick: fn(&(f64, f64)) -> f64| Figures {
+            name: format!("{}: {what} to OFFERS", master.name),
             unit: "ms",
-            run: Box::new(|| first_offers(master).1),
-        });
+            runs: figures.iter().map(|run| pick(&run[number])).collect(),
+        };
+        println!("  {}", of("SUBSCRIBE", |both| both.0));
+        println!("  {}", of("REVIVE", |both| both.1));
     }
-    compare("REVIVE to OFFERS, 100 agents", &mut revived);
-    drop(revived);
 
     let mut crowds: Vec<(&str, Crowd)> = masters
         .iter()

@@ -2,19 +2,22 @@
 //! thread of its own, and calls on a kept-alive connection. Paths have the `/master` prefix, which
 //! every Mesos understands.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tepui_protocol::recordio::Decoder;
+use tepui_runtime::Bytes;
 
-/// A master that has nothing to do for so long is done with what was before.
-const QUIET: Duration = Duration::from_millis(50);
 /// A measurement that waits longer has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
 const RECORD_MAX: usize = 64 << 20;
+/// So many acknowledgements may be under way before their answers are read.
+const UNDER_WAY: usize = 32;
 
 /// An event, and when its last byte was read.
 #[derive(Debug)]
@@ -36,22 +39,39 @@ pub struct Framework {
     stream_id: String,
     subscription: TcpStream,
     calls: BufReader<TcpStream>,
+    /// Calls whose answers were not read yet.
+    under_way: usize,
+    /// Reads the events.
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Framework {
-    /// Subscribes over a connection that is there already, to a master that is quiet; events behind
-    /// SUBSCRIBED go to `events` under `number`. Also returns when the call was sent.
+    /// Subscribes over a connection that is there already; events behind SUBSCRIBED go to `events`
+    /// under `number`. Also returns when the call was sent.
     pub fn subscribe(
         address: &str,
         number: usize,
         events: &Sender<Arrived>,
     ) -> (Framework, Instant) {
+        let (mut framework, records, sent) = Framework::open(address, number);
+        let (told, subscribed) = channel();
+        let events = events.clone();
+        let reader = std::thread::spawn(move || read_events(records, number, &told, &events));
+        framework.reader = Some(reader);
+        let subscribed = subscribed.recv_timeout(PATIENCE);
+        framework.id = subscribed.expect("SUBSCRIBED comes");
+        (framework, sent)
+    }
+
+    /// Subscribes, and leaves it to the caller to read what comes. The framework's id, without
+    /// which it cannot call, is in SUBSCRIBED.
+    pub fn open(address: &str, number: usize) -> (Framework, Records, Instant) {
         let call = json!({"type": "SUBSCRIBE", "subscribe": {"framework_info": {
             "user": "root", "name": format!("bench-{number}"), "roles": [format!("role-{number}")],
             "capabilities": [{"type": "MULTI_ROLE"}],
         }}});
         let mut subscription = connect(address);
-        std::thread::sleep(QUIET);
+        let calls = BufReader::new(connect(address));
         let sent = Instant::now();
         send(&mut subscription, address, "", &call);
         let mut reader = BufReader::new(subscription.try_clone().expect("a handle"));
@@ -60,22 +80,27 @@ impl Framework {
         let stream_id = field(&head, "Mesos-Stream-Id")
             .expect("a stream id")
             .to_owned();
-        let (told, subscribed) = channel();
-        let events = events.clone();
-        std::thread::spawn(move || read_events(reader, number, &told, &events));
-        let id = subscribed.recv_timeout(PATIENCE).expect("SUBSCRIBED comes");
         let framework = Framework {
             address: address.to_owned(),
-            id,
+            id: String::new(),
             stream_id,
             subscription,
-            calls: BufReader::new(connect(address)),
+            calls,
+            under_way: 0,
+            reader: None,
         };
-        (framework, sent)
+        (framework, Records::new(reader), sent)
     }
 
     /// Makes a call and waits until it is accepted; when it was sent.
     pub fn call(&mut self, kind: &str, arguments: Value) -> Instant {
+        let sent = self.post(kind, arguments);
+        self.read_answers();
+        sent
+    }
+
+    /// Makes a call, the answer to which is read later.
+    fn post(&mut self, kind: &str, arguments: Value) -> Instant {
         let mut call = json!({"framework_id": {"value": self.id}, "type": kind});
         if !arguments.is_null() {
             call[kind.to_lowercase()] = arguments;
@@ -83,13 +108,21 @@ impl Framework {
         let sent = Instant::now();
         let stream_id = format!("Mesos-Stream-Id: {}\r\n", self.stream_id);
         send(self.calls.get_mut(), &self.address, &stream_id, &call);
-        let head = head(&mut self.calls);
-        assert!(
-            head.starts_with("HTTP/1.1 202"),
-            "{kind} is accepted: {head}"
-        );
-        skip_body(&mut self.calls, &head);
+        self.under_way += 1;
         sent
+    }
+
+    /// All calls that were made are accepted.
+    fn read_answers(&mut self) {
+        while self.under_way > 0 {
+            let head = head(&mut self.calls);
+            assert!(
+                head.starts_with("HTTP/1.1 202"),
+                "a call is accepted: {head}"
+            );
+            skip_body(&mut self.calls, &head);
+            self.under_way -= 1;
+        }
     }
 
     /// Declines offers, not to get them again for so many seconds.
@@ -107,13 +140,19 @@ impl Framework {
             let arguments = json!({
                 "agent_id": status["agent_id"], "task_id": status["task_id"], "uuid": uuid,
             });
-            self.call("ACKNOWLEDGE", arguments);
+            self.post("ACKNOWLEDGE", arguments);
+            if self.under_way == UNDER_WAY {
+                self.read_answers();
+            }
         }
     }
 
-    /// Removes the framework from its master.
+    /// Removes the framework from its master, and waits for the end of its subscription.
     pub fn teardown(mut self) {
         self.call("TEARDOWN", Value::Null);
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("the events are well formed");
+        }
         let _ = self.subscription.shutdown(Shutdown::Both);
     }
 }
@@ -202,42 +241,78 @@ fn skip_body(reader: &mut impl Read, head: &str) {
     reader.read_exact(&mut body).expect("a whole body");
 }
 
-/// Reads a chunked stream of records until it ends.
+/// A chunked stream of records, read until it ends.
+#[derive(Debug)]
+pub struct Records {
+    reader: BufReader<TcpStream>,
+    decoder: Decoder,
+    read: VecDeque<Bytes>,
+    /// When the last byte of what was read came.
+    at: Instant,
+}
+
+impl Records {
+    fn new(reader: BufReader<TcpStream>) -> Records {
+        Records {
+            reader,
+            decoder: Decoder::new(RECORD_MAX),
+            read: VecDeque::new(),
+            at: Instant::now(),
+        }
+    }
+
+    /// Reads one more chunk, unless the stream is over.
+    fn read_chunk(&mut self) -> Option<()> {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).ok()?;
+        let size = usize::from_str_radix(line.trim(), 16).ok()?;
+        if size == 0 {
+            return None;
+        }
+        let mut chunk = vec![0; size + 2];
+        self.reader.read_exact(&mut chunk).ok()?;
+        self.at = Instant::now();
+        let records = self.decoder.push(&chunk[..size]);
+        self.read.extend(records.expect("records are well framed"));
+        Some(())
+    }
+}
+
+impl Iterator for Records {
+    type Item = (Instant, Bytes);
+
+    fn next(&mut self) -> Option<(Instant, Bytes)> {
+        loop {
+            if let Some(record) = self.read.pop_front() {
+                return Some((self.at, record));
+            }
+            self.read_chunk()?;
+        }
+    }
+}
+
+/// The id in SUBSCRIBED, if that is what this event is.
+pub fn subscribed_as(event: &Value) -> Option<&str> {
+    event["subscribed"]["framework_id"]["value"].as_str()
+}
+
+/// Passes events on until there are no more.
 fn read_events(
-    mut reader: BufReader<TcpStream>,
+    records: Records,
     framework: usize,
     told: &Sender<String>,
     events: &Sender<Arrived>,
 ) {
-    let mut decoder = Decoder::new(RECORD_MAX);
-    let mut line = String::new();
-    loop {
-        line.clear();
-        let read = reader.read_line(&mut line);
-        let size = usize::from_str_radix(line.trim(), 16).unwrap_or(0);
-        if !matches!(read, Ok(1..)) || size == 0 {
-            return;
-        }
-        let mut chunk = vec![0; size + 2];
-        if reader.read_exact(&mut chunk).is_err() {
-            return;
-        }
-        let at = Instant::now();
-        for record in decoder
-            .push(&chunk[..size])
-            .expect("records are well framed")
-        {
-            let event: Value = serde_json::from_slice(&record).expect("records are JSON");
-            if event["type"] == "SUBSCRIBED" {
-                let id = &event["subscribed"]["framework_id"]["value"];
-                let _ = told.send(id.as_str().unwrap_or_default().to_owned());
-            } else if event["type"] != "HEARTBEAT" {
-                let _ = events.send(Arrived {
-                    framework,
-                    at,
-                    event,
-                });
-            }
+    for (at, record) in records {
+        let event: Value = serde_json::from_slice(&record).expect("records are JSON");
+        if let Some(id) = subscribed_as(&event) {
+            let _ = told.send(id.to_owned());
+        } else if event["type"] != "HEARTBEAT" {
+            let _ = events.send(Arrived {
+                framework,
+                at,
+                event,
+            });
         }
     }
 }

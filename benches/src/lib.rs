@@ -1,6 +1,7 @@
 //! What measurements share: repeated runs, their median and spread, and the machine they ran on.
 //! It asserts nothing about speed: figures are read, not tested.
 
+pub mod agents;
 pub mod http;
 pub mod masters;
 
@@ -35,13 +36,22 @@ pub fn median(values: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// The value that so many percent of all are not above.
+pub fn percentile(values: &[f64], percent: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = (sorted.len() as f64 * percent / 100.0).ceil() as usize;
+    sorted.get(place.max(1) - 1).copied().unwrap_or(f64::NAN)
+}
+
 impl fmt::Display for Figures {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let low = self.runs.iter().copied().fold(f64::INFINITY, f64::min);
         let high = self.runs.iter().copied().fold(0.0, f64::max);
+        let precision = if high < 1.0 { 3 } else { 1 };
         write!(
             out,
-            "{:<44} {:>14.1} {} (from {low:.1} to {high:.1}, {} runs)",
+            "{:<44} {:>14.precision$} {} (from {low:.precision$} to {high:.precision$}, {} runs)",
             self.name,
             self.median(),
             self.unit,

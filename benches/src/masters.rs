@@ -1,9 +1,11 @@
 //! The masters that are compared: ours, started here as `tepui local` in one OS process with its
 //! agents, and a real Mesos that somebody started, by its address.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::time::{Duration, Instant};
 
 use tepui_integration::Daemon;
+use tepui_runtime::Pid;
 
 use crate::http::try_get;
 
@@ -24,9 +26,48 @@ pub struct Master {
     _folder: Option<tempfile::TempDir>,
 }
 
+impl Master {
+    /// The address of its process.
+    pub fn pid(&self) -> Pid {
+        Pid::new("master", self.address.parse().expect("an address"))
+    }
+
+    /// What a gauge or a counter of its stands at; nothing where it has none of that name.
+    pub fn metric(&self, name: &str) -> f64 {
+        metric(&self.address, name).unwrap_or_default()
+    }
+
+    /// Waits until the allocator has been over all that happened until now: the end of its next
+    /// run, of which there is one a second at least.
+    pub fn wait_for_allocation(&self) {
+        let runs = || self.metric("allocator/mesos/allocation_runs");
+        let before = runs();
+        while runs() <= before {}
+    }
+
+    /// Its OS process.
+    pub fn os_pid(&self) -> Option<i32> {
+        match &self.daemon {
+            Some(daemon) => Some(daemon.pid().as_raw()),
+            None => listener(&self.address),
+        }
+    }
+}
+
 /// Ours, and the real one if an address of one with so many agents is given.
 pub fn masters(agents: usize, flags: &[&str]) -> Vec<Master> {
-    let mut masters = vec![ours(agents, flags)];
+    beside(ours(agents, flags), agents)
+}
+
+/// Masters that have no agents yet, each an OS process of its own.
+pub fn alone(flags: &[&str]) -> Vec<Master> {
+    let own = ["master", "--port=0", "--registry=in_memory"];
+    let arguments = own.iter().chain(flags).map(|flag| (*flag).to_owned());
+    beside(start(arguments.collect()), 0)
+}
+
+fn beside(ours: Master, agents: usize) -> Vec<Master> {
+    let mut masters = vec![ours];
     match mesos(agents) {
         Some(address) => masters.push(Master {
             name: "Apache Mesos 1.11",
@@ -43,32 +84,38 @@ pub fn masters(agents: usize, flags: &[&str]) -> Vec<Master> {
 pub fn mesos(agents: usize) -> Option<String> {
     let given = std::env::var(MESOS).ok()?;
     let mut addresses = given.split(',').filter(|address| !address.is_empty());
-    let found = addresses.find(|address| active(address) == agents);
+    let found = addresses.find(|address| active(address) == Some(agents));
     found.map(str::to_owned)
 }
 
 /// `tepui local` with so many agents, all registered.
 pub fn ours(agents: usize, flags: &[&str]) -> Master {
-    let folder = tempfile::tempdir().expect("a temporary folder");
     let mut arguments = vec![
         "local".to_owned(),
         "--port=0".to_owned(),
         format!("--num_agents={agents}"),
-        format!("--work_dir={}", folder.path().display()),
         format!("--cgroups_root=tepui-bench-{}", std::process::id()),
         "--registration_backoff_factor=10ms".to_owned(),
     ];
     arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    let master = start(arguments);
+    let started = Instant::now();
+    while active(&master.address) != Some(agents) {
+        assert!(started.elapsed() < PATIENCE, "the agents register");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    master
+}
+
+/// `tepui` with these arguments and a work folder, listening.
+fn start(mut arguments: Vec<String>) -> Master {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    arguments.push(format!("--work_dir={}", folder.path().display()));
     let mut daemon = Daemon::start(&arguments);
     let line = daemon.wait_for("the master's address", |line| line.contains("master@"));
     let (_, rest) = line.split_once("master@").expect("just found");
     let is_address = |c: &char| c.is_ascii_digit() || ".:".contains(*c);
     let address: String = rest.chars().take_while(is_address).collect();
-    let started = Instant::now();
-    while active(&address) < agents {
-        assert!(started.elapsed() < PATIENCE, "the agents register");
-        std::thread::sleep(Duration::from_millis(20));
-    }
     Master {
         name: "tepui",
         address,
@@ -77,13 +124,33 @@ pub fn ours(agents: usize, flags: &[&str]) -> Master {
     }
 }
 
-/// How many agents a master has; none while it comes up.
-fn active(address: &str) -> usize {
-    let Ok(snapshot) = try_get(address, "/metrics/snapshot") else {
-        return 0;
-    };
+/// How many agents a master has, unless it is still coming up.
+fn active(address: &str) -> Option<usize> {
+    metric(address, "master/slaves_active").map(|agents| agents as usize)
+}
+
+fn metric(address: &str, name: &str) -> Option<f64> {
+    let snapshot = try_get(address, "/metrics/snapshot").ok()?;
     let snapshot: serde_json::Value = serde_json::from_slice(&snapshot).expect("JSON");
-    snapshot["master/slaves_active"]
-        .as_f64()
-        .unwrap_or_default() as usize
+    snapshot[name].as_f64()
+}
+
+/// The process that listens on an address of this host.
+pub fn listener(address: &str) -> Option<i32> {
+    let port: u16 = address.rsplit_once(':')?.1.parse().ok()?;
+    let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
+    let inode: u64 = table.lines().skip(1).find_map(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let here = fields.get(1)?.ends_with(&format!(":{port:04X}")) && *fields.get(3)? == "0A";
+        here.then(|| fields.get(9)?.parse().ok())?
+    })?;
+    let processes = std::fs::read_dir("/proc").ok()?;
+    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let holds = |pid: &i32| {
+        let files = std::fs::read_dir(format!("/proc/{pid}/fd"));
+        files.into_iter().flatten().flatten().any(|file| {
+            std::fs::metadata(file.path()).is_ok_and(|metadata| metadata.ino() == inode)
+        })
+    };
+    pids.into_iter().find(holds)
 }
