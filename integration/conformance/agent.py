@@ -13,7 +13,8 @@ import uuid
 from google.protobuf import json_format
 
 from framework import scalar
-from wire import PATIENCE, Fault, find, plain, request
+from wire import PATIENCE, Fault, find, plain
+from streams import request
 
 PROCESS = "slave(9)"
 INTERNAL = "mesos.internal"

@@ -1,12 +1,14 @@
 """Checks each rule of Mesos' scheduler and executor API against a running master.
 
     conformance.py MASTER [--against NAME] [--host HOST] [--rule ID]... [--every]
+                   [--offer_timeout SECONDS]
     conformance.py --list
 
 MASTER is `ip:port`, with two agents that have a cpu and half a GB free each, and run what asks for
 the user that the suite runs as. NAME is a file in `differences/`: what it says of a rule has to be
 so. HOST is where executors find the suite, if not on the same host. --rule checks a rule alone,
---every says what came of each, --list says which rules there are, and where.
+--every says what came of each, --list says which rules there are, and where. --offer_timeout is what
+the master was started with: only then there is something to be seen of it.
 Every rule is checked in JSON and in protobuf. Exits with 1 if one does not hold.
 """
 
@@ -18,7 +20,8 @@ import time
 
 import differences
 from suite import RULES, World, run
-from wire import request
+import wire
+from streams import request
 
 SUBJECTS = (
     "scheduler_requests",
@@ -62,6 +65,7 @@ def main():
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--rule", action="append", default=[])
     parser.add_argument("--every", action="store_true")
+    parser.add_argument("--offer_timeout", type=float)
     parser.add_argument("--list", action="store_true")
     options = parser.parse_args()
     if options.list:
@@ -70,7 +74,9 @@ def main():
     if options.master is None:
         parser.error("the master's address is missing")
     known = differences.read(options.against, RULES)
+    flags = {"offer_timeout": options.offer_timeout}
     rules = [tried for tried in RULES if not options.rule or tried.id in options.rule]
+    rules = [tried for tried in rules if not tried.asks or flags[tried.asks] is not None]
     try:
         request(options.master, "GET", "/master/health")
     except OSError as error:
@@ -83,7 +89,7 @@ def main():
             print(f"{outcome.rule.id} {outcome.encoding} {outcome.seconds:.2f} s: {words}")
             sys.stdout.flush()
 
-    outcomes = run(World(options.master, options.host), rules, differences.spared(known), told)
+    outcomes = run(World(options.master, options.host, flags), rules, differences.spared(known), told)
     wrong = differences.compare(known, outcomes)
     print("\n".join(wrong))
     expected = sum(1 for outcome in outcomes if outcome.fault) - len(wrong)

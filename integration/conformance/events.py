@@ -41,8 +41,8 @@ class Listener:
         if record is None:
             self.events.append(END)
             return END
-        event = self.encoding.read(self.kind, record[0])
-        event["(at)"] = record[1]
+        event = self.encoding.read(self.kind, record)
+        event["(at)"] = record.at
         self.events.append(event)
         return event
 

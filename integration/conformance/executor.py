@@ -15,7 +15,8 @@ import os
 import uuid
 
 from events import Listener
-from wire import PATIENCE, Fault, Stream, request
+from wire import PATIENCE, Fault
+from streams import Stream, request
 from framework import scalar
 
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -6,7 +6,8 @@ Not here: what has to come of it (`rules/`).
 import time
 
 from events import END, Listener
-from wire import Fault, Stream, request
+from wire import Fault
+from streams import Stream, request
 
 PATH = "/master/api/v1/scheduler"
 # Longer than any run of the suite.

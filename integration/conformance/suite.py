@@ -16,7 +16,8 @@ import agent
 import executor
 from events import END
 from framework import AT_ONCE, PATH, Framework
-from wire import ENCODINGS, PATIENCE, Fault, Json, Stream, request
+from wire import ENCODINGS, PATIENCE, Fault, Json
+from streams import Stream, request
 
 RULES = []
 
@@ -39,19 +40,21 @@ class Rule:
     when: str
     # The encodings of which it speaks.
     encodings: tuple
+    # A flag of the master's that it is about: without one it cannot be asked.
+    asks: str | None = None
 
     def place(self):
         """The check as file and function, from the suite's folder."""
         return f"{self.check.__module__.replace('.', '/')}.py::{self.check.__name__}"
 
 
-def rule(rule_id, words, when=BESIDE, only=None):
+def rule(rule_id, words, when=BESIDE, only=None, asks=None):
     """Has a function be the check of a rule."""
 
     def add(check):
         if any(known.id == rule_id for known in RULES):
             raise SystemExit(f"two rules are {rule_id}")
-        RULES.append(Rule(rule_id, words, check, when, (only,) if only else ENCODINGS))
+        RULES.append(Rule(rule_id, words, check, when, (only,) if only else ENCODINGS, asks))
         return check
 
     return add
@@ -82,8 +85,10 @@ def refused(reply, status, what=""):
 class World:
     """The master that is asked, and what all rules share."""
 
-    def __init__(self, master, host):
+    def __init__(self, master, host, flags=None):
         self.master = master
+        # What it was started with, as far as that was told.
+        self.flags = flags or {}
         self.user = getpass.getuser()
         self.puppets = executor.Puppets(host)
         self.numbers = itertools.count(1)

@@ -1,4 +1,4 @@
-"""What goes over the wire: the two encodings, requests, and streams of records.
+"""What goes over the wire: the two encodings of calls and events.
 
 Everything is a JSON value on this side. A record that comes in is held against the schema, in both
 encodings: what has no place in it, or is not written as Mesos writes it, is a fault. Not here: what
@@ -6,13 +6,10 @@ a framework or an executor does with it.
 """
 
 import base64
-import http.client
 import json
 import os
-import queue
+import sys
 import tempfile
-import threading
-import time
 
 import grpc_tools.protoc
 from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory
@@ -20,7 +17,10 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../actors/protocol/proto")
+HERE = os.path.dirname(os.path.abspath(__file__))
+SCHEMA = os.path.join(HERE, "../../actors/protocol/proto")
+# Where what is shared with other scripts is (`streams`).
+sys.path.append(os.path.join(HERE, "../python"))
 FILES = (
     "mesos/v1/scheduler/scheduler.proto",
     "mesos/v1/executor/executor.proto",
@@ -139,73 +139,3 @@ class Protobuf:
 
 
 ENCODINGS = (Json, Protobuf)
-
-
-class Reply:
-    """Status, headers by lower-case name, and body of an answer."""
-
-    def __init__(self, response, body):
-        self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.getheaders()}
-        self.body = body
-
-    def __str__(self):
-        return f"{self.status} {self.headers} {self.body!r}"
-
-
-def request(address, method, path, body=None, headers=None):
-    """One request on a connection of its own."""
-    connection = http.client.HTTPConnection(address, timeout=PATIENCE)
-    try:
-        connection.request(method, path, body=body, headers=headers or {})
-        response = connection.getresponse()
-        return Reply(response, response.read())
-    finally:
-        connection.close()
-
-
-class Stream:
-    """The answer to a subscription: its records are read by a thread and wait in a queue, each with
-    the moment in which it came; None is the end."""
-
-    def __init__(self, address, path, body, headers):
-        self.connection = http.client.HTTPConnection(address, timeout=None)
-        self.connection.request("POST", path, body=body, headers=headers)
-        # Kept: http.client forgets it once an answer says that it will close.
-        self.socket = self.connection.sock
-        response = self.connection.getresponse()
-        self.reply = Reply(response, b"")
-        self.records = queue.Queue()
-        # What came, byte for byte, as long as it is short.
-        self.raw = b""
-        if response.status == 200:
-            threading.Thread(target=self._read, args=(response,), daemon=True).start()
-        else:
-            self.reply.body = response.read()
-            self.records.put(None)
-
-    def _read(self, response):
-        held = b""
-        try:
-            while piece := response.read1(65536):
-                self.raw = (self.raw + piece)[:4096]
-                held += piece
-                while b"\n" in held:
-                    length, rest = held.split(b"\n", 1)
-                    if not length.isdigit():
-                        self.records.put((b"", time.monotonic()))
-                        return
-                    if len(rest) < int(length):
-                        break
-                    self.records.put((rest[: int(length)], time.monotonic()))
-                    held = rest[int(length) :]
-        except (OSError, http.client.HTTPException):
-            pass
-        self.records.put(None)
-
-    def close(self):
-        """Hangs up, as a client does that dies."""
-        try:
-            self.socket.shutdown(2)
-        except OSError:
-            pass

@@ -50,19 +50,28 @@ impl Daemon {
         Daemon::spawn(command)
     }
 
-    /// Starts a command of the test's own making.
+    /// Starts a command of the test's own making; it reads nothing.
     ///
     /// # Panics
     ///
     /// When it cannot be started.
-    pub fn spawn(mut command: Command) -> Daemon {
+    pub fn spawn(command: Command) -> Daemon {
+        Daemon::spawn_reading(command, Stdio::null())
+    }
+
+    /// As [`Daemon::spawn`], with what it reads.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn spawn_reading(mut command: Command, input: impl Into<Stdio>) -> Daemon {
         for (name, _) in std::env::vars() {
             if name.starts_with("MESOS_") || name.starts_with("TEPUI_") {
                 command.env_remove(name);
             }
         }
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -101,24 +110,27 @@ impl Daemon {
     ///
     /// When no such line comes within a minute, or the process ends without it.
     pub fn wait_for(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        if let Some(line) = self.seen.iter().find(|line| wanted(line.text())) {
-            return line.text().to_owned();
-        }
-        let deadline = Instant::now() + PATIENCE;
+        let (mut looked, deadline) = (0, Instant::now() + PATIENCE);
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            match self.lines.recv_timeout(left) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if wanted(line.text()) {
-                        return line.text().to_owned();
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => panic!("no {what} in time:\n{}", self.log()),
-                Err(RecvTimeoutError::Disconnected) => {
-                    panic!("it ended without {what}:\n{}", self.log())
-                }
+            if let Some(line) = self.seen[looked..].iter().find(|line| wanted(line.text())) {
+                return line.text().to_owned();
             }
+            looked = self.seen.len();
+            let more = self.read_line(what, deadline);
+            assert!(more, "it ended without {what}:\n{}", self.log());
+        }
+    }
+
+    /// Waits until so many lines, printed already or later, are as `wanted` says.
+    ///
+    /// # Panics
+    ///
+    /// When they do not come within a minute, or the process ends without them.
+    pub fn wait_for_lines(&mut self, what: &str, count: usize, wanted: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.seen.iter().filter(|line| wanted(line.text())).count() < count {
+            let more = self.read_line(what, deadline);
+            assert!(more, "it ended without {what}:\n{}", self.log());
         }
     }
 
@@ -150,15 +162,26 @@ impl Daemon {
     ///
     /// # Panics
     ///
-    /// When the status cannot be read.
+    /// When it does not end within a minute, or the status cannot be read.
     pub fn finish(mut self) -> (ExitStatus, Vec<Line>) {
-        let mut lines = std::mem::take(&mut self.seen);
-        lines.extend(self.lines.iter());
+        let deadline = Instant::now() + PATIENCE;
+        while self.read_line("its end", deadline) {}
         let status = self
             .child
             .wait()
             .unwrap_or_else(|error| panic!("not waited for: {error}"));
-        (status, lines)
+        (status, std::mem::take(&mut self.seen))
+    }
+
+    /// Reads one more line; false where there is none any more. Panics at the deadline.
+    fn read_line(&mut self, what: &str, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match self.lines.recv_timeout(left) {
+            Ok(line) => self.seen.push(line),
+            Err(RecvTimeoutError::Timeout) => panic!("no {what} in time:\n{}", self.log()),
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        true
     }
 }
 

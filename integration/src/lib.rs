@@ -6,6 +6,7 @@ mod daemon;
 mod dice;
 mod host;
 pub mod raw;
+mod script;
 mod stream;
 
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ pub use cluster::Cluster;
 pub use daemon::{Daemon, Line};
 pub use dice::Dice;
 pub use host::{Remains, Sweep, cgroup_mounts, folders};
+pub use script::run_script;
 pub use stream::{Subscription, command_task, resources, scalar};
 
 /// Top of the source tree.
@@ -35,7 +37,19 @@ pub fn tepui() -> PathBuf {
         .parent()
         .and_then(|deps| deps.parent())
         .map(PathBuf::from);
-    let binary = folder.unwrap_or_default().join("tepui");
+    built(folder.unwrap_or_default().join("tepui"))
+}
+
+/// The binary of an example, which `cargo test --workspace` builds.
+///
+/// # Panics
+///
+/// When it was not built.
+pub fn example(name: &str) -> PathBuf {
+    built(tepui().with_file_name("examples").join(name))
+}
+
+fn built(binary: PathBuf) -> PathBuf {
     assert!(
         binary.exists(),
         "{} is not built: run integration/test",

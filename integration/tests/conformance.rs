@@ -2,11 +2,10 @@
 //! its list of rules against the table in `integration/README.md`. What the rules say is there.
 
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::channel;
+use std::process::Output;
 use std::time::Duration;
 
-use tepui_integration::{Cluster, python, top};
+use tepui_integration::{Cluster, run_script, top};
 
 /// Twice what it takes on a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -21,24 +20,7 @@ fn suite(arguments: &[&str]) -> Output {
 }
 
 fn run(script: &str, arguments: &[&str]) -> Output {
-    let child = Command::new(python())
-        // Compiled modules would lie in the tree.
-        .arg("-B")
-        .arg(folder().join(script))
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("Python can be started");
-    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || sender.send(child.wait_with_output()));
-    let ended = receiver.recv_timeout(PATIENCE).or_else(|_| {
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("our child");
-        receiver.recv()
-    });
-    ended.expect("it ends").expect("our child")
+    run_script(&folder().join(script), arguments, PATIENCE)
 }
 
 fn text(printed: &[u8]) -> String {
@@ -62,6 +44,18 @@ fn every_rule_holds_in_both_encodings_but_those_that_wait_for_a_feature() {
             output.status
         );
     }
+    cluster.stop();
+}
+
+#[test]
+fn offers_time_out_as_the_flag_says() {
+    let mut cluster = Cluster::start(&["--allocation_interval=100ms", "--offer_timeout=3secs"]);
+    cluster.add_agent(&["--resources=cpus:1;mem:128;disk:0;ports:[]"]);
+    let arguments = [cluster.address(), "--offer_timeout=3", "--rule=OFFER-12"];
+    let output = suite(&arguments);
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", text(&output.stderr));
+    assert!(said.contains("1 rules, 2 checks"), "{said}");
     cluster.stop();
 }
 

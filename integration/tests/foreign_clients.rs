@@ -2,38 +2,26 @@
 //! Python's protobuf with what protoc makes of the schema, a libprocess peer in MessagePack,
 //! pymesos, avmesos, mentos. What they check of the answers is in `integration/python/`.
 
-use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tepui_integration::{Cluster, Daemon, Subscription, command_task, python, scalar, top};
+use tepui_integration::{
+    Cluster, Daemon, Subscription, command_task, python, run_script, scalar, top,
+};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Runs one of the programs in `integration/python/` to its end, and gives what it printed.
 fn run(script: &str, arguments: &[&str]) -> String {
     let path = top().join("integration/python").join(script);
-    let child = Command::new(python())
-        .arg(&path)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("Python can be started");
-    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
-    let (sender, receiver) = channel();
-    std::thread::spawn(move || sender.send(child.wait_with_output()));
-    let output: Output = match receiver.recv_timeout(PATIENCE) {
-        Ok(output) => output.expect("our child"),
-        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("our child");
-            let output = receiver.recv().expect("it ends").expect("our child");
-            panic!("{script} is not done in time:\n{}", said(&output));
-        }
-    };
-    assert!(output.status.success(), "{script}:\n{}", said(&output));
+    let output = run_script(&path, arguments, PATIENCE);
+    assert!(
+        output.status.success(),
+        "{script}: {}\n{}",
+        output.status,
+        said(&output)
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 

@@ -1,11 +1,18 @@
 """Offer constraints: on which agents a framework wants to be offered something."""
 
+import json
+import time
+
+from framework import launch
 from rules.subscribe_refused import constraint
 from rules.update_framework import update, updated
-from suite import ensure, lone_rule, refused
+from suite import ensure, lone_rule, refused, same
+from wire import PATIENCE
+from streams import request
 
 HOSTNAME = {"pseudoattribute_type": "HOSTNAME"}
 MISSING = "no-such-attribute"
+EXCLUDED = "excluded_by_attribute_constraints"
 
 
 def of_host(predicate):
@@ -142,3 +149,54 @@ def refused_later(trial):
     ):
         reply = update(one, suppressed_roles=one.roles, offer_constraints=made)
         refused(reply, 400, f"{made}")
+
+@lone_rule("CON-9", "Offers in hand that new constraints would not allow stay, and can be used.")
+def offers_stay(trial):
+    one = trial.framework()
+    offer = one.offer()
+    none = groups(one.roles[0], [of_host({"not_exists": {}})])
+    updated(one, suppressed_roles=one.roles, offer_constraints=none)
+    one.nothing("RESCIND", "ERROR")
+    task = one.task(offer, executor=trial.executor_info(one))
+    one.accept(offer, launch(task))
+    trial.executor(task["executor"]["executor_id"]["value"]).subscribe()
+
+
+@lone_rule(
+    "CON-10",
+    "`/allocator/offer_constraints_debug` has the excluded agents of each framework and role.",
+)
+def shown(trial):
+    roles = sorted(trial.world.name("conformance") for _ in range(2))
+    one = trial.stranger(roles=roles)
+    none = groups(roles[0], [of_host({"not_exists": {}})])
+    one.subscribe(suppressed_roles=roles[1:], offer_constraints=none)
+    agents = json.loads(request(trial.world.master, "GET", "/master/slaves").body)["slaves"]
+    agents = sorted(agent["id"] for agent in agents)
+    ensure(agents, "there is no agent")
+    excluded = {EXCLUDED: {roles[0]: agents, roles[1]: []}}
+    wait_until_shown(trial, one, {"suppressed_roles": roles[1:], **excluded})
+    one.take_in("SUPPRESS")
+    wait_until_shown(trial, one, {"suppressed_roles": roles, **excluded})
+    updated(one, suppressed_roles=[])
+    wait_until_shown(trial, one, {"suppressed_roles": [], EXCLUDED: dict.fromkeys(roles, [])})
+    one.take_in("SUPPRESS")
+    one.call("TEARDOWN")
+    wait_until_shown(trial, one, None)
+    one.id = None
+
+
+def wait_until_shown(trial, one, wanted):
+    """The allocator hears of what the master has answered soon after."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        reply = request(trial.world.master, "GET", "/allocator/offer_constraints_debug")
+        same("the status", reply.status, 200)
+        found = json.loads(reply.body)["frameworks"].get(one.id["value"])
+        if found:
+            found["suppressed_roles"].sort()
+            for agents in found[EXCLUDED].values():
+                agents.sort()
+        if found == wanted:
+            return
+        ensure(time.monotonic() < end, f"it has {found}, not {wanted}")

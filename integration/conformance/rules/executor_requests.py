@@ -2,7 +2,8 @@
 
 from framework import UNKNOWN, UUID
 from suite import ensure, refused, rule, same
-from wire import Json, request
+from wire import Json
+from streams import request
 
 JSON = "application/json"
 PROTOBUF = "application/x-protobuf"
@@ -116,7 +117,7 @@ def accept(trial):
         reply = worker.open(headers={"Accept": wanted})
         same(f"the status with Accept {wanted}", reply.status, 200)
         same(f"Content-Type with Accept {wanted}", reply.headers["content-type"], media)
-        record, _ = worker.stream.records.get(timeout=20)
+        record = worker.stream.records.get(timeout=20)
         ensure(record.startswith(b"{") == (media == JSON), f"with Accept {wanted}: {record}")
 
 

@@ -74,7 +74,7 @@ def again(trial):
     worker.subscribe()
     kinds = []
     while (record := old.records.get(timeout=20)) is not None:
-        kinds.append(trial.encoding.read("ExecutorEvent", record[0])["type"])
+        kinds.append(trial.encoding.read("ExecutorEvent", record)["type"])
     ensure("SHUTDOWN" not in kinds and "ERROR" not in kinds, f"there came {kinds}")
     worker.update(task, "TASK_FINISHED")
     worker.wait("ACKNOWLEDGED")

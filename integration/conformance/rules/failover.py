@@ -14,7 +14,7 @@ def takes_over(trial):
     same("the id", one.subscribe()["subscribed"]["framework_id"], given)
     events = []
     while (record := old.records.get(timeout=20)) is not None:
-        events.append(trial.encoding.read("Event", record[0]))
+        events.append(trial.encoding.read("Event", record))
     said = [event for event in events if event["type"] != "HEARTBEAT"]
     same("what came", [event["type"] for event in said], ["ERROR"])
     same("the words", said[0]["error"]["message"], "Framework failed over")

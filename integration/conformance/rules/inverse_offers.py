@@ -6,7 +6,8 @@ import time
 from rules.agents import held, launched, of_agent
 from rules.calls import parts, taken
 from suite import ensure, lone_rule, same
-from wire import Fault, Json, request
+from wire import Fault, Json
+from streams import request
 
 SCHEDULE = "/master/maintenance/schedule"
 

@@ -1,8 +1,9 @@
 """Offers: what is in one, and whose it is."""
 
 import re
+import time
 
-from framework import amount
+from framework import amount, launch
 from suite import ensure, lone_rule, same
 
 
@@ -159,3 +160,36 @@ def suppressed_from_the_start(trial):
             one.decline(offer)
     offer = one.offer(roles[:1])
     same("the role offered", offer["allocation_info"]["role"], roles[0])
+
+
+@lone_rule(
+    "OFFER-12",
+    "An offer that is not answered in `--offer_timeout` is rescinded.",
+    asks="offer_timeout",
+)
+def timeout(trial):
+    one = trial.framework()
+    offers = one.offers()
+    start = time.monotonic()
+    left = {offer["id"]["value"] for offer in offers}
+    while left:
+        left.discard(one.wait("RESCIND")["rescind"]["offer_id"]["value"])
+    waited, due = time.monotonic() - start, trial.world.flags["offer_timeout"]
+    ensure(due - 1 < waited < due + 5, f"they were rescinded after {waited} s, not {due}")
+    # They are gone, and come again: what was not answered was not refused.
+    one.accept(offers[0], launch(one.task(offers[0], "late", command={"value": "true"})))
+    same("the reason", one.status("late", "TASK_DROPPED")["reason"], "REASON_INVALID_OFFERS")
+    one.decline(*one.offers())
+
+
+@lone_rule("OFFER-13", "A role may be a path of names; it is offered for by the whole of it.")
+def path(trial):
+    top = trial.world.name("conformance")
+    one = trial.framework(roles=[f"{top}/a/b"])
+    same("the role", one.offer()["allocation_info"], {"role": f"{top}/a/b"})
+    # Roles above it and beside it are others.
+    other = trial.stranger(roles=[top])
+    other.subscribe(suppressed_roles=[])
+    for offer in other.wait("OFFERS")["offers"]["offers"]:
+        same("the role", offer["allocation_info"], {"role": top})
+    other.take_in("SUPPRESS")

@@ -1,7 +1,7 @@
 """Requests to the scheduler API as such: methods, types, bodies, and the order in which faults are
 looked for."""
 
-from framework import UNKNOWN
+from framework import UNKNOWN, launch
 from suite import ensure, refused, rule, same
 from wire import Json, Protobuf
 
@@ -19,7 +19,7 @@ def accepted(trial, accept, wanted):
     reply = one.open(headers={"Accept": accept})
     same(f"the status with Accept {accept}", reply.status, 200)
     same(f"the Content-Type with Accept {accept}", reply.headers["content-type"], wanted)
-    record, _ = one.stream.records.get(timeout=10)
+    record = one.stream.records.get(timeout=10)
     if wanted == JSON:
         ensure(record.startswith(b"{"), f"the record is not JSON: {record}")
         event = Json.read("Event", record)
@@ -100,6 +100,25 @@ def lenient(trial):
     one = trial.stranger(failover_timeout="60.0")
     one.info["hostname"] = None
     one.subscribe()
+
+
+@rule(
+    "REQ-19",
+    "A name that an enum does not have is as good as absent where it may be.",
+    only=Json,
+)
+def unknown_name(trial):
+    kinds = [{"type": "MULTI_ROLE"}, {"type": "FLYING"}]
+    trial.stranger(capabilities=kinds).subscribe()
+
+
+@rule("REQ-20", "Where it may not be absent, the call is refused with 400.", only=Json)
+def unknown_required_name(trial):
+    one = trial.framework()
+    flying = {"name": "cpus", "type": "FLYING", "scalar": {"value": 1.0}}
+    task = one.task({"agent_id": UNKNOWN}, resources=[flying], command={"value": "true"})
+    parts = {"offer_ids": [UNKNOWN], "operations": [launch(task)]}
+    refused(one.call("ACCEPT", accept=parts), 400)
 
 
 @rule("REQ-11", "Without `Accept`, or with `*/*`, events come in JSON.")
