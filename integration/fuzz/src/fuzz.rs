@@ -11,9 +11,8 @@ mod mutate;
 mod stage;
 #[path = "typed.rs"]
 mod typed;
-
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+#[path = "watch.rs"]
+mod watch;
 
 use serde_json::Value;
 use tepui_integration::Dice;
@@ -23,6 +22,8 @@ use tepui_protocol::resources::{Resources, parse};
 use tepui_runtime::{Bytes, Encoding};
 
 use self::stage::Stage;
+use self::watch::tell;
+pub use self::watch::{Outcome, watch, watched};
 
 /// What input is given to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,32 +58,6 @@ const RECORD_MAX: usize = 1 << 16;
 /// What separates the parts of a text of resources.
 const MARKS: [char; 10] = [';', ':', '[', ']', '{', '}', '(', ')', ',', '-'];
 
-static PANICKED: AtomicBool = AtomicBool::new(false);
-static INPUT: Mutex<String> = Mutex::new(String::new());
-
-/// Has every panic, also one that a process' world catches, noticed and told with its input.
-pub fn watch() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
-        if !PANICKED.swap(true, Ordering::SeqCst) {
-            eprintln!(
-                "{}",
-                INPUT.lock().map(|text| text.clone()).unwrap_or_default()
-            );
-        }
-        before(panic);
-    }));
-}
-
-/// What came of the inputs to a target.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Outcome {
-    /// How many there were.
-    pub inputs: usize,
-    /// How many got past the first decoder.
-    pub passed: usize,
-}
-
 /// Gives a target so many inputs that follow from a seed.
 ///
 /// # Panics
@@ -90,29 +65,45 @@ pub struct Outcome {
 /// When one of them makes anybody panic, or a decoder disagrees with itself.
 pub fn run(target: Target, inputs: usize, seed: u64) -> Outcome {
     let mut runner = Runner::new(target, seed);
-    let mut outcome = Outcome::default();
-    for number in 0..inputs {
-        let passed = runner.input(number);
-        assert!(
-            !PANICKED.load(Ordering::SeqCst),
-            "{target:?}, seed {seed}, input {number}"
-        );
-        outcome.inputs += 1;
-        outcome.passed += usize::from(passed);
-    }
-    outcome
+    watched(&format!("{target:?}, seed {seed}"), inputs, |number| {
+        runner.input(number)
+    })
 }
 
-fn seeds(text: &str) -> Vec<Value> {
-    serde_json::from_str(text).expect("the corpus is JSON")
+fn seeds(text: &str, are_messages: bool) -> Vec<Seed> {
+    let seeds: Vec<Value> = serde_json::from_str(text).expect("the corpus is JSON");
+    let seed = |mut seed: Value| match are_messages {
+        true => Seed {
+            to: seed["to"].as_str().expect("to whom").to_owned(),
+            name: seed["name"].as_str().expect("a name").to_owned(),
+            body: seed["body"].take(),
+        },
+        false => Seed {
+            to: String::new(),
+            name: String::new(),
+            body: seed,
+        },
+    };
+    seeds.into_iter().map(seed).collect()
+}
+
+/// A valid input; of messages, whom it is for and what it is called.
+struct Seed {
+    to: String,
+    name: String,
+    body: Value,
 }
 
 struct Runner {
     target: Target,
     seed: u64,
     dice: Dice,
-    seeds: Vec<Value>,
+    seeds: Vec<Seed>,
+    /// The seeds' bodies, of which others take parts.
+    bodies: Vec<Value>,
     texts: Vec<&'static str>,
+    /// Those of them that are no JSON.
+    plain: Vec<&'static str>,
     stage: Option<Stage>,
 }
 
@@ -120,18 +111,22 @@ impl Runner {
     fn new(target: Target, seed: u64) -> Runner {
         let seeds = match target {
             Target::JsonCalls | Target::ProtobufCalls | Target::RecordIo => {
-                seeds(include_str!("../corpus/calls.json"))
+                seeds(include_str!("../corpus/calls.json"), false)
             }
-            Target::ExecutorCalls => seeds(include_str!("../corpus/executor_calls.json")),
-            Target::Messages => seeds(include_str!("../corpus/messages.json")),
+            Target::ExecutorCalls => seeds(include_str!("../corpus/executor_calls.json"), false),
+            Target::Messages => seeds(include_str!("../corpus/messages.json"), true),
             Target::Resources => Vec::new(),
         };
+        let texts: Vec<&str> = include_str!("../corpus/resources.txt").lines().collect();
+        let is_plain = |text: &&str| !text.starts_with('[');
         Runner {
             target,
             seed,
             dice: Dice::new(seed ^ (target as u64) << 32),
+            bodies: seeds.iter().map(|seed| seed.body.clone()).collect(),
             seeds,
-            texts: include_str!("../corpus/resources.txt").lines().collect(),
+            plain: texts.iter().copied().filter(is_plain).collect(),
+            texts,
             stage: None,
         }
     }
@@ -147,16 +142,10 @@ impl Runner {
         {
             self.stage = Some(Stage::new(self.seed.wrapping_add(number as u64)));
         }
-        let mut tree = self.dice.pick(&self.seeds).clone();
-        let (to, name) = (tree["to"].take(), tree["name"].take());
+        let seed = self.dice.pick(&self.seeds);
+        let mut tree = seed.body.clone();
         let changes = self.dice.between(1, 4);
-        if self.target == Target::Messages {
-            tree = tree["body"].take();
-            let bodies: Vec<Value> = self.seeds.iter().map(|seed| seed["body"].clone()).collect();
-            mutate::tree(&mut self.dice, &mut tree, &bodies, changes);
-        } else {
-            mutate::tree(&mut self.dice, &mut tree, &self.seeds, changes);
-        }
+        mutate::tree(&mut self.dice, &mut tree, &self.bodies, changes);
         let Some(stage) = &mut self.stage else {
             return false;
         };
@@ -169,37 +158,26 @@ impl Runner {
                 .dice
                 .pick(&[Encoding::Json, Encoding::Protobuf, Encoding::MessagePack]),
         };
-        let name = name.as_str().unwrap_or_default();
         let typed = match self.target {
             Target::ExecutorCalls => typed::encoded::<executor::Call>(json.as_bytes(), encoding),
-            Target::Messages => typed::message(name, json.as_bytes(), encoding),
+            Target::Messages => typed::message(&seed.name, json.as_bytes(), encoding),
             _ => typed::encoded::<scheduler::Call>(json.as_bytes(), encoding),
         };
         // What has no type any more can only be sent as the text that it is.
         let (mut body, encoding) = match typed {
             Some(body) if encoding != Encoding::Json => (body, encoding),
-            _ => (json.clone().into_bytes(), Encoding::Json),
+            _ => (json.as_bytes().to_vec(), Encoding::Json),
         };
         if self.dice.percent(20) {
             mutate::bytes(&mut self.dice, &mut body);
         }
-        tell(|| {
-            format!(
-                "{:?} {to} {name} {encoding:?} {json}\n{body:?}",
-                self.target
-            )
-        });
+        let what = format!("{:?} {} {} {encoding:?}", self.target, seed.to, seed.name);
+        tell(&what, &json, &body);
         match self.target {
             Target::ExecutorCalls => stage.executor_call(body, encoding),
             Target::Messages => {
                 let strange = self.dice.percent(20);
-                stage.message(
-                    to.as_str().unwrap_or_default(),
-                    name,
-                    &body,
-                    encoding,
-                    strange,
-                )
+                stage.message(&seed.to, &seed.name, &body, encoding, strange)
             }
             _ => stage.call(body, encoding, tree["type"] == "SUBSCRIBE"),
         }
@@ -209,13 +187,13 @@ impl Runner {
     fn records(&mut self) -> bool {
         let mut framed = Vec::new();
         for _ in 0..self.dice.between(1, 4) {
-            let record = self.dice.pick(&self.seeds).to_string();
+            let record = self.dice.pick(&self.bodies).to_string();
             framed.extend_from_slice(&tepui_protocol::recordio::encode(record.as_bytes()));
         }
         if self.dice.percent(60) {
             mutate::bytes(&mut self.dice, &mut framed);
         }
-        tell(|| format!("RecordIo {framed:?}"));
+        tell("RecordIo", "", &framed);
         let mut whole = Decoder::new(RECORD_MAX);
         let at_once = whole.push(&framed);
         let mut decoder = Decoder::new(RECORD_MAX);
@@ -248,15 +226,7 @@ impl Runner {
                 mutate::tree(&mut self.dice, &mut tree, &[], 1);
                 tree.to_string()
             }
-            Err(_) => {
-                let others: Vec<&str> = self
-                    .texts
-                    .iter()
-                    .copied()
-                    .filter(|text| !text.starts_with('['))
-                    .collect();
-                mutate::text(&mut self.dice, seed, &others, &MARKS)
-            }
+            Err(_) => mutate::text(&mut self.dice, seed, &self.plain, &MARKS),
         };
         let text = match self.dice.percent(10) {
             true => {
@@ -266,18 +236,12 @@ impl Runner {
             }
             false => text,
         };
-        tell(|| format!("Resources {text:?}"));
+        tell("Resources", &text, &[]);
         let Ok(resources) = parse(&text, "*") else {
             return false;
         };
         let again = Resources::from_proto(&resources.to_proto());
         assert_eq!(again.ok().as_ref(), Some(&resources), "{text:?}");
         true
-    }
-}
-
-fn tell(text: impl FnOnce() -> String) {
-    if let Ok(mut input) = INPUT.lock() {
-        *input = text();
     }
 }
