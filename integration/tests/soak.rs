@@ -36,7 +36,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tepui_integration::scalar;
 
-use crate::cluster::{Cluster, MASTER, descriptors};
+use crate::cluster::{Cluster, MASTER, descriptors, further_arenas};
 use crate::frameworks::Frameworks;
 use crate::kind::Kind;
 use crate::memory::Memory;
@@ -44,10 +44,6 @@ use crate::weather::Weather;
 
 const AGENTS: usize = 20;
 const FRAMEWORKS: usize = 20;
-/// So many tasks an agent has run before memory is looked at in a long run: it keeps what it knows
-/// of the last 50 times that a framework had something on it. One is enough for what it opens for
-/// its first container.
-const PAST: usize = 60;
 /// How often the master's books are looked at.
 const AUDIT: Duration = Duration::from_secs(2);
 /// How long everything may take to come to rest: agents come back, tasks are killed with their
@@ -92,7 +88,8 @@ fn soak() {
     let start = Instant::now();
     let cluster = Cluster::start(AGENTS);
     println!("soak: {AGENTS} agents after {:?}", start.elapsed());
-    offer_everything(if minutes < 10 { 1 } else { PAST });
+    // For what a daemon opens for its first container and keeps open.
+    offer_everything(1);
     until_nothing("the first tasks leave something", REST, || {
         cluster.leftovers()
     });
@@ -106,13 +103,16 @@ fn soak() {
     let mut memory = Memory::new(minutes);
     let start = Instant::now();
     let end = start + Duration::from_secs(minutes * 60);
-    let mut audit = start;
+    let (mut audit, mut slowest) = (start, Duration::ZERO);
     while Instant::now() < end {
         weather.pass(&cluster, &mut frameworks);
         frameworks.listen(Instant::now() + Duration::from_millis(100));
         memory.look(start.elapsed(), &cluster);
         if Instant::now() >= audit {
-            let faults = accounts::faults(&cluster.view("/state"));
+            let asked = Instant::now();
+            let state = cluster.view("/state");
+            slowest = slowest.max(asked.elapsed());
+            let faults = accounts::faults(&state);
             assert!(
                 faults.is_empty(),
                 "after {:?}: {faults:#?}",
@@ -121,12 +121,14 @@ fn soak() {
             audit = Instant::now() + AUDIT;
         }
     }
+    println!("soak: the slowest answer of /state took {slowest:?}");
     weather.end(&cluster);
     come_to_rest(&cluster, &mut frameworks);
     tell(&frameworks, &weather, minutes);
     offer_everything(0);
     frameworks.leave();
     check_that_nothing_is_left(&cluster, &before);
+    check_that_arenas_are_shared(&cluster);
     let growth = memory.growth();
     cluster.stop();
     assert!(growth.is_empty(), "{growth:#?}");
@@ -234,9 +236,10 @@ fn offer_everything(tasks: usize) {
             if *of_agent < tasks {
                 *of_agent += 1;
                 let id = format!("{agent}.{of_agent}").replace('"', "");
-                let task = Kind::of("finishes").task(&id, offer, 0.1, 32);
+                let kind = Kind::of("finishes");
+                let launch = kind.launch(&auditor.framework_id, &[id], offer, 0.1, 32);
                 // The rest comes back with what the task has used.
-                auditor.launch(offer, task, 1);
+                auditor.launch(offer, launch, 1);
             }
         }
         let status = &event["update"]["status"];
@@ -263,4 +266,16 @@ fn check_that_nothing_is_left(cluster: &Cluster, before: &[usize]) {
             .map(|((name, now), before)| format!("{name}: {now:?}, before {before}"))
             .collect()
     });
+}
+
+/// The threads of a daemon share as many arenas as there are processors, and two at least.
+fn check_that_arenas_are_shared(cluster: &Cluster) {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    for (name, daemon) in cluster.daemons() {
+        let further = further_arenas(daemon);
+        assert!(
+            further < processors.max(2),
+            "{name}: {further} further arenas"
+        );
+    }
 }

@@ -69,9 +69,8 @@ impl Client {
         assert_eq!(status, 202, "{call}: {body}");
     }
 
-    /// Launches a task on an offer; the rest is not offered again for so many seconds.
-    pub fn launch(&mut self, offer: &Value, task: Value, refuse_seconds: u64) {
-        let launch = json!({"type": "LAUNCH", "launch": {"task_infos": [task]}});
+    /// Launches on an offer; the rest is not offered again for so many seconds.
+    pub fn launch(&mut self, offer: &Value, launch: Value, refuse_seconds: u64) {
         let accept = json!({
             "offer_ids": [offer["id"]],
             "operations": [launch],

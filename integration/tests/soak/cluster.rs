@@ -83,7 +83,7 @@ impl Cluster {
             format!("--runtime_dir={}", folder.join("run").display()),
             format!("--cgroups_root={}", self.cgroups_root(agent)),
             format!(
-                "--resources=cpus:{};mem:{MEM};disk:0;ports:[]",
+                "--resources=cpus:{};mem:{MEM};disk:64;ports:[]",
                 CPUS as f64 / 1000.0
             ),
             "--registration_backoff_factor=100ms".to_owned(),
@@ -260,4 +260,18 @@ pub fn memory(daemon: &Daemon) -> u64 {
         .find_map(|line| line.strip_prefix("RssAnon:"));
     let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
     number.expect("the kernel says it")
+}
+
+/// How many arenas of the C library a process has besides the first. Each has addresses of 64 MiB
+/// kept for it, most of which nobody may touch yet.
+pub fn further_arenas(daemon: &Daemon) -> usize {
+    let maps = fs::read_to_string(format!("/proc/{}/maps", daemon.pid())).expect("it runs");
+    let is_kept = |line: &&str| {
+        let number = |text: &str| u64::from_str_radix(text, 16).expect("an address");
+        let mut words = line.split_whitespace();
+        let addresses = words.next().and_then(|range| range.split_once('-'));
+        let size = addresses.map_or(0, |(from, to)| number(to) - number(from));
+        words.next() == Some("---p") && (32 << 20..64 << 20).contains(&size)
+    };
+    maps.lines().filter(is_kept).count()
 }

@@ -1,8 +1,11 @@
 //! An executor that this program is when an agent starts it so: its tasks do nothing. A task whose
-//! data is `stay` runs until it is killed. A message `die` kills it, others are echoed.
+//! data begins with `stay` runs until it is killed; one whose data ends with `pair` has to come
+//! with another. A message `die` kills it, others are echoed.
 
 use tepui_framework::{Executor, ExecutorDriver, ExecutorOptions, spawn_executor_with};
-use tepui_protocol::mesos::v1::{KillPolicy, TaskId, TaskInfo, TaskState, TaskStatus};
+use tepui_protocol::mesos::v1::{
+    KillPolicy, TaskGroupInfo, TaskId, TaskInfo, TaskState, TaskStatus,
+};
 use tepui_runtime::{Bytes, Node, NodeOptions, RealOptions, World};
 
 /// How it ends when it is told to die.
@@ -10,12 +13,31 @@ pub const DEAD: i32 = 7;
 
 struct Idle;
 
+impl Idle {
+    /// Runs tasks that came together. That too few or too many did is an end that none may come to.
+    fn run(driver: &mut ExecutorDriver, tasks: &[TaskInfo]) {
+        for task in tasks {
+            let data = task.data.as_deref().unwrap_or_default();
+            let together = if data.ends_with(b"pair") { 2 } else { 1 };
+            if tasks.len() != together {
+                driver.update(status(&task.task_id, TaskState::TaskError));
+                continue;
+            }
+            driver.update(status(&task.task_id, TaskState::TaskRunning));
+            if !data.starts_with(b"stay") {
+                driver.update(status(&task.task_id, TaskState::TaskFinished));
+            }
+        }
+    }
+}
+
 impl Executor for Idle {
     fn launch(&mut self, driver: &mut ExecutorDriver, task: TaskInfo) {
-        driver.update(status(&task.task_id, TaskState::TaskRunning));
-        if task.data.as_deref() != Some(b"stay") {
-            driver.update(status(&task.task_id, TaskState::TaskFinished));
-        }
+        Idle::run(driver, &[task]);
+    }
+
+    fn launch_group(&mut self, driver: &mut ExecutorDriver, group: TaskGroupInfo) {
+        Idle::run(driver, &group.tasks);
     }
 
     fn kill(&mut self, driver: &mut ExecutorDriver, task_id: TaskId, _: Option<KillPolicy>) {

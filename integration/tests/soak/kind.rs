@@ -16,10 +16,13 @@ pub struct Kind {
 enum What {
     Shell(&'static str),
     Missing,
+    /// With this as its data.
     OnExecutor(&'static str),
+    /// The same, two at a time by LAUNCH_GROUP.
+    Pair(&'static str),
 }
 
-pub const KINDS: [Kind; 9] = [
+pub const KINDS: [Kind; 11] = [
     kind("finishes", 26, What::Shell("exit 0"), "TASK_FINISHED"),
     kind("fails", 10, What::Shell("exit 3"), "TASK_FAILED"),
     kind("no such program", 4, What::Missing, "TASK_FAILED"),
@@ -43,6 +46,9 @@ pub const KINDS: [Kind; 9] = [
     ),
     kind("on an executor", 14, What::OnExecutor(""), "TASK_FINISHED"),
     staying("stays on an executor", 10, What::OnExecutor("c3RheQ==")),
+    // The data is `pair` and `stay pair`.
+    kind("one of a pair", 8, What::Pair("cGFpcg=="), "TASK_FINISHED"),
+    staying("stays in a pair", 8, What::Pair("c3RheSBwYWly")),
 ];
 
 const fn kind(name: &'static str, share: u64, what: What, end: &'static str) -> Kind {
@@ -72,7 +78,15 @@ impl Kind {
     }
 
     pub fn is_on_executor(&self) -> bool {
-        matches!(self.what, What::OnExecutor(_))
+        matches!(self.what, What::OnExecutor(_) | What::Pair(_))
+    }
+
+    /// How many of this kind are launched at a time.
+    pub fn together(&self) -> usize {
+        match self.what {
+            What::Pair(_) => 2,
+            _ => 1,
+        }
     }
 
     /// Whether a task of this kind may end so. What is lost with an agent, or is killed with all
@@ -90,42 +104,65 @@ impl Kind {
             || (self.is_on_executor() && state == "TASK_FAILED")
     }
 
-    /// A task of this kind.
-    pub fn task(&self, id: &str, offer: &Value, cpus: f64, mem: u64) -> Value {
-        let mut task = json!({
-            "name": self.name,
-            "task_id": {"value": id},
-            "agent_id": offer["agent_id"],
-            "resources": resources(cpus, mem),
-            "kill_policy": {"grace_period": {"nanoseconds": 500_000_000}},
-        });
-        match self.what {
-            What::Shell(command) => task["command"] = json!({"value": command}),
-            What::Missing => task["command"] = json!({"shell": false, "value": "/no/such"}),
-            What::OnExecutor(data) => {
-                task["executor"] = executor(&offer["allocation_info"]["role"]);
-                task["data"] = json!(data);
+    /// The operation that launches tasks of this kind, as many as go together, for a framework.
+    pub fn launch(
+        &self,
+        framework: &str,
+        ids: &[String],
+        offer: &Value,
+        cpus: f64,
+        mem: u64,
+    ) -> Value {
+        let executor = || executor(framework, &offer["allocation_info"]["role"]);
+        let task = |id: &String| {
+            let mut task = json!({
+                "name": self.name,
+                "task_id": {"value": id},
+                "agent_id": offer["agent_id"],
+                "resources": resources(cpus, mem),
+                "kill_policy": {"grace_period": {"nanoseconds": 500_000_000}},
+            });
+            match self.what {
+                What::Shell(command) => task["command"] = json!({"value": command}),
+                What::Missing => task["command"] = json!({"shell": false, "value": "/no/such"}),
+                What::OnExecutor(data) => {
+                    task["executor"] = executor();
+                    task["data"] = json!(data);
+                }
+                What::Pair(data) => task["data"] = json!(data),
             }
+            task
+        };
+        let tasks: Vec<Value> = ids.iter().map(task).collect();
+        match self.what {
+            What::Pair(_) => {
+                let group = json!({"executor": executor(), "task_group": {"tasks": tasks}});
+                json!({"type": "LAUNCH_GROUP", "launch_group": group})
+            }
+            _ => json!({"type": "LAUNCH", "launch": {"task_infos": tasks}}),
         }
-        task
     }
 }
 
 /// A framework has one executor for each role on an agent: its resources are of that role, and an
-/// executor that is there already has to be the same.
-fn executor(role: &Value) -> Value {
+/// executor that is there already has to be the same. One that gets groups has to use disk.
+fn executor(framework: &str, role: &Value) -> Value {
     let program = std::env::current_exe().expect("this program");
+    let mut resources = resources(0.1, 64);
+    let disk = json!({"name": "disk", "type": "SCALAR", "scalar": {"value": 1}});
+    resources.extend([disk]);
     json!({
         "type": "CUSTOM",
         "executor_id": {"value": role},
+        "framework_id": {"value": framework},
         "command": {"value": format!("exec {} executor", program.display())},
-        "resources": resources(0.1, 64),
+        "resources": resources,
     })
 }
 
-fn resources(cpus: f64, mem: u64) -> Value {
-    json!([
-        {"name": "cpus", "type": "SCALAR", "scalar": {"value": cpus}},
-        {"name": "mem", "type": "SCALAR", "scalar": {"value": mem}},
-    ])
+fn resources(cpus: f64, mem: u64) -> Vec<Value> {
+    vec![
+        json!({"name": "cpus", "type": "SCALAR", "scalar": {"value": cpus}}),
+        json!({"name": "mem", "type": "SCALAR", "scalar": {"value": mem}}),
+    ]
 }

@@ -33,6 +33,14 @@ struct Entry {
     acknowledged: String,
 }
 
+impl Entry {
+    /// Whether another update may come. The first one is always due: a scheduler that is killed
+    /// before it launches what it said it would is told that there is no such task, once it asks.
+    fn is_open(&self) -> bool {
+        self.state.is_empty() || !is_over(&self.state)
+    }
+}
+
 /// The tasks of all frameworks.
 #[derive(Default)]
 pub struct Ledger {
@@ -88,7 +96,7 @@ impl Ledger {
         };
         self.tasks
             .iter()
-            .filter(move |(id, entry)| own(id) && !is_over(&entry.state))
+            .filter(move |(id, entry)| own(id) && entry.is_open())
             .map(|(id, entry)| (id.as_str(), entry.agent.as_str(), entry.kind.name))
     }
 
@@ -113,7 +121,7 @@ impl Ledger {
         let mut faults = self.faults.clone();
         for (id, entry) in &self.tasks {
             let state = entry.state.as_str();
-            if state.is_empty() || !is_over(state) {
+            if entry.is_open() {
                 faults.push(format!("{id} ({}) is left as {state:?}", entry.kind.name));
             } else if !entry.kind.may_end(state) {
                 let (kind, message) = (entry.kind.name, &entry.message);

@@ -1,5 +1,5 @@
-//! What the daemons hold of memory, looked at twice: once the past that they keep has reached its
-//! bounds, and at the end.
+//! What the daemons hold of memory, looked at twice: once they have run for three minutes, or for
+//! half of a shorter run, and at the end.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,9 @@ const WINDOW: Duration = Duration::from_secs(30);
 /// By so much of a hundred it may have grown behind the third minute of ten, or of more.
 const GROWTH_MAX: u64 = 5;
 /// The same for shorter runs, in which the past that is kept is still being filled up.
-const GROWTH_MAX_EARLY: u64 = 100;
+const GROWTH_MAX_EARLY: u64 = 50;
+/// By then what a framework leaves of itself is there on almost every agent.
+const FIRST: Duration = Duration::from_secs(3 * 60);
 
 /// Samples of two windows.
 pub struct Memory {
@@ -28,11 +30,11 @@ struct Sample {
 }
 
 impl Memory {
-    /// For a run of so many minutes: minute 3 of ten, and as far into a shorter one.
+    /// For a run of so many minutes.
     pub fn new(minutes: u64) -> Memory {
         let whole = Duration::from_secs(minutes * 60);
         Memory {
-            first: whole.mul_f64(0.3).max(WINDOW),
+            first: FIRST.min(whole / 2),
             last: whole,
             growth_max: if minutes < 10 {
                 GROWTH_MAX_EARLY

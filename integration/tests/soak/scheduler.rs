@@ -197,8 +197,8 @@ impl Scheduler {
         let wanted = !self.resting
             && self.open.len() < OPEN_MAX
             && Instant::now() >= self.next_launch
-            && amount("cpus") >= 0.5
-            && amount("mem") >= 128.0;
+            && amount("cpus") >= 0.75
+            && amount("mem") >= 192.0;
         let refuse = if self.resting {
             3600
         } else {
@@ -213,12 +213,12 @@ impl Scheduler {
         }
         let wait = self.dice.between(PACE.start, PACE.end);
         self.next_launch = Instant::now() + Duration::from_millis(wait);
-        let task = self.task(offer);
-        self.client.launch(offer, task, refuse);
+        let launch = self.launch(offer);
+        self.client.launch(offer, launch, refuse);
     }
 
-    /// A task of some kind, which is said before it is launched.
-    fn task(&mut self, offer: &Value) -> Value {
+    /// The launch of a task of some kind, or a pair, which are said before they are launched.
+    fn launch(&mut self, offer: &Value) -> Value {
         let mut drawn = self
             .dice
             .between(0, KINDS.iter().map(|kind| kind.share).sum());
@@ -228,26 +228,32 @@ impl Scheduler {
             found
         });
         let kind = kind.expect("less than the sum of the shares");
-        let id = format!("{}.{}", self.life, self.launched);
-        self.launched += 1;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let agent = text(&offer["agent_id"]["value"]);
         let role = text(&offer["allocation_info"]["role"]);
-        println!("launch {id} {agent} {}", kind.name);
+        let stays = Duration::from_millis(self.dice.between(500, 15_000));
+        let mut ids = Vec::new();
+        for _ in 0..kind.together() {
+            let id = format!("{}.{}", self.life, self.launched);
+            self.launched += 1;
+            println!("launch {id} {agent} {}", kind.name);
+            let task = Task {
+                kind,
+                agent_id: offer["agent_id"].clone(),
+                role: Some(role.clone()),
+                kill: kind.stays.then(|| Instant::now() + stays),
+            };
+            self.open.insert(id.clone(), task);
+            ids.push(id);
+        }
         if kind.is_on_executor() {
             println!("executor {agent} {role}");
-            self.executors.insert((agent, role.clone()));
+            self.executors.insert((agent, role));
         }
-        let stays = Duration::from_millis(self.dice.between(500, 15_000));
-        let task = Task {
-            kind,
-            agent_id: offer["agent_id"].clone(),
-            role: Some(role),
-            kill: kind.stays.then(|| Instant::now() + stays),
-        };
-        self.open.insert(id.clone(), task);
         let cpus = self.dice.between(50, 300) as f64 / 1000.0;
-        kind.task(&id, offer, cpus, self.dice.between(32, 64))
+        let mem = self.dice.between(32, 64);
+        let framework = &self.client.framework_id;
+        kind.launch(framework, &ids, offer, cpus, mem)
     }
 
     fn update(&mut self, status: &Value) {
