@@ -10,6 +10,7 @@ import json
 import sys
 
 import calls_agent
+import calls_groups
 import calls_http
 import calls_lost
 import calls_session
@@ -19,7 +20,7 @@ from script import Script
 
 def main(master, file):
     script = Script(master)
-    for part in (calls_http, calls_session, calls_tasks, calls_agent, calls_lost):
+    for part in (calls_http, calls_session, calls_tasks, calls_groups, calls_agent, calls_lost):
         part.play(script)
     recorded = script.record()
     with open(file, "w", encoding="utf-8") as output:

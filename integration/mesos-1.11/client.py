@@ -6,82 +6,22 @@ are the same for both, so that recordings of two can be compared. Not here: what
 """
 
 import base64
-import http.client
 import json
 import os
 import queue
 import re
-import threading
+import sys
 import time
 
-PATIENCE = 30.0
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.append(os.path.join(HERE, "../python"))
+
+# Behind the path by which it is found.
+from streams import PATIENCE, Stream, request
+
 UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # What a reply says about its connection and its moment, and not about the question.
 PASSING_HEADERS = {"date", "connection", "keep-alive", "vary"}
-
-
-class Reply:
-    """Status, headers by lower-case name, and body of an answer."""
-
-    def __init__(self, response, body):
-        self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.getheaders()}
-        self.body = body
-
-    def json(self):
-        return json.loads(self.body)
-
-
-def request(address, method, path, body=None, headers=None, patience=PATIENCE):
-    """One request on a connection of its own."""
-    connection = http.client.HTTPConnection(address, timeout=patience)
-    try:
-        connection.request(method, path, body=body, headers=headers or {})
-        response = connection.getresponse()
-        return Reply(response, response.read())
-    finally:
-        connection.close()
-
-
-class Stream:
-    """An event stream: records are read by a thread and wait in a queue; None is its end."""
-
-    def __init__(self, address, path, body, headers):
-        self.connection = http.client.HTTPConnection(address, timeout=None)
-        self.connection.request("POST", path, body=body, headers=headers)
-        # Kept: http.client forgets it once an answer says that it will close.
-        self.socket = self.connection.sock
-        response = self.connection.getresponse()
-        self.reply = Reply(response, b"")
-        self.records = queue.Queue()
-        if response.status == 200:
-            threading.Thread(target=self._read, args=(response,), daemon=True).start()
-        else:
-            self.reply.body = response.read()
-            self.records.put(None)
-
-    def _read(self, response):
-        held = b""
-        try:
-            while piece := response.read1(65536):
-                held += piece
-                while b"\n" in held:
-                    length, rest = held.split(b"\n", 1)
-                    if len(rest) < int(length):
-                        break
-                    self.records.put(rest[: int(length)])
-                    held = rest[int(length) :]
-        except (OSError, http.client.HTTPException, ValueError):
-            pass
-        self.records.put(None)
-
-    def close(self):
-        """Hangs up, as a client does that dies."""
-        try:
-            self.socket.shutdown(2)
-        except OSError:
-            pass
 
 
 class Scheduler:

@@ -5,6 +5,8 @@
 mod hygiene_tree;
 #[path = "hygiene_tree/promises.rs"]
 mod promises;
+#[path = "hygiene_tree/semantics.rs"]
+mod semantics;
 #[path = "hygiene_tree/task_states.rs"]
 mod task_states;
 
