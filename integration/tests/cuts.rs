@@ -160,11 +160,13 @@ impl Proxy {
             for near in listener.incoming() {
                 let near = near.unwrap();
                 let far = TcpStream::connect(target).unwrap();
-                for (from, to) in [(&near, &far), (&far, &near)] {
-                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                let ways = [(&near, &far), (&far, &near)]
+                    .map(|(from, to)| (from.try_clone().unwrap(), to.try_clone().unwrap()));
+                // It can be cut as soon as anything goes over it.
+                accepted.lock().unwrap().push((near, far));
+                for (from, to) in ways {
                     std::thread::spawn(move || copy(from, to));
                 }
-                accepted.lock().unwrap().push((near, far));
             }
         });
         Proxy { address, streams }

@@ -11,12 +11,13 @@ use tepui_integration::{Cluster, Subscription, command_task};
 const PATIENCE: Duration = Duration::from_secs(30);
 const AGENT: &[&str] = &[
     "--resources=cpus:4;mem:4096;disk:0;ports:[]",
-    "--executor_reregistration_timeout=2secs",
+    // An executor tries again within this time; what it needs then must not be the rest of it.
+    "--executor_reregistration_timeout=5secs",
 ];
-/// An agent is unreachable after two seconds of silence.
+/// An agent is unreachable after three seconds of silence.
 const SHORT_PINGS: &[&str] = &[
     "--agent_ping_timeout=1secs",
-    "--max_agent_ping_timeouts=2",
+    "--max_agent_ping_timeouts=3",
     "--allocation_interval=100ms",
 ];
 
@@ -232,6 +233,35 @@ fn a_master_that_stands_still_loses_nothing() {
     assert_eq!(reconciled(&mut framework, "long", agent_id), "TASK_RUNNING");
     killed(&mut framework, "long");
     run(&mut framework, "after it", "exec sleep 1000");
+    framework.teardown();
+    cluster.stop();
+}
+
+#[test]
+fn an_agent_that_is_told_to_leave_takes_its_tasks_along() {
+    let mut cluster = Cluster::start(&["--allocation_interval=100ms"]);
+    cluster.add_agent(AGENT);
+    let mut framework = framework(&cluster, "left", true, true);
+    let long = run(&mut framework, "long", "exec sleep 1000");
+    let executor = executor_of(&long);
+    cluster.agents[0].signal(Signal::SIGUSR1);
+
+    // It says good-bye at once: to the master it is no partition.
+    let status = framework.status("long", |_| true);
+    check(
+        &status,
+        &json!({
+            "state": "TASK_LOST",
+            "reason": "REASON_AGENT_REMOVED",
+            "source": "SOURCE_MASTER",
+        }),
+    );
+    let failure = framework.wait_for("FAILURE", |_| true);
+    assert_eq!(failure["failure"]["agent_id"], long["agent_id"]);
+    let agent = cluster.agents.remove(0);
+    let (status, lines) = agent.finish();
+    assert!(status.success(), "{status}: {lines:#?}");
+    assert!(!executor.exists(), "the executor goes on");
     framework.teardown();
     cluster.stop();
 }

@@ -63,13 +63,16 @@ fn an_update_that_a_full_disk_does_not_keep_is_said_and_told_later() {
     });
     let mut framework = Subscription::open(cluster.address(), &info);
     let outside = tempfile::tempdir().expect("a folder");
-    let full = outside.path().join("full");
-    mkfifo(&full, Mode::from_bits_truncate(0o600)).expect("a fifo");
+    let (go, full) = (outside.path().join("go"), outside.path().join("full"));
+    for fifo in [&go, &full] {
+        mkfifo(fifo, Mode::from_bits_truncate(0o600)).expect("a fifo");
+    }
 
     // With its long name the updates of this one outgrow the last page that its file has.
     let victim = "v".repeat(250);
     let filler = format!(
-        "cat /dev/zero > fill; echo > {}; sleep 1000",
+        "cat {}; cat /dev/zero > fill; echo > {}; sleep 1000",
+        go.display(),
         full.display()
     );
     for (name, command) in [(victim.as_str(), "sleep 1000"), ("filler", &filler)] {
@@ -77,6 +80,8 @@ fn an_update_that_a_full_disk_does_not_keep_is_said_and_told_later() {
         framework.launch(&offer, vec![command_task(name, command, 0.1, 32.0)]);
         framework.state(name, "TASK_RUNNING");
     }
+    // Not before all that was told so far is kept.
+    fs::write(&go, "go").expect("the filler listens");
     fs::read(&full).expect("the disk fills up");
     framework.kill(&victim);
     let said = cluster.agents[0].wait_for("that the disk is full", |line| {

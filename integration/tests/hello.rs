@@ -1,40 +1,27 @@
 //! The scheduler that the README shows, as its reader would start it: the example's own process
 //! against a master and an agent that are processes too.
 
-use std::path::PathBuf;
 use std::process::Command;
 
-use tepui_integration::{Cluster, tepui, top};
-
-/// The example's binary, which `cargo test --workspace` builds.
-fn example() -> PathBuf {
-    let example = tepui().with_file_name("examples").join("hello");
-    assert!(
-        example.exists(),
-        "{} is not built: run integration/test",
-        example.display()
-    );
-    example
-}
+use tepui_integration::{Cluster, Daemon, Line, example, top};
 
 #[test]
 fn the_example_runs_its_task_to_the_end() {
     let mut cluster = Cluster::start(&[]);
     cluster.add_agent(&["--resources=cpus:1;mem:512;disk:0;ports:[]"]);
-    let output = Command::new(example())
-        .arg(cluster.address())
-        .output()
-        .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{said}");
-    let states: Vec<&str> = said
-        .lines()
-        .filter_map(|line| line.split(' ').next())
-        .collect();
+    let mut hello = Command::new(example("hello"));
+    hello.arg(cluster.address());
+    let (status, said) = Daemon::spawn(hello).finish();
+    assert!(status.success(), "{said:#?}");
+    let printed = said.iter().filter_map(|line| match line {
+        Line::Out(text) => text.split(' ').next(),
+        Line::Err(_) => None,
+    });
+    let states: Vec<&str> = printed.collect();
     assert_eq!(
         states,
         ["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"],
-        "{said}"
+        "{said:#?}"
     );
     cluster.stop();
 }

@@ -6,9 +6,9 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tepui_framework::{Driver, Scheduler, Task, spawn};
-use tepui_integration::{Cluster, Subscription};
+use tepui_integration::{Cluster, Subscription, scalar as amount};
 use tepui_protocol::mesos::v1::{FrameworkInfo, Offer, TaskState, TaskStatus};
 use tepui_runtime::{Node, NodeOptions, Pid, RealOptions, World};
 
@@ -65,19 +65,11 @@ fn wait_until_running(seen: &Receiver<Seen>) {
         match seen.recv_timeout(PATIENCE).expect("both tasks run in time") {
             Seen::State(id, TaskState::TaskRunning) if !running.contains(&id) => running.push(id),
             Seen::State(_, TaskState::TaskStarting | TaskState::TaskRunning) => {}
+            // The rest, which it declines, if the tasks take longer than it refused the rest.
+            Seen::Offer(cpus, mem) if (cpus, mem) == (1.0, 1024.0) => {}
             other => panic!("not expected before the tasks run: {other:?}"),
         }
     }
-}
-
-fn offered(event: &Value, name: &str) -> f64 {
-    let resources = event["offers"]["offers"][0]["resources"]
-        .as_array()
-        .expect("resources");
-    let of_name = resources.iter().filter(|resource| resource["name"] == name);
-    of_name
-        .filter_map(|resource| resource["scalar"]["value"].as_f64())
-        .sum()
 }
 
 #[test]
@@ -112,36 +104,17 @@ fn what_one_framework_leaves_is_offered_to_the_next() {
 
     let info = json!({"user": "root", "name": "second"});
     let mut second = Subscription::open(cluster.address(), &info);
-    let rest = second.wait_for("OFFERS", |_| true);
-    assert_eq!(
-        (offered(&rest, "cpus"), offered(&rest, "mem")),
-        (1.0, 1024.0)
-    );
-    let offer = &rest["offers"]["offers"][0];
-    assert_eq!(offer["framework_id"]["value"], second.framework_id());
+    let rest = second.offer(|_| true);
+    assert_eq!((amount(&rest, "cpus"), amount(&rest, "mem")), (1.0, 1024.0));
+    assert_eq!(rest["framework_id"]["value"], second.framework_id());
 
     // Framework 1 goes; its tasks are killed, and what they held is offered again.
-    assert_eq!(second.call(decline(&offer["id"])), 202);
+    second.decline(&rest);
     first.call(|_, driver| driver.teardown());
     world.block_on(node.wait(first.pid()));
-    loop {
-        let again = second.wait_for("OFFERS", |_| true);
-        if offered(&again, "cpus") >= 4.0 {
-            assert_eq!(offered(&again, "mem"), 4096.0);
-            break;
-        }
-        assert_eq!(
-            second.call(decline(&again["offers"]["offers"][0]["id"])),
-            202
-        );
-    }
-    assert_eq!(second.call(json!({"type": "TEARDOWN"})), 202);
+    let all = second.offer(|offer| amount(offer, "cpus") >= 4.0);
+    assert_eq!((amount(&all, "cpus"), amount(&all, "mem")), (4.0, 4096.0));
+    second.teardown();
     world.block_on(node.shutdown());
     cluster.stop();
-}
-
-/// Declines an offer so that it may come again at once.
-fn decline(offer_id: &Value) -> Value {
-    let filters = json!({"refuse_seconds": 0});
-    json!({"type": "DECLINE", "decline": {"offer_ids": [offer_id], "filters": filters}})
 }

@@ -16,7 +16,7 @@ const IDLE: usize = 10_000;
 /// What the master may hold at most while it is attacked with bodies.
 const MEMORY_MAX: usize = 512 << 20;
 /// How long it may take until a connection whose body is too large is closed.
-const CLOSED_WITHIN: Duration = Duration::from_secs(10);
+const CLOSED_WITHIN: Duration = Duration::from_secs(30);
 /// How long a request may take to arrive before its connection is closed, and some more.
 const SLOW_MAX: Duration = Duration::from_secs(25);
 

@@ -248,8 +248,7 @@ pub const RULES: &[Rule] = &[
                 .cluster
                 .master
                 .wait_for("the end of the framework", |line| {
-                    line.contains("removed")
-                        || line.contains(nobody) && line.contains("disconnected")
+                    line.contains(nobody) && line.contains("disconnected")
                 });
         },
     },
