@@ -12,7 +12,7 @@ import os
 import sys
 import time
 
-from agent import HOSTNAME, Agent
+from agent import Agent
 from client import HERE, Names, Scheduler, agents, request
 
 MASTER_VIEWS = [
@@ -187,7 +187,7 @@ def quiet(framework):
 
 
 def first(master):
-    """A framework with every field, and tasks in every state."""
+    """A framework with every field, and tasks in every state that an executor can tell."""
     info = {
         "user": "root",
         "name": "one",
@@ -278,7 +278,7 @@ def first(master):
         ),
         (task("succeeds", agent, "front", command={"value": "true"}), "TASK_FINISHED"),
     ]
-    for last in ("FINISHED", "FAILED", "LOST", "DROPPED", "GONE"):
+    for last in ("FINISHED", "FAILED", "LOST", "DROPPED", "GONE", "ERROR"):
         ended = state(f"TASK_{last}", message="as told")
         made = task(last.lower(), agent, "front", [*running[1:], ended], executor=scripted)
         tasks.append((made, f"TASK_{last}"))
@@ -288,7 +288,7 @@ def first(master):
         status = one.update(name, last)
         assert status, f"{name} is not {last}"
         one.acknowledge(status)
-    # Refused by the master: it is complete at once.
+    # Refused by the master, which then shows it in the metrics only.
     offer = offer_of(one, "front")
     launched(one, offer, [(task("refused", agent, "front"), "TASK_ERROR")])
     quiet(one)
@@ -313,22 +313,38 @@ def plain(master, name, **more):
     return framework
 
 
+def starts(framework, agent, name):
+    """Launches a task on an agent that runs nothing."""
+    offer = None
+    while offer is None:
+        event = framework.wait_type("OFFERS")
+        assert event, f"no offer for {name}"
+        offers = event["offers"]["offers"]
+        offer = next((offer for offer in offers if offer["agent_id"]["value"] == agent.id), None)
+    made = task(name, offer["agent_id"], None, command={"value": "sleep 600"})
+    launched(framework, offer, [(made, None)])
+    quiet(framework)
+
+
 def lost(master):
-    """A framework whose task was on an agent that is given up."""
-    agent = Agent(master)
-    agent.register()
+    """A framework whose tasks were on an agent that is given up and on one that is marked gone."""
+    silent = Agent(master)
+    silent.register()
     info = {"user": "root", "name": "lost", "checkpoint": True, "role": "plain"}
     framework = Scheduler(master, {**info, "capabilities": [{"type": "PARTITION_AWARE"}]})
     assert framework.subscribe().status == 200
-    offer = None
-    while offer is None:
-        offers = framework.wait_type("OFFERS")["offers"]["offers"]
-        offer = next((offer for offer in offers if offer["hostname"] == HOSTNAME), None)
-    made = task("lost", offer["agent_id"], None, command={"value": "sleep 600"})
-    launched(framework, offer, [(made, None)])
-    quiet(framework)
-    agent.alive = False
+    starts(framework, silent, "lost")
+    silent.alive = False
     assert framework.wait_type("FAILURE"), "the agent is not given up"
+    marked = Agent(master)
+    marked.register()
+    framework.call("REVIVE")
+    starts(framework, marked, "marked-gone")
+    call = {"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": {"value": marked.id}}}
+    headers = {"Content-Type": "application/json"}
+    reply = request(master, "POST", "/master/api/v1", json.dumps(call), headers)
+    assert reply.status == 200, (reply.status, reply.body)
+    assert framework.update("marked-gone", "TASK_GONE_BY_OPERATOR"), "the agent is not gone"
     return framework
 
 

@@ -10,6 +10,7 @@ use std::process::Command;
 use serde_json::Value;
 use tepui_api::metric_keys::{self, STATISTICS, State};
 use tepui_integration::{Cluster, top};
+use tepui_protocol::mesos::v1::TaskState;
 
 /// The flags with which Mesos was recorded, as far as they show.
 const DOMAIN: &str = r#"--domain={"fault_domain":{"region":{"name":"here"},"zone":{"name":"a"}}}"#;
@@ -80,6 +81,7 @@ fn every_call_is_answered_as_mesos_does() {
 fn views_have_every_key_of_mesos_and_metrics_are_as_their_table_says() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     record("views.py", "views", "views", folder.path());
+    check_states(folder.path());
     let shown = ["master", "agent"]
         .map(|node| metrics(&folder.path().join(format!("{node}-metrics-snapshot.json"))));
     check_counts(&shown[0]);
@@ -129,6 +131,43 @@ fn every_metric_of_mesos_is_accounted_for() {
     );
 }
 
+/// Holds the lists and states in which the master shows tasks against those of Mesos, which have
+/// every state that a task can have.
+fn check_states(new: &Path) {
+    let mut recorded = task_states(&recordings().join("views"));
+    let states: BTreeSet<&str> = recorded.values().map(String::as_str).collect();
+    let every: BTreeSet<&str> = (0..)
+        .map_while(|number| TaskState::try_from(number).ok())
+        .filter(|state| *state != TaskState::TaskUnknown)
+        .map(|state| state.as_str_name())
+        .collect();
+    assert_eq!(states, every, "the states of recorded tasks");
+    // It asks for a health check, and is refused: see the table.
+    let checked = recorded.remove("one: checked in tasks");
+    assert_eq!(checked.as_deref(), Some("TASK_RUNNING"));
+    assert_eq!(task_states(new), recorded);
+}
+
+/// The state of each task of a recorded `/master/frameworks`, by framework, name and list.
+fn task_states(folder: &Path) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(folder.join("master-frameworks.json")).expect("a recording");
+    let recorded: Value = serde_json::from_str(&text).expect("JSON");
+    let array = |value: &Value| value.as_array().expect("a list").clone();
+    let mut states = BTreeMap::new();
+    for frameworks in ["frameworks", "completed_frameworks"] {
+        for framework in array(&recorded["body"][frameworks]) {
+            for list in ["tasks", "unreachable_tasks", "completed_tasks"] {
+                for task in array(&framework[list]) {
+                    let [name, id, state] = [&framework["name"], &task["id"], &task["state"]]
+                        .map(|value| value.as_str().expect("a text"));
+                    states.insert(format!("{name}: {id} in {list}"), state.to_owned());
+                }
+            }
+        }
+    }
+    states
+}
+
 /// Holds what the master counted of frameworks against what Mesos counted of the same ones. How
 /// often resources are offered again is a matter of time, and heartbeats are not counted.
 fn check_counts(shown: &BTreeMap<String, f64>) {
@@ -139,7 +178,7 @@ fn check_counts(shown: &BTreeMap<String, f64>) {
     };
     let recorded = metrics(&recordings().join("views/master-metrics-snapshot.json"));
     let mut compared = 0;
-    for name in ["away", "gone", "holder"] {
+    for name in ["away", "gone", "holder", "lost"] {
         let prefix = format!("master/frameworks/{name}/<framework {name}>/");
         for (key, value) in recorded.range(prefix.clone()..) {
             let Some(what) = key.strip_prefix(&prefix) else {
