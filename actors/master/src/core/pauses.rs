@@ -1,8 +1,9 @@
-//! An agent pauses for a framework whose task failed there before it started.
+//! An agent pauses for a framework whose tasks fail there, one after the other, before they start.
 //!
 //! What is free is offered at once, so that an agent that launches nothing (its disk is full, say)
 //! would draw hundreds of tasks a second from a framework that tries again. With Mesos it draws
-//! one, since its allocator waits for the next `--allocation_interval`; so does this pause.
+//! one offer's worth, since its allocator waits for the next `--allocation_interval`; here it draws
+//! a few of them until it pauses for the rest of the interval.
 //!
 //! Not here: filters, which are the framework's own wish (the allocator).
 
@@ -14,9 +15,19 @@ use tepui_runtime::Time;
 
 use super::{MasterCore, is_terminal};
 
-/// Until when, by the ids of framework and agent.
+/// So many tasks may fail within an interval before the agent pauses.
+const FALSE_STARTS_MAX: u32 = 3;
+
+/// What failed before it started, by the ids of framework and agent.
 #[derive(Debug, Default)]
-pub(super) struct Pauses(BTreeMap<(String, String), Time>);
+pub(super) struct Pauses(BTreeMap<(String, String), FalseStarts>);
+
+/// So many since the interval began that lasts until then.
+#[derive(Debug)]
+struct FalseStarts {
+    count: u32,
+    until: Time,
+}
 
 /// Whether a task that goes from `old` to `new` has failed before it started.
 fn is_false_start(old: TaskState, new: TaskState) -> bool {
@@ -43,8 +54,10 @@ impl MasterCore {
         let (now, until) = (self.now, self.now + self.pause());
         let pauses = &mut self.book.pauses.0;
         // Those that are over would stay for ever.
-        pauses.retain(|_, until| *until > now);
-        pauses.insert((framework.to_owned(), agent.to_owned()), until);
+        pauses.retain(|_, starts| starts.until > now);
+        let key = (framework.to_owned(), agent.to_owned());
+        let starts = pauses.entry(key);
+        starts.or_insert(FalseStarts { count: 0, until }).count += 1;
     }
 
     /// The filter with which an agent's resources go back to the allocator, where the agent pauses
@@ -54,9 +67,10 @@ impl MasterCore {
         if pauses.is_empty() {
             return None;
         }
-        let until = pauses.get(&(framework.to_owned(), agent.to_owned()))?;
-        (*until > self.now).then(|| Filters {
-            refuse_seconds: Some((*until - self.now).as_secs_f64()),
+        let starts = pauses.get(&(framework.to_owned(), agent.to_owned()))?;
+        let pauses = starts.count > FALSE_STARTS_MAX && starts.until > self.now;
+        pauses.then(|| Filters {
+            refuse_seconds: Some((starts.until - self.now).as_secs_f64()),
         })
     }
 }

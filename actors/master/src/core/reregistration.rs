@@ -3,7 +3,8 @@
 //!
 //! - registered here: its address may have changed but not its IP and hostname; what the master
 //!   knows and it does not is sent back to be answered, what it knows and the master does not is
-//!   taken into the books, and kills that it may have missed are sent again;
+//!   taken into the books, unless its end was acknowledged while the list was under way; and kills
+//!   that it may have missed are sent again;
 //! - in the registry (`recovered`): it is let back in;
 //! - anything else, also an id that nobody knows: it is marked reachable in the registry, all its
 //!   tasks are kept, and their frameworks are told that they are there.
@@ -27,7 +28,9 @@ use super::agents::agent_id;
 use super::frameworks::framework_id;
 use super::registration::{Arrival, Reregistration};
 use super::tasks::holds;
-use super::{Effect, MasterCore, Pending, Timer, ToAgent, ToAllocator, amounts, validation};
+use super::{
+    Effect, MasterCore, Pending, Timer, ToAgent, ToAllocator, amounts, is_terminal, validation,
+};
 use crate::snapshot::Connection;
 
 impl MasterCore {
@@ -394,13 +397,35 @@ impl MasterCore {
         }
     }
 
-    /// The listed tasks whose framework is in the books.
+    /// The listed tasks whose framework is in the books, but for those that are over.
     fn tasks_to_take_in(&self, listed: &[Task]) -> Vec<Task> {
         if self.planted(PlantedBug::TasksForgotten) {
             return Vec::new();
         }
         let known = |task: &&Task| self.state.frameworks.contains_key(&task.framework_id.value);
-        listed.iter().filter(known).cloned().collect()
+        let listed = listed.iter().filter(known);
+        listed.filter(|task| !self.is_over(task)).cloned().collect()
+    }
+
+    /// Whether the end that the agent waits to have acknowledged is one that completed the task
+    /// here: the list was long under way, and the acknowledgement has overtaken it. Back in the
+    /// books it would be missed in the agent's next list, and end a second time, as dropped. If the
+    /// acknowledgement was lost instead, the agent says the end again, and gets another.
+    fn is_over(&self, listed: &Task) -> bool {
+        let Some(uuid) = listed.status_update_uuid.as_ref() else {
+            return false;
+        };
+        let Some(framework) = self.state.framework(&listed.framework_id.value) else {
+            return false;
+        };
+        let same = |done: &Task| {
+            done.status_update_uuid.as_ref() == Some(uuid)
+                && done.task_id == listed.task_id
+                && done.agent_id == listed.agent_id
+        };
+        is_terminal(listed.status_update_state())
+            && !framework.tasks.contains_key(&listed.task_id.value)
+            && framework.completed_tasks.iter().any(|(_, it)| same(it))
     }
 
     fn executors_to_take_in(&self, listed: &[ExecutorInfo]) -> Vec<(String, ExecutorInfo)> {

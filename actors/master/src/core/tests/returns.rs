@@ -8,7 +8,7 @@ use tepui_protocol::mesos::v1::scheduler::call;
 use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::mesos::v1::{FrameworkId, FrameworkInfo, TaskId, TaskState};
 
-use super::bench::{Bench, agent_info, framework_info, listed, pid};
+use super::bench::{Bench, agent_info, framework_info, listed, pid, uuid};
 use crate::core::{ToAgent, ToAllocator};
 use crate::snapshot::Connection;
 
@@ -146,6 +146,41 @@ fn a_task_that_the_master_does_not_know_is_taken_in() {
         .unwrap()
         .unallocate();
     assert_eq!(used.to_text().unwrap(), "cpus:2;mem:128");
+}
+
+#[test]
+fn a_list_that_an_acknowledgement_has_overtaken_brings_no_ended_task_back() {
+    let (mut bench, id, agent) = running(&[]);
+    let killed = (TaskState::TaskKilled, TaskState::TaskKilled);
+    bench.status("s", &id, &agent, "t", killed, 1);
+    let mut late = back(&agent, &id, &[("t", TaskState::TaskKilled)]);
+    late.tasks[0].status_update_state = Some(TaskState::TaskKilled as i32);
+    late.tasks[0].status_update_uuid = Some(uuid(1).into());
+    // Before the acknowledgement it is in the books, and stays there.
+    bench.reregister("s", late.clone());
+    assert_eq!(bench.state_of(&id, "t"), Some(TaskState::TaskKilled));
+    bench.acknowledge("a", &id, &agent, "t", 1);
+    bench.take_statuses("a");
+    bench.reregister("s", late.clone());
+    assert_eq!(bench.state_of(&id, "t"), None);
+    assert!(bench.take_statuses("a").is_empty());
+    // So the next list, without it, leaves nothing for the agent to answer.
+    bench.take_agent_messages("s");
+    bench.reregister("s", back(&agent, &id, &[]));
+    let messages = bench.take_agent_messages("s");
+    let ToAgent::Reregistered(message) = &messages[0] else {
+        panic!("{messages:?}")
+    };
+    assert!(message.reconciliations.is_empty());
+    // An agent that missed the acknowledgement says the end again, and gets another.
+    bench.status("s", &id, &agent, "t", killed, 1);
+    assert_eq!(bench.take_statuses("a").len(), 1);
+    bench.acknowledge("a", &id, &agent, "t", 1);
+    assert_eq!(told(&mut bench), ["acknowledge"]);
+    // Another task by that name is another.
+    late.tasks[0].status_update_uuid = Some(uuid(2).into());
+    bench.reregister("s", late);
+    assert_eq!(bench.state_of(&id, "t"), Some(TaskState::TaskKilled));
 }
 
 #[test]

@@ -202,10 +202,15 @@ fn a_kill_of_an_unknown_task_is_answered_by_reconciliation() {
 }
 
 #[test]
-fn where_a_task_fails_before_it_starts_its_framework_is_offered_more_a_second_later() {
+fn where_four_tasks_fail_before_they_start_their_framework_is_offered_more_a_second_later() {
     let (mut bench, id, agent) = running();
     let other = bench.framework("b");
     bench.status("s", &id, &agent, "t", (TaskFailed, TaskFailed), 1);
+    for (task, uuid) in [("u", 2), ("v", 3), ("w", 4)] {
+        // Three may fail: it is offered more at once.
+        bench.run("a", &id, &agent, task);
+        bench.status("s", &id, &agent, task, (TaskFailed, TaskFailed), uuid);
+    }
     bench.take_recovered();
     assert!(bench.offer(&id, &agent, "cpus:4").is_empty());
     assert_eq!(bench.take_recovered(), [("cpus:4".to_owned(), Some(1.0))]);
