@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use tepui_protocol::mesos::internal::{
-    AgentRegistered, AgentReregistered, MasterAgentConnection, PingAgent, PongAgent,
-    ReconcileTasks, RegisterAgent, ReregisterAgent, UpdateAgent, archive,
+    AgentRegistered, AgentReregistered, ExitedExecutor, MasterAgentConnection, PingAgent,
+    PongAgent, ReconcileTasks, RegisterAgent, ReregisterAgent, UpdateAgent, archive,
 };
 use tepui_protocol::mesos::v1::agent_info::{Capability, capability};
 use tepui_protocol::mesos::v1::task_status::Reason;
@@ -62,6 +62,9 @@ pub(super) struct Registration {
     listed: bool,
     /// The link to the master holds, as far as we know.
     linked: bool,
+    /// Executors that ended since the master was told what runs here. It may have been told that
+    /// they run, and does not hear of their end before it has registered us.
+    ended: Vec<ExitedExecutor>,
 }
 
 impl Default for Registration {
@@ -74,6 +77,7 @@ impl Default for Registration {
             watching: false,
             listed: false,
             linked: false,
+            ended: Vec::new(),
         }
     }
 }
@@ -128,6 +132,14 @@ impl Core {
         let pause = turn.random_up_to(self.registration.bound);
         self.registration.number += 1;
         self.timer_after(pause, Timer::Register(self.registration.number));
+    }
+
+    /// While the master is asked to register us again it is told of an executor's end once more when
+    /// it has done so.
+    pub(super) fn tell_again_once_registered(&mut self, exited: &ExitedExecutor) {
+        if self.state == AgentState::Disconnected && self.registration.listed {
+            self.registration.ended.push(exited.clone());
+        }
     }
 
     /// Whether a master that registers this agent now learns of tasks that come from here on. What
@@ -220,6 +232,9 @@ impl Core {
             ..UpdateAgent::default()
         };
         self.tell_master(Outbound::Update(Box::new(update)));
+        for exited in std::mem::take(&mut self.registration.ended) {
+            self.tell_master(Outbound::ExitedExecutor(exited));
+        }
         let actions = self.updates.resume();
         self.carry(actions);
         if !self.registration.linked {

@@ -79,12 +79,14 @@ impl Core {
 
     /// The master is told that an executor is no more, and with what wait status it ended.
     pub(super) fn exited_executor(&mut self, framework: &str, id: &str, status: i32) {
-        self.tell_master(Outbound::ExitedExecutor(ExitedExecutor {
+        let exited = ExitedExecutor {
             agent_id: self.info.id.clone().unwrap_or_default(),
             framework_id: framework_id(framework),
             executor_id: executor_id(id),
             status,
-        }));
+        };
+        self.tell_again_once_registered(&exited);
+        self.tell_master(Outbound::ExitedExecutor(exited));
     }
 
     /// The executor in this container has not subscribed in time.

@@ -210,6 +210,30 @@ fn an_agent_that_loses_its_link_to_the_master_tells_it_again_what_runs() {
 }
 
 #[test]
+fn an_executor_that_ends_while_the_master_is_asked_is_told_of_again_once_it_has_answered() {
+    let (mut rig, container) = Rig::custom(framework(false));
+    rig.input(Input::Exited(pid("master@10.0.0.1:5050")));
+    assert_eq!(
+        short(&rig.timer(Timer::Register(3))),
+        ["to master: reregister 1 tasks", "timer register 4"]
+    );
+    let effects = short(&rig.terminated(&container));
+    let told = "to master: exited executor e";
+    let count = |effects: &[String]| effects.iter().filter(|it| it.starts_with(told)).count();
+    assert_eq!(count(&effects), 1, "{effects:?}");
+    let mut reregistered = || {
+        let effects = rig.master(FromMaster::Reregistered(AgentReregistered {
+            agent_id: AgentId {
+                value: "S0".to_owned(),
+            },
+            ..AgentReregistered::default()
+        }));
+        count(&short(&effects))
+    };
+    assert_eq!((reregistered(), reregistered()), (1, 0));
+}
+
+#[test]
 fn silence_of_the_master_begins_anew() {
     let mut rig = Rig::registered();
     rig.after(Duration::from_secs(40));
