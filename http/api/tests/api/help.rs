@@ -53,7 +53,10 @@ fn help_has_mesos_forms() {
         ),
         "{text}"
     );
-    assert!(text.contains("\n\n[allocator]: help/allocator\n[files]: help/files\n"), "{text}");
+    assert!(
+        text.contains("\n\n[allocator]: help/allocator\n[files]: help/files\n"),
+        "{text}"
+    );
     let (status, _, text) = get("/help/files");
     let expected = "## `/files` ##\n> [/files/browse][files/browse]\n";
     assert!(status == 200 && text.starts_with(expected), "{text}");
