@@ -139,6 +139,12 @@ impl Daemon {
         self.seen.iter().map(|line| format!("{line:?}\n")).collect()
     }
 
+    /// Every line that it has printed until now.
+    pub fn lines(&mut self) -> &[Line] {
+        self.seen.extend(self.lines.try_iter());
+        &self.seen
+    }
+
     /// Sends a signal.
     ///
     /// # Panics

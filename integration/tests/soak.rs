@@ -86,7 +86,7 @@ fn soak() {
     let seed = number("TEPUI_SOAK_SEED", of_the_clock.as_secs() % 100_000);
     println!("soak: {minutes} minutes, seed {seed}");
     let start = Instant::now();
-    let cluster = Cluster::start(AGENTS);
+    let mut cluster = Cluster::start(AGENTS);
     println!("soak: {AGENTS} agents after {:?}", start.elapsed());
     // For what a daemon opens for its first container and keeps open.
     offer_everything(1);
@@ -123,7 +123,7 @@ fn soak() {
     }
     println!("soak: the slowest answer of /state took {slowest:?}");
     weather.end(&cluster);
-    come_to_rest(&cluster, &mut frameworks);
+    come_to_rest(&mut cluster, &mut frameworks);
     tell(&frameworks, &weather, minutes);
     offer_everything(0);
     frameworks.leave();
@@ -135,20 +135,26 @@ fn soak() {
 }
 
 /// Looks again and again until there is nothing to be found any more.
-fn until_nothing(what: &str, patience: Duration, mut look: impl FnMut() -> Vec<String>) {
+fn until_nothing(what: &str, patience: Duration, look: impl FnMut() -> Vec<String>) {
+    let left = left_after(patience, look);
+    assert!(left.is_empty(), "{what}: {left:#?}");
+}
+
+/// Looks again and again until there is nothing to be found any more, or the time is over; gives
+/// what was found last.
+fn left_after(patience: Duration, mut look: impl FnMut() -> Vec<String>) -> Vec<String> {
     let deadline = Instant::now() + patience;
     loop {
         let found = look();
-        if found.is_empty() {
-            return;
+        if found.is_empty() || Instant::now() >= deadline {
+            return found;
         }
-        assert!(Instant::now() < deadline, "{what}: {found:#?}");
         std::thread::park_timeout(Duration::from_millis(200));
     }
 }
 
 /// Has the schedulers end all that runs, once all agents are back.
-fn come_to_rest(cluster: &Cluster, frameworks: &mut Frameworks) {
+fn come_to_rest(cluster: &mut Cluster, frameworks: &mut Frameworks) {
     let soon = || Instant::now() + Duration::from_millis(200);
     let start = Instant::now();
     until_nothing("agents and schedulers do not come back", REST, || {
@@ -167,7 +173,7 @@ fn come_to_rest(cluster: &Cluster, frameworks: &mut Frameworks) {
         }
     });
     frameworks.tell_all("rest");
-    until_nothing("something does not come to rest", REST, || {
+    let unrest = left_after(REST, || {
         frameworks.listen(soon());
         let mut unrest = accounts::unrest(&cluster.view("/state"), AGENTS);
         if !frameworks.are_at_rest() {
@@ -175,7 +181,49 @@ fn come_to_rest(cluster: &Cluster, frameworks: &mut Frameworks) {
         }
         unrest
     });
+    if !unrest.is_empty() {
+        tell_of_unrest(cluster, frameworks);
+        panic!("something does not come to rest: {unrest:#?}");
+    }
     println!("soak: at rest after {:?}", start.elapsed());
+}
+
+/// What everybody knows of the tasks and executors that the master still has: the ledger, their
+/// agents, and the logs.
+fn tell_of_unrest(cluster: &mut Cluster, frameworks: &Frameworks) {
+    let state = cluster.view("/state");
+    for (framework, part, entry) in accounts::running(&state) {
+        let text = |name: &str| entry[name].as_str().unwrap_or_default();
+        let (of_task, agent_id) = (part != "executors", text("slave_id"));
+        let id = if of_task {
+            text("id")
+        } else {
+            text("executor_id")
+        };
+        println!("soak: {part} of {framework}: {entry}");
+        if of_task {
+            println!("soak: the ledger: {}", frameworks.ledger.entry(id));
+        }
+        let agents = state["slaves"].as_array().into_iter().flatten();
+        let hosts = agents.filter(|agent| agent["id"] == agent_id);
+        let host = hosts.filter_map(|agent| agent["hostname"].as_str()).next();
+        let number = host.and_then(|host| (0..AGENTS).find(|it| network::address(*it) == host));
+        println!("soak: it is on agent {number:?}");
+        if let Some(number) = number {
+            let view = cluster.agent_view(number, "/state");
+            for part in ["frameworks", "completed_frameworks"] {
+                let known = view[part].as_array().into_iter().flatten();
+                for known in known.filter(|known| known["name"] == *framework) {
+                    println!("soak: the agent's {part}: {known}");
+                }
+            }
+        }
+        for (name, line) in cluster.lines_of(number, |line| {
+            line.contains(id) || line.contains(agent_id) || line.contains("register")
+        }) {
+            println!("soak: {name}: {line}");
+        }
+    }
 }
 
 /// What happened, which has to be enough, and what became of the tasks.

@@ -65,17 +65,21 @@ fn whole() -> Amounts {
     [CPUS as i64, MEM as i64 * 1000]
 }
 
+/// Tasks and executors of any framework: its name, the part of its book, and the entry.
+pub fn running(state: &Value) -> impl Iterator<Item = (&Value, &'static str, &Value)> {
+    list(state, "frameworks").flat_map(|framework| {
+        let parts = ["tasks", "executors", "unreachable_tasks"].into_iter();
+        parts.flat_map(move |part| {
+            list(framework, part).map(move |entry| (&framework["name"], part, entry))
+        })
+    })
+}
+
 /// What is still used, on offer, running or missing, where nothing may be.
 pub fn unrest(state: &Value, agents: usize) -> Vec<String> {
-    let mut found = Vec::new();
-    for framework in list(state, "frameworks") {
-        for part in ["tasks", "executors", "unreachable_tasks"] {
-            let count = list(framework, part).count();
-            if count > 0 {
-                found.push(format!("{}: {count} {part}", framework["name"]));
-            }
-        }
-    }
+    let mut found: Vec<String> = running(state)
+        .map(|(framework, part, entry)| format!("{framework}: {part} {entry}"))
+        .collect();
     let slaves: Vec<&Value> = list(state, "slaves").collect();
     if slaves.len() != agents || slaves.iter().any(|agent| agent["active"] != true) {
         found.push(format!(

@@ -118,6 +118,30 @@ impl Cluster {
         serde_json::from_str(&answer.body).expect("a view is JSON")
     }
 
+    /// The lines of the master's log, and of an agent's all.
+    pub fn lines_of(
+        &mut self,
+        agent: Option<usize>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Vec<(&'static str, String)> {
+        let texts = |daemon: &mut Daemon| -> Vec<String> {
+            let lines = daemon.lines().iter().map(|line| line.text().to_owned());
+            lines.collect()
+        };
+        let mut found = Vec::new();
+        let lines = texts(&mut self.master).into_iter();
+        found.extend(
+            lines
+                .filter(|line| wanted(line))
+                .map(|line| ("master", line)),
+        );
+        if let Some(agent) = agent {
+            let lines = texts(&mut self.agents[agent]).into_iter();
+            found.extend(lines.map(|line| ("agent", line)));
+        }
+        found
+    }
+
     /// Every daemon, and what it is called.
     pub fn daemons(&self) -> impl Iterator<Item = (String, &Daemon)> {
         let agents = self.agents.iter().enumerate();

@@ -100,6 +100,24 @@ impl Ledger {
             .map(|(id, entry)| (id.as_str(), entry.agent.as_str(), entry.kind.name))
     }
 
+    /// What is known of a task.
+    pub fn entry(&self, id: &str) -> String {
+        let Some(entry) = self.tasks.get(id) else {
+            return format!("{id} was never launched");
+        };
+        let Entry {
+            kind,
+            agent,
+            state,
+            message,
+            acknowledged,
+        } = entry;
+        format!(
+            "{id} ({}) on {agent} is {state:?} ({message}), acknowledged {acknowledged:?}",
+            kind.name
+        )
+    }
+
     /// How many tasks there were.
     pub fn len(&self) -> usize {
         self.tasks.len()

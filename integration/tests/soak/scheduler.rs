@@ -330,6 +330,9 @@ impl Scheduler {
             self.client.call(call);
         }
         if self.resting {
+            // What else runs: a task that came back with its agent when no scheduler was there.
+            let all = json!({"type": "RECONCILE", "reconcile": {"tasks": []}});
+            self.client.call(all);
             // An offer that came on the way may have been declined before.
             self.client.call(json!({"type": "SUPPRESS"}));
         } else {
