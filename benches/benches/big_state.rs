@@ -20,8 +20,8 @@ const RESOURCES: &str = "cpus:16;mem:16384;disk:1000;ports:[31000-32000]";
 const EACH: usize = 10;
 const CPUS: f64 = 1.5;
 const MEM_MB: f64 = 1600.0;
-/// Messages of one run, and the pause behind each.
-const MESSAGES: usize = 1_000;
+/// For so long messages are sent in one run, with a pause behind each answer.
+const TIME: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(1);
 /// Says that this process is readers.
 const READERS: &str = "readers";
@@ -125,7 +125,7 @@ fn measure(master: &Master, agents: &Agents, readers: usize) -> Times {
 }
 
 fn answers(agents: &Agents) -> Vec<f64> {
-    let times = agents.answer_times(MESSAGES, PAUSE).into_iter();
+    let times = agents.answer_times(TIME, PAUSE).into_iter();
     times.map(|time| time.as_secs_f64() * 1000.0).collect()
 }
 

@@ -63,7 +63,7 @@ impl Agents {
                 id: AgentId::default(),
                 manner,
                 asked: Instant::now(),
-                again: (0, Duration::ZERO),
+                again: None,
                 tasks: BTreeMap::new(),
                 registered: registered.clone(),
                 finished: finished.clone(),
@@ -84,14 +84,20 @@ impl Agents {
         agents
     }
 
-    /// How long the master's own process takes to answer a message, so many times with a pause
+    /// How long the master's own process takes to answer a message, for so long and with a pause
     /// between an answer and the next: an agent that is registered wants to be so again.
-    pub fn answer_times(&self, count: usize, pause: Duration) -> Vec<Duration> {
+    pub fn answer_times(&self, time: Duration, pause: Duration) -> Vec<Duration> {
+        let (sender, times) = channel();
+        let again = Again {
+            until: Instant::now() + time,
+            pause,
+            times: sender,
+        };
         self.agents[0].dispatch(move |agent, ctx| {
-            agent.again = (count - 1, pause);
+            agent.again = Some(again);
             agent.ask(ctx);
         });
-        (0..count).map(|_| self.next_answer()).collect()
+        times.iter().collect()
     }
 
     fn next_answer(&self) -> Duration {
@@ -137,6 +143,16 @@ fn info(number: usize, resources: &str) -> AgentInfo {
     }
 }
 
+/// An agent that is registered wants to be so again and again.
+#[derive(Debug)]
+struct Again {
+    until: Instant,
+    /// Between an answer and the next question.
+    pause: Duration,
+    /// How long each answer took.
+    times: Sender<Duration>,
+}
+
 #[derive(Debug)]
 struct Agent {
     master: Pid,
@@ -147,8 +163,7 @@ struct Agent {
     manner: Manner,
     /// When it last wanted to be registered.
     asked: Instant,
-    /// How often it wants to be again, and how long after an answer.
-    again: (usize, Duration),
+    again: Option<Again>,
     /// Those that run, and whose.
     tasks: BTreeMap<String, FrameworkId>,
     registered: Sender<Duration>,
@@ -247,11 +262,16 @@ impl Process for Agent {
 
 impl Handle<AgentRegistered> for Agent {
     fn handle(&mut self, message: AgentRegistered, ctx: &mut Context<'_, Self>) {
-        let _ = self.registered.send(self.asked.elapsed());
+        let time = self.asked.elapsed();
         self.id = message.agent_id;
-        if self.again.0 > 0 {
-            self.again.0 -= 1;
-            ctx.delay(self.again.1, Agent::ask);
+        let Some(again) = self.again.take() else {
+            let _ = self.registered.send(time);
+            return;
+        };
+        let _ = again.times.send(time);
+        if Instant::now() < again.until {
+            ctx.delay(again.pause, Agent::ask);
+            self.again = Some(again);
         }
     }
 }
