@@ -266,12 +266,13 @@ fn offer_everything(tasks: usize) {
         let _ = sender.send(event);
     });
     let mut launched: BTreeMap<String, usize> = BTreeMap::new();
+    let mut told: BTreeMap<String, String> = BTreeMap::new();
     let mut finished = 0;
     let mut deadline = Instant::now() + REST;
     while launched.len() < AGENTS || finished < AGENTS * tasks {
         let left = deadline.saturating_duration_since(Instant::now());
         let event = events.recv_timeout(left);
-        let event = event.unwrap_or_else(|error| panic!("{error}: {launched:#?}"));
+        let event = event.unwrap_or_else(|error| panic!("{error}: {launched:#?}, {told:#?}"));
         let event = event.expect("the stream stays open");
         for offer in event["offers"]["offers"].as_array().into_iter().flatten() {
             let agent = offer["agent_id"]["value"].to_string();
@@ -292,6 +293,8 @@ fn offer_everything(tasks: usize) {
         }
         let status = &event["update"]["status"];
         if event["type"] == "UPDATE" {
+            let how = format!("{}: {}", status["state"], status["message"]);
+            told.insert(status["task_id"]["value"].to_string(), how);
             auditor.acknowledge(status);
             if status["state"] == "TASK_FINISHED" {
                 finished += 1;

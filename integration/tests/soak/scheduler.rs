@@ -198,7 +198,9 @@ impl Scheduler {
             && self.open.len() < OPEN_MAX
             && Instant::now() >= self.next_launch
             && amount("cpus") >= 0.75
-            && amount("mem") >= 192.0;
+            && amount("mem") >= 192.0
+            // The executors', and not in an offer of what came back while all of it was on offer.
+            && amount("disk") >= 1.0;
         let refuse = if self.resting {
             3600
         } else {
