@@ -272,9 +272,12 @@ impl Scheduler for Player {
 
     fn error(&mut self, _: &mut Driver<'_>, message: String) {
         self.subscribed = false;
-        self.ledger.lock().subscribed = false;
-        if !message.contains("failed over") {
-            self.ledger.lock().over = true;
+        let mut memory = self.ledger.lock();
+        memory.subscribed = false;
+        if message.contains("failed over") {
+            memory.replaced = true;
+        } else {
+            memory.over = true;
         }
     }
 }

@@ -96,6 +96,8 @@ pub(crate) struct Memory {
     pub(crate) suppressed: bool,
     /// Where it is quiet: it takes and keeps every offer.
     pub(crate) keeps_offers: bool,
+    /// Its scheduler has ended, since it was told that another one has the framework.
+    pub(crate) replaced: bool,
     /// Wants no more tasks, and is to bring its book in order.
     pub(crate) quiet: bool,
     pub(crate) launched: u64,
@@ -129,6 +131,7 @@ impl Ledger {
             coy: 3,
             suppressed: false,
             keeps_offers: false,
+            replaced: false,
             quiet: false,
             launched: 0,
             nonsense: 0,

@@ -255,6 +255,16 @@ impl Workload {
                 continue;
             };
             let over = actor.ledger.lock().over;
+            // The one that has the framework may be long dead, and what it sent was under way until
+            // now: whoever supervises a scheduler starts one that has ended again.
+            let replaced = std::mem::take(&mut actor.ledger.lock().replaced);
+            if replaced
+                && self.quiet
+                && let Some(life) = actor.life.take()
+            {
+                life.node.crash();
+                actor.away = 3;
+            }
             if let Some(life) = &actor.life {
                 life.call(move |player, driver| player.tick(driver, now));
             } else if actor.away > 1 {
