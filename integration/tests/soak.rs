@@ -50,6 +50,11 @@ const AUDIT: Duration = Duration::from_secs(2);
 /// grace periods, executors are shut down.
 const REST: Duration = Duration::from_secs(120);
 
+/// In a long soak frameworks launch in haste at first, so that before memory is looked at for the
+/// first time each agent has had a task of almost every framework: what it keeps of the past, of one
+/// executor of each, is filled by then.
+const HURRY: Duration = Duration::from_secs(2 * 60);
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
@@ -98,7 +103,8 @@ fn soak() {
         .map(|(_, it)| descriptors(it).len())
         .collect();
 
-    let mut frameworks = Frameworks::start(MASTER, seed, FRAMEWORKS);
+    let hurry = if minutes < 10 { Duration::ZERO } else { HURRY };
+    let mut frameworks = Frameworks::start(MASTER, seed, FRAMEWORKS, hurry);
     let mut weather = Weather::new(seed);
     let mut memory = Memory::new(minutes);
     let start = Instant::now();

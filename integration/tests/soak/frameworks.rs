@@ -33,14 +33,16 @@ pub struct Frameworks {
     all: Vec<Framework>,
     said: Receiver<Said>,
     sender: Sender<Said>,
+    /// Until then they launch in haste.
+    hurry: Option<Instant>,
     pub ledger: Ledger,
     /// How many were killed.
     pub kills: usize,
 }
 
 impl Frameworks {
-    /// Starts so many frameworks.
-    pub fn start(master: &str, seed: u64, count: usize) -> Frameworks {
+    /// Starts so many frameworks, which launch in haste for a while.
+    pub fn start(master: &str, seed: u64, count: usize, hurry: Duration) -> Frameworks {
         let (sender, said) = channel();
         let mut frameworks = Frameworks {
             master: master.to_owned(),
@@ -48,6 +50,7 @@ impl Frameworks {
             all: Vec::new(),
             said,
             sender,
+            hurry: (!hurry.is_zero()).then(|| Instant::now() + hurry),
             ledger: Ledger::default(),
             kills: 0,
         };
@@ -65,7 +68,7 @@ impl Frameworks {
                 due: None,
                 ended: false,
             });
-            frameworks.tell(number, "go");
+            frameworks.begin(number);
         }
         frameworks
     }
@@ -148,6 +151,10 @@ impl Frameworks {
     ///
     /// When one ends by itself.
     pub fn listen(&mut self, until: Instant) {
+        if self.hurry.is_some_and(|end| end <= Instant::now()) {
+            self.hurry = None;
+            self.tell_all("calm");
+        }
         loop {
             for number in 0..self.all.len() {
                 let framework = &self.all[number];
@@ -219,8 +226,16 @@ impl Frameworks {
         );
         let open = self.ledger.open(&name);
         lines.extend(open.map(|(task, agent, kind)| format!("task {task} {agent} {kind}")));
-        lines.push("go".to_owned());
         lines.iter().for_each(|line| self.tell(number, line));
+        self.begin(number);
+    }
+
+    /// Lets one begin that knows all that it has to.
+    fn begin(&mut self, number: usize) {
+        self.tell(number, "go");
+        if self.hurry.is_some() {
+            self.tell(number, "hurry");
+        }
     }
 
     /// Has all of them torn down, and waits for their ends.

@@ -11,7 +11,7 @@ const WINDOW: Duration = Duration::from_secs(30);
 const GROWTH_MAX: u64 = 5;
 /// The same for shorter runs, in which the past that is kept is still being filled up.
 const GROWTH_MAX_EARLY: u64 = 50;
-/// By then what a framework leaves of itself is there on almost every agent.
+/// By then what a framework leaves of itself is there on almost every agent: see `HURRY`.
 const FIRST: Duration = Duration::from_secs(3 * 60);
 
 /// Samples of two windows.

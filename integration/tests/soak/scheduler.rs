@@ -8,8 +8,8 @@
 //! ```
 //!
 //! It is told, a line each: what the one before it knew (`id`, `task TASK AGENT KIND`,
-//! `executor AGENT ROLE`, ended by `go`), `rest` to launch no more and end what runs, `leave` to be torn
-//! down.
+//! `executor AGENT ROLE`, ended by `go`), `hurry` to launch in haste and `calm` to end that, `rest` to
+//! launch no more and end what runs, `leave` to be torn down.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead as _;
@@ -29,6 +29,8 @@ const ROLES: usize = 5;
 const OPEN_MAX: usize = 5;
 /// Between two launches of a framework, in milliseconds: such that two cores bear it.
 const PACE: std::ops::Range<u64> = 2_000..6_000;
+/// In haste.
+const HASTE: std::ops::Range<u64> = 500..1_500;
 /// For so many seconds what is not wanted is refused, drawn each time: long enough that a hundred
 /// roles do not spend their time on offers.
 const REFUSE: std::ops::Range<u64> = 5..20;
@@ -60,6 +62,7 @@ struct Scheduler {
     roles: Vec<String>,
     launched: u64,
     next_launch: Instant,
+    pace: std::ops::Range<u64>,
     open: BTreeMap<String, Task>,
     /// Executors of this framework that were there at some time: the agent and the role.
     executors: BTreeSet<(String, String)>,
@@ -132,6 +135,7 @@ pub fn main(arguments: &[String]) {
         roles,
         launched: 0,
         next_launch: Instant::now(),
+        pace: PACE,
         open: known,
         executors,
         suppressed: None,
@@ -162,6 +166,8 @@ impl Scheduler {
             match inbox.recv_timeout(Duration::from_millis(100)) {
                 Ok(Told::Event(event)) => self.event(&event),
                 Ok(Told::Line(line)) if line == "rest" => self.rest(),
+                Ok(Told::Line(line)) if line == "hurry" => self.pace = HASTE,
+                Ok(Told::Line(line)) if line == "calm" => self.pace = PACE,
                 Ok(Told::Line(line)) if line == "leave" => {
                     self.client.call(json!({"type": "TEARDOWN"}));
                     return;
@@ -213,7 +219,7 @@ impl Scheduler {
                 .client
                 .call(json!({"type": "DECLINE", "decline": decline}));
         }
-        let wait = self.dice.between(PACE.start, PACE.end);
+        let wait = self.dice.between(self.pace.start, self.pace.end);
         self.next_launch = Instant::now() + Duration::from_millis(wait);
         let launch = self.launch(offer);
         self.client.launch(offer, launch, refuse);
