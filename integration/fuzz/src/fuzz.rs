@@ -5,6 +5,8 @@
 //! Included by the program beside this, which runs as many inputs as one wants, and by a test of
 //! `integration`, which runs a few. Not here: what an answer to a certain input has to be.
 
+#[path = "listener.rs"]
+mod listener;
 #[path = "mutate.rs"]
 mod mutate;
 #[path = "stage.rs"]
@@ -19,7 +21,7 @@ use tepui_integration::Dice;
 use tepui_protocol::mesos::v1::{executor, scheduler};
 use tepui_protocol::recordio::Decoder;
 use tepui_protocol::resources::{Resources, parse};
-use tepui_runtime::{Bytes, Encoding};
+use tepui_runtime::{Bytes, Encoding, Message};
 
 use self::stage::Stage;
 use self::watch::tell;
@@ -36,7 +38,8 @@ pub enum Target {
     ProtobufCalls,
     /// An agent's executor API, in JSON and protobuf.
     ExecutorCalls,
-    /// Master and agent, as processes that take messages in three encodings.
+    /// Master and agent, as processes that take messages in three encodings, the calls of
+    /// schedulers and executors among them.
     Messages,
     /// The text of `--resources`.
     Resources,
@@ -55,6 +58,8 @@ pub const TARGETS: [Target; 6] = [
 /// So many inputs are given to one simulated cluster.
 const INPUTS_A_STAGE: usize = 200;
 const RECORD_MAX: usize = 1 << 16;
+const CALLS: &str = include_str!("../corpus/calls.json");
+const EXECUTOR_CALLS: &str = include_str!("../corpus/executor_calls.json");
 /// What separates the parts of a text of resources.
 const MARKS: [char; 10] = [';', ':', '[', ']', '{', '}', '(', ')', ',', '-'];
 
@@ -70,21 +75,39 @@ pub fn run(target: Target, inputs: usize, seed: u64) -> Outcome {
     })
 }
 
-fn seeds(text: &str, are_messages: bool) -> Vec<Seed> {
-    let seeds: Vec<Value> = serde_json::from_str(text).expect("the corpus is JSON");
-    let seed = |mut seed: Value| match are_messages {
-        true => Seed {
-            to: seed["to"].as_str().expect("to whom").to_owned(),
-            name: seed["name"].as_str().expect("a name").to_owned(),
-            body: seed["body"].take(),
-        },
-        false => Seed {
-            to: String::new(),
-            name: String::new(),
-            body: seed,
-        },
+fn seeds(text: &str) -> Vec<Value> {
+    serde_json::from_str(text).expect("the corpus is JSON")
+}
+
+/// What is sent to one of the HTTP APIs.
+fn calls(text: &str) -> Vec<Seed> {
+    messages_of(text, "", "")
+}
+
+/// Calls as messages of this name.
+fn messages_of(text: &str, to: &str, name: &str) -> Vec<Seed> {
+    let seed = |body| Seed {
+        to: to.to_owned(),
+        name: name.to_owned(),
+        body,
     };
-    seeds.into_iter().map(seed).collect()
+    seeds(text).into_iter().map(seed).collect()
+}
+
+/// What master and agents tell each other, and what else they take as messages.
+fn messages() -> Vec<Seed> {
+    let seed = |mut seed: Value| Seed {
+        to: seed["to"].as_str().expect("to whom").to_owned(),
+        name: seed["name"].as_str().expect("a name").to_owned(),
+        body: seed["body"].take(),
+    };
+    let internal = seeds(include_str!("../corpus/messages.json"));
+    let mut all: Vec<Seed> = internal.into_iter().map(seed).collect();
+    let name = <scheduler::Call as Message>::NAME;
+    all.extend(messages_of(CALLS, "master", name));
+    let name = <executor::Call as Message>::NAME;
+    all.extend(messages_of(EXECUTOR_CALLS, "slave(1)", name));
+    all
 }
 
 /// A valid input; of messages, whom it is for and what it is called.
@@ -110,11 +133,9 @@ struct Runner {
 impl Runner {
     fn new(target: Target, seed: u64) -> Runner {
         let seeds = match target {
-            Target::JsonCalls | Target::ProtobufCalls | Target::RecordIo => {
-                seeds(include_str!("../corpus/calls.json"), false)
-            }
-            Target::ExecutorCalls => seeds(include_str!("../corpus/executor_calls.json"), false),
-            Target::Messages => seeds(include_str!("../corpus/messages.json"), true),
+            Target::JsonCalls | Target::ProtobufCalls | Target::RecordIo => calls(CALLS),
+            Target::ExecutorCalls => calls(EXECUTOR_CALLS),
+            Target::Messages => messages(),
             Target::Resources => Vec::new(),
         };
         let texts: Vec<&str> = include_str!("../corpus/resources.txt").lines().collect();
@@ -149,7 +170,7 @@ impl Runner {
         let Some(stage) = &mut self.stage else {
             return false;
         };
-        let json = stage.filled_in(&tree.to_string());
+        let json = stage.filled_in(&tree.to_string(), &seed.name);
         let encoding = match self.target {
             Target::JsonCalls => Encoding::Json,
             Target::ProtobufCalls => Encoding::Protobuf,

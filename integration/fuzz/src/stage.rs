@@ -1,15 +1,18 @@
 //! A small simulated cluster that input is given to: a master, two agents, a framework on the
-//! scheduler API that runs a task.
+//! scheduler API that runs a task, and one that speaks messages.
 
 use std::time::Duration;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
+use tepui_protocol::mesos::v1::{executor, scheduler};
 use tepui_protocol::recordio::Decoder;
 use tepui_runtime::{
-    Address, Body, BodyReader, Encoding, Node, Pid, Request, Response, SimOptions,
+    Address, Body, BodyReader, Encoding, Message, Node, Pid, Request, Response, SimOptions,
 };
 use tepui_simulation::{Cluster, ClusterOptions};
+
+use super::listener::Listener;
 
 /// So much time passes behind each input.
 const MOMENT: Duration = Duration::from_millis(20);
@@ -19,6 +22,7 @@ const PATH: &str = "/api/v1/scheduler";
 pub struct Stage {
     cluster: Cluster,
     host: Node,
+    listener: Listener,
     stream: BodyReader,
     decoder: Decoder,
     stream_id: String,
@@ -60,9 +64,11 @@ impl Stage {
         let Body::Stream(stream) = response.body else {
             panic!("no stream");
         };
+        let listener = Listener::new(&host, cluster.master_pid());
         let mut stage = Stage {
             cluster,
             host,
+            listener,
             stream,
             decoder: Decoder::new(1 << 24),
             stream_id,
@@ -86,22 +92,30 @@ impl Stage {
         stage
     }
 
-    /// Whether all that input is given to is still there.
+    /// Whether all that input is given to and that it comes from is still there.
     pub fn stands(&self) -> bool {
         let agent = self
             .cluster
             .agents()
             .first()
             .and_then(|host| host.up.as_ref());
-        self.open && agent.is_some_and(|(node, _)| node.has_process("slave(1)"))
+        self.open
+            && self.host.has_process(self.listener.pid().id())
+            && agent.is_some_and(|(node, _)| node.has_process("slave(1)"))
     }
 
-    /// A text with the names that are valid now in place of the seeds' words for them.
-    pub fn filled_in(&self, text: &str) -> String {
+    /// A text with the names that are valid now in place of the seeds' words for them; those of the
+    /// framework that speaks messages where it is a call of that name.
+    pub fn filled_in(&self, text: &str, message: &str) -> String {
+        let given = self.listener.given();
+        let (framework, offer) = match message == <scheduler::Call as Message>::NAME {
+            true => (&given.framework, &given.offer),
+            false => (&self.framework, &self.offer),
+        };
         let names = [
-            ("$framework", &self.framework),
+            ("$framework", framework),
             ("$agent", &self.agent),
-            ("$offer", &self.offer),
+            ("$offer", offer),
             ("$task", &self.task),
         ];
         let filled = names
@@ -137,8 +151,8 @@ impl Stage {
         response.is_some_and(|response| is_past_the_decoder(&response))
     }
 
-    /// Sends a message to the master, as from the first agent, or to that one as from the master;
-    /// or as from a stranger.
+    /// Sends a message to the master as from the first agent, or to that one as from the master;
+    /// a call as from the scheduler or the executor; or any as from a stranger.
     pub fn message(
         &mut self,
         to: &str,
@@ -152,18 +166,24 @@ impl Stage {
             .agents()
             .first()
             .and_then(|host| host.up.as_ref());
-        let (Some((agent, _)), Some((master, _))) = (agent, self.cluster.master()) else {
+        let (Some((agent, shown)), Some((master, _))) = (agent, self.cluster.master()) else {
             return false;
         };
+        let is = |other: &str| name == other;
+        let stranger = Pid::new("stranger", self.host.address());
         let (node, from) = match to {
+            "master" if is(<scheduler::Call as Message>::NAME) => {
+                (master, self.listener.pid().clone())
+            }
             "master" => (master, agent.pid_of("slave(1)")),
+            _ if is(<executor::Call as Message>::NAME) => {
+                let snapshot = shown.snapshot.load();
+                let executor = snapshot.executors.values().find_map(|it| it.pid.clone());
+                (agent, executor.unwrap_or_else(|| stranger.clone()))
+            }
             _ => (agent, master.pid_of("master")),
         };
-        let from = if strange {
-            Pid::new("stranger", self.host.address())
-        } else {
-            from
-        };
+        let from = if strange { stranger } else { from };
         let taken = node.deliver_encoded(to, name, encoding, body, &from);
         self.pass(MOMENT);
         taken.is_ok()

@@ -5,9 +5,10 @@ use tepui_protocol::json;
 use tepui_protocol::mesos::internal::{
     AgentRegistered, AgentReregistered, ExecutorToFramework, ExitedExecutor, FrameworkToExecutor,
     KillTask, PingAgent, PongAgent, RegisterAgent, ReregisterAgent, RunTask, RunTaskGroup,
-    ShutdownExecutor, ShutdownFramework, StatusUpdateAcknowledgement, StatusUpdateMessage,
-    UnregisterAgent, UpdateAgent, UpdateFramework,
+    Shutdown, ShutdownExecutor, ShutdownFramework, StatusUpdateAcknowledgement,
+    StatusUpdateMessage, UnregisterAgent, UpdateAgent, UpdateFramework,
 };
+use tepui_protocol::mesos::v1::{executor, scheduler};
 use tepui_runtime::{Encoding, Message};
 
 /// The bytes of a message that JSON says, if it says one.
@@ -53,6 +54,7 @@ pub fn message(name: &str, text: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
         ReregisterAgent,
         RunTask,
         RunTaskGroup,
+        Shutdown,
         ShutdownExecutor,
         ShutdownFramework,
         StatusUpdateAcknowledgement,
@@ -60,6 +62,8 @@ pub fn message(name: &str, text: &[u8], encoding: Encoding) -> Option<Vec<u8>> {
         UnregisterAgent,
         UpdateAgent,
         UpdateFramework,
+        executor::Call,
+        scheduler::Call,
     );
     panic!("the corpus has a message {name}, which is not in this list");
 }
