@@ -2,7 +2,6 @@
 //! agents, and a real Mesos that somebody started, by its address.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::time::{Duration, Instant};
 
 use tepui_integration::Daemon;
 use tepui_runtime::Pid;
@@ -11,8 +10,6 @@ use crate::http::try_get;
 
 /// Addresses of real Mesos masters with their agents in one OS process, `ip:port[,ip:port...]`.
 const MESOS: &str = "TEPUI_BENCH_MESOS";
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A master with agents.
 #[derive(Debug)]
@@ -98,11 +95,11 @@ pub fn ours(agents: usize, flags: &[&str]) -> Master {
         "--registration_backoff_factor=10ms".to_owned(),
     ];
     arguments.extend(flags.iter().map(|flag| (*flag).to_owned()));
-    let master = start(arguments);
-    let started = Instant::now();
-    while active(&master.address) != Some(agents) {
-        assert!(started.elapsed() < PATIENCE, "the agents register");
-        std::thread::sleep(Duration::from_millis(20));
+    let mut master = start(arguments);
+    if let Some(daemon) = &mut master.daemon {
+        let is_one =
+            |line: &str| line.contains("tepui_master") && line.contains(" registered with ");
+        daemon.wait_for_lines("its agents", agents, is_one);
     }
     master
 }
