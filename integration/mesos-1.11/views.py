@@ -47,7 +47,6 @@ def allocated(resource, role):
 
 
 # A state, whichever: not every cluster runs such a task.
-ANY = "any"
 
 
 def scalar(name, value, role):
@@ -134,7 +133,7 @@ def decorated(name, agent, role, **parts):
 
 
 def launched(framework, offer, tasks):
-    """Accepts an offer with tasks, each with the state to wait for: a name, ANY or None."""
+    """Accepts an offer with tasks, each with the state to wait for: a name or None."""
     wanted = {made["task_id"]["value"]: last for made, last in tasks}
     operation = {"type": "LAUNCH", "launch": {"task_infos": [made for made, _ in tasks]}}
     reply = framework.call(
@@ -154,7 +153,7 @@ def launched(framework, offer, tasks):
         if "uuid" in status:
             framework.acknowledge(status)
         name = status["task_id"]["value"]
-        if wanted.get(name) in (ANY, status["state"]):
+        if wanted.get(name) == status["state"]:
             del wanted[name]
         elif status["state"] not in ("TASK_STARTING", "TASK_RUNNING"):
             sys.exit(f"{name} became {status}")
@@ -232,7 +231,7 @@ def first(master):
                 },
                 executor=scripted,
             ),
-            ANY,
+            "TASK_RUNNING",
         ),
         (
             task(

@@ -4,6 +4,7 @@
 
 pub(crate) mod core;
 pub(crate) mod http;
+pub(crate) mod probe;
 pub(crate) mod role;
 pub(crate) mod script;
 pub(crate) mod settings;

@@ -1,6 +1,6 @@
 //! The containerizer of the simulated world: it takes the same messages and has the same core, but
-//! a container is an executor that runs as an actor on the same node. There are no processes, no
-//! limits and no files. An executor of a framework's own is played by whom the options name; one
+//! a container is an executor that runs as an actor on the same node. There are no processes and no
+//! files, and limits are only remembered and told. An executor of a framework's own is played by whom the options name; one
 //! that nobody plays says nothing and lasts as the script in its command has it.
 
 use std::collections::BTreeMap;
@@ -102,6 +102,7 @@ pub fn spawn(node: &Node, options: SimulatedOptions) -> Result<Pid, SpawnError> 
     let body = Simulated {
         options,
         executors: BTreeMap::new(),
+        limits: BTreeMap::new(),
         exited: BTreeMap::new(),
     };
     let process = node.spawn(Id::prefix(ID_PREFIX), Containerizer::new(body))?;
@@ -113,6 +114,8 @@ pub(crate) struct Simulated {
     options: SimulatedOptions,
     /// Executors by container, with the raw wait statuses they will end with.
     executors: BTreeMap<String, (Pid, i32)>,
+    /// What each container may use, as it was said last.
+    limits: BTreeMap<String, Limits>,
     /// Raw wait statuses of executors that ended by themselves.
     exited: BTreeMap<String, i32>,
 }
@@ -123,6 +126,7 @@ pub(crate) struct Spec {
     /// The command of an executor of a framework's own; absent for the one that comes with the
     /// agent.
     own: Option<String>,
+    limits: Limits,
 }
 
 /// The process of an executor that nobody plays: it lasts as its script says and does nothing.
@@ -214,6 +218,7 @@ impl Body for Simulated {
         Ok(Arc::new(Spec {
             environment: spec::environment(&launch.command).into_iter().collect(),
             own,
+            limits: spec::limits(&launch.resources, &launch.limits, &Defaults::simulated()),
         }))
     }
 
@@ -234,6 +239,7 @@ impl Body for Simulated {
     fn fork(&mut self, id: String, spec: Self::Spec, ctx: &mut Ctx<'_>) {
         let result = self.executor(&id, &spec, ctx).map(|executor| {
             self.executors.insert(id.clone(), executor);
+            self.limits.insert(id.clone(), spec.limits.clone());
             None
         });
         let forked = Input::Forked { id, result };
@@ -259,16 +265,25 @@ impl Body for Simulated {
         }
     }
 
-    fn update(&mut self, id: String, _limits: Limits, asker: Pid, ctx: &mut Ctx<'_>) {
+    fn update(&mut self, id: String, limits: Limits, asker: Pid, ctx: &mut Ctx<'_>) {
+        self.limits.insert(id.clone(), limits);
         ctx.send(&asker, updated(id, None, None));
     }
 
     fn inspect(&mut self, to: Pid, mut containers: Vec<inspected::Container>, ctx: &mut Ctx<'_>) {
-        // Nothing is used: a container is an actor. What is told is when.
+        // Nothing is used: a container is an actor. What is told is when, and what it might use.
         let timestamp = ctx.now().as_secs_f64();
         for container in containers.iter_mut().filter(|one| one.error.is_none()) {
+            let limits = self.limits.get(&container.container_id.value);
+            // A simulated host has no size that could be told in place of no limit.
+            let allowed = limits.map(|limits| limits.allowed(f64::INFINITY, u64::MAX));
+            let allowed = allowed.unwrap_or_default();
             container.statistics = Some(ResourceStatistics {
                 timestamp,
+                cpus_limit: allowed.cpus.filter(|cpus| cpus.is_finite()),
+                cpus_soft_limit: allowed.cpus_soft,
+                mem_limit_bytes: allowed.mem_bytes.filter(|bytes| *bytes < u64::MAX),
+                mem_soft_limit_bytes: allowed.mem_soft_bytes,
                 ..ResourceStatistics::default()
             });
             container.status = Some(ContainerStatus {
@@ -281,6 +296,7 @@ impl Body for Simulated {
 
     fn destroy(&mut self, id: String, ctx: &mut Ctx<'_>) {
         let status = self.exited.remove(&id).unwrap_or(STATUS_KILLED);
+        self.limits.remove(&id);
         if let Some((executor, _)) = self.executors.remove(&id) {
             ctx.node().terminate(&executor, Terminate::Now);
         }

@@ -18,7 +18,11 @@ enum Rule {
     Only(&'static str),
     /// Only these names of an enum's value.
     OneOf(&'static [&'static str]),
+    /// Only a number that a port can have.
+    Port,
 }
+
+const PORT_MAX: u64 = 65_535;
 
 /// Rules by path, indexes of lists left out. What is not listed is not supported.
 const COMMAND: &[(&str, Rule)] = &[
@@ -74,6 +78,60 @@ const TASK: &[(&str, Rule)] = &[
     ("limits.mem", Rule::Taken),
 ];
 
+/// What the command executor can do of a `health_check`. An executor of a framework's own gets it
+/// as it is.
+const HEALTH_CHECK: &[(&str, Rule)] = &[
+    ("type", Rule::OneOf(&["COMMAND", "HTTP", "TCP"])),
+    ("delay_seconds", Rule::Taken),
+    ("interval_seconds", Rule::Taken),
+    ("timeout_seconds", Rule::Taken),
+    ("grace_period_seconds", Rule::Taken),
+    ("consecutive_failures", Rule::Taken),
+    ("command", Rule::Inside),
+    ("command.environment", Rule::Inside),
+    ("command.environment.variables", Rule::Inside),
+    ("command.environment.variables.name", Rule::Taken),
+    ("command.environment.variables.type", Rule::Only("VALUE")),
+    ("command.environment.variables.value", Rule::Taken),
+    ("command.shell", Rule::Taken),
+    ("command.value", Rule::Taken),
+    ("command.arguments", Rule::Taken),
+    ("http", Rule::Inside),
+    ("http.protocol", Rule::OneOf(&["IPv4", "IPv6"])),
+    ("http.scheme", Rule::OneOf(&["http", "https"])),
+    ("http.port", Rule::Port),
+    ("http.path", Rule::Taken),
+    ("tcp", Rule::Inside),
+    ("tcp.protocol", Rule::OneOf(&["IPv4", "IPv6"])),
+    ("tcp.port", Rule::Port),
+];
+
+/// The same of a `check`.
+const CHECK: &[(&str, Rule)] = &[
+    ("type", Rule::OneOf(&["COMMAND", "HTTP", "TCP"])),
+    ("delay_seconds", Rule::Taken),
+    ("interval_seconds", Rule::Taken),
+    ("timeout_seconds", Rule::Taken),
+    ("command", Rule::Inside),
+    ("command.command", Rule::Inside),
+    ("command.command.environment", Rule::Inside),
+    ("command.command.environment.variables", Rule::Inside),
+    ("command.command.environment.variables.name", Rule::Taken),
+    (
+        "command.command.environment.variables.type",
+        Rule::Only("VALUE"),
+    ),
+    ("command.command.environment.variables.value", Rule::Taken),
+    ("command.command.shell", Rule::Taken),
+    ("command.command.value", Rule::Taken),
+    ("command.command.arguments", Rule::Taken),
+    ("http", Rule::Inside),
+    ("http.port", Rule::Port),
+    ("http.path", Rule::Taken),
+    ("tcp", Rule::Inside),
+    ("tcp.port", Rule::Port),
+];
+
 const EXECUTOR: &[(&str, Rule)] = &[
     ("type", Rule::Only("CUSTOM")),
     ("executor_id", Rule::Taken),
@@ -105,7 +163,7 @@ pub fn unsupported_fields(command: &CommandInfo, container: Option<&ContainerInf
 }
 
 /// Names the fields of a task that are set and cannot be honoured, those of its command, its
-/// container and its executor included, as `health_check` or `executor.command.uris`.
+/// container and its executor included, as `limits.disk` or `executor.command.uris`.
 #[must_use]
 pub fn unsupported_task_fields(task: &TaskInfo) -> Vec<String> {
     let mut found = Vec::new();
@@ -114,9 +172,14 @@ pub fn unsupported_task_fields(task: &TaskInfo) -> Vec<String> {
             command: None,
             container: None,
             executor: None,
+            health_check: None,
+            check: None,
             ..task.clone()
         };
         collect(&own, "", TASK, &mut found);
+        if task.executor.is_none() {
+            unsupported_checks(task, &mut found);
+        }
     }
     let none = CommandInfo::default();
     let command = task.command.as_ref().unwrap_or(&none);
@@ -125,6 +188,16 @@ pub fn unsupported_task_fields(task: &TaskInfo) -> Vec<String> {
         found.extend(unsupported_executor_fields(executor));
     }
     found
+}
+
+/// What the command executor cannot do of a task's checks.
+fn unsupported_checks(task: &TaskInfo, found: &mut Vec<String>) {
+    if let Some(check) = &task.check {
+        collect(check, "check", CHECK, found);
+    }
+    if let Some(check) = &task.health_check {
+        collect(check, "health_check", HEALTH_CHECK, found);
+    }
 }
 
 /// The same for an executor of a framework's own.
@@ -181,7 +254,7 @@ fn is_plain_task(task: &TaskInfo) -> bool {
         task_id: _,
         agent_id: _,
         resources: _,
-        executor: _,
+        executor,
         command: _,
         container: _,
         health_check,
@@ -193,7 +266,7 @@ fn is_plain_task(task: &TaskInfo) -> bool {
         max_completion_time: _,
         limits,
     } = task;
-    health_check.is_none() && check.is_none() && limits.is_empty()
+    limits.is_empty() && (executor.is_some() || (health_check.is_none() && check.is_none()))
 }
 
 /// The same of an executor, whose command and container are looked at by themselves.
@@ -269,7 +342,8 @@ fn walk(value: &Value, shown: &str, path: &str, rules: &[(&str, Rule)], found: &
                     Some(Rule::Only(only)) if value.as_str() == Some(*only) => {}
                     Some(Rule::OneOf(names))
                         if value.as_str().is_some_and(|name| names.contains(&name)) => {}
-                    Some(Rule::Only(_) | Rule::OneOf(_)) | None => found.push(shown),
+                    Some(Rule::Port) if value.as_u64().is_some_and(|port| port <= PORT_MAX) => {}
+                    Some(Rule::Only(_) | Rule::OneOf(_) | Rule::Port) | None => found.push(shown),
                 }
             }
         }

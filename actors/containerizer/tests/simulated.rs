@@ -6,7 +6,7 @@
 mod cluster;
 
 use tepui_containerizer::simulated::Trouble;
-use tepui_protocol::mesos::v1::ContainerId;
+use tepui_protocol::mesos::v1::{CommandInfo, ContainerId, HealthCheck, health_check};
 use tepui_protocol::tepui::containerizer::Destroy;
 
 use crate::cluster::{Cluster, relative};
@@ -65,6 +65,46 @@ fn a_kill_escalates_in_virtual_time() {
 }
 
 #[test]
+fn a_health_check_is_a_script_too() {
+    let check = |command: &str| HealthCheck {
+        r#type: Some(health_check::Type::Command as i32),
+        command: Some(CommandInfo {
+            value: Some(command.to_owned()),
+            ..CommandInfo::default()
+        }),
+        delay_seconds: Some(1.5),
+        interval_seconds: Some(2.0),
+        timeout_seconds: Some(4.0),
+        grace_period_seconds: Some(0.0),
+        consecutive_failures: Some(2),
+        ..HealthCheck::default()
+    };
+    for (command, first, second) in [("sleep 1; exit 1", 2, 5), ("sleep 60", 5, 11)] {
+        let mut ill = Cluster::checked("sleep 1000", check(command));
+        assert_eq!(ill.launch(true).error, None);
+        let expected = [
+            "0 TASK_STARTING ".to_owned(),
+            "0 TASK_RUNNING ".to_owned(),
+            format!("{first} TASK_RUNNING  false"),
+            format!("{second} TASK_RUNNING  false"),
+            format!("{second} TASK_KILLED Command terminated with signal Terminated false"),
+            "terminated Some(0) None".to_owned(),
+        ];
+        assert_eq!(relative(ill.log()), expected);
+    }
+    let mut well = Cluster::checked("sleep 20", check("sleep 1"));
+    assert_eq!(well.launch(true).error, None);
+    let expected = [
+        "0 TASK_STARTING ",
+        "0 TASK_RUNNING ",
+        "2 TASK_RUNNING  true",
+        "20 TASK_FINISHED Command exited with status 0",
+        "terminated Some(0) None",
+    ];
+    assert_eq!(relative(well.log()), expected);
+}
+
+#[test]
 fn a_destroyed_container_takes_its_executor_with_it() {
     let mut cluster = Cluster::start("sleep 1000", None);
     assert_eq!(cluster.launch(true).error, None);
@@ -90,4 +130,26 @@ fn a_frameworks_own_executor_lasts_as_its_command_says() {
     let mut cluster = Cluster::start("true", None);
     assert_eq!(cluster.launch(false).error, None);
     assert_eq!(cluster.log(), ["terminated Some(512) None"]);
+}
+
+#[test]
+fn the_usage_tells_the_limits_of_the_launch_and_then_of_the_last_update() {
+    let mut cluster = Cluster::start("sleep 1000", None);
+    let told = |cluster: &mut Cluster| {
+        let containers = cluster.inspect();
+        let statistics = containers[0].statistics.clone().unwrap();
+        (
+            statistics.cpus_soft_limit,
+            statistics.cpus_limit,
+            statistics.mem_soft_limit_bytes,
+            statistics.mem_limit_bytes,
+        )
+    };
+    assert_eq!(cluster.launch(true).error, None);
+    let (cpus, mem) = (Some(0.5), Some(64 << 20));
+    // Cpus that are asked for are no limit by themselves.
+    assert_eq!(told(&mut cluster), (cpus, None, mem, mem));
+    cluster.update("cpus:2;mem:128", &[("cpus", 3.0), ("mem", f64::INFINITY)]);
+    let (cpus, mem) = (Some(2.0), Some(128 << 20));
+    assert_eq!(told(&mut cluster), (cpus, Some(3.0), mem, None));
 }

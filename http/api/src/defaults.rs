@@ -1,6 +1,6 @@
 //! What Mesos writes into JSON for fields that nobody set: the values that its schema names as their
-//! defaults. Executors written for Mesos find them there. In protobuf such fields stay away, as
-//! each reader knows their defaults.
+//! defaults. Executors written for Mesos find them there, and who reads views. In protobuf such
+//! fields stay away, as each reader knows their defaults.
 
 use tepui_protocol::mesos::v1::executor::Event;
 use tepui_protocol::mesos::v1::network_info::Protocol;
@@ -71,7 +71,8 @@ fn network(info: &mut NetworkInfo) {
     }
 }
 
-fn health_check(info: &mut HealthCheck) {
+/// Fills in what a health check says by default.
+pub(crate) fn health_check(info: &mut HealthCheck) {
     info.delay_seconds.get_or_insert(15.0);
     info.interval_seconds.get_or_insert(10.0);
     info.timeout_seconds.get_or_insert(20.0);

@@ -93,7 +93,110 @@ fn overhead(task: &TaskInfo) -> Vec<Resource> {
 
 #[cfg(test)]
 mod tests {
+    use tepui_protocol::mesos::v1::command_info::Uri;
+    use tepui_protocol::mesos::v1::environment::Variable;
+    use tepui_protocol::mesos::v1::resource::{AllocationInfo, RevocableInfo};
+    use tepui_protocol::mesos::v1::{
+        ContainerInfo, DiscoveryInfo, Environment, ExecutorId, FrameworkId, Label, Labels, TaskId,
+        container_info, discovery_info,
+    };
+
     use super::*;
+
+    /// A resource of role `r`.
+    fn resource(name: &str, amount: f64, revocable: bool) -> Resource {
+        Resource {
+            name: name.to_owned(),
+            r#type: value::Type::Scalar as i32,
+            scalar: Some(Scalar { value: amount }),
+            allocation_info: Some(AllocationInfo {
+                role: Some("r".to_owned()),
+            }),
+            revocable: revocable.then(RevocableInfo::default),
+            ..Resource::default()
+        }
+    }
+
+    #[test]
+    fn it_is_made_of_what_its_task_says_and_nothing_else() {
+        let framework = FrameworkInfo {
+            id: Some(FrameworkId {
+                value: "F".to_owned(),
+            }),
+            user: "somebody".to_owned(),
+            ..FrameworkInfo::default()
+        };
+        let uris = vec![Uri {
+            value: "file:///data".to_owned(),
+            ..Uri::default()
+        }];
+        let environment = Some(Environment {
+            variables: vec![Variable {
+                name: "A".to_owned(),
+                value: Some("b".to_owned()),
+                ..Variable::default()
+            }],
+        });
+        let container = Some(ContainerInfo {
+            r#type: container_info::Type::Mesos as i32,
+            hostname: Some("inside".to_owned()),
+            ..ContainerInfo::default()
+        });
+        let labels = Some(Labels {
+            labels: vec![Label {
+                key: "tier".to_owned(),
+                value: Some("web".to_owned()),
+            }],
+        });
+        let discovery = Some(DiscoveryInfo {
+            visibility: discovery_info::Visibility::Cluster as i32,
+            name: Some("web".to_owned()),
+            ..DiscoveryInfo::default()
+        });
+        let task = TaskInfo {
+            name: "a name".to_owned(),
+            task_id: TaskId {
+                value: "t".to_owned(),
+            },
+            resources: vec![resource("cpus", 2.0, true), resource("mem", 64.0, false)],
+            command: Some(CommandInfo {
+                uris: uris.clone(),
+                environment: environment.clone(),
+                user: Some("other".to_owned()),
+                shell: Some(false),
+                value: Some("/bin/ls".to_owned()),
+                arguments: vec!["ls".to_owned(), "-la".to_owned()],
+            }),
+            container: container.clone(),
+            labels: labels.clone(),
+            discovery: discovery.clone(),
+            data: Some("for the task alone".into()),
+            ..TaskInfo::default()
+        };
+        let expected = ExecutorInfo {
+            r#type: Some(executor_info::Type::Custom as i32),
+            executor_id: ExecutorId {
+                value: "t".to_owned(),
+            },
+            framework_id: framework.id.clone(),
+            name: Some("Command Executor (Task: t) (Command: /bin/ls, ls,...)".to_owned()),
+            source: Some("t".to_owned()),
+            command: Some(CommandInfo {
+                uris,
+                environment,
+                user: Some("other".to_owned()),
+                shell: Some(false),
+                value: Some("/opt/tepui".to_owned()),
+                arguments: vec!["tepui".to_owned(), "executor".to_owned()],
+            }),
+            container,
+            labels,
+            discovery,
+            resources: vec![resource("cpus", 0.1, true), resource("mem", 32.0, false)],
+            ..ExecutorInfo::default()
+        };
+        assert_eq!(executor_info(&framework, &task, "/opt/tepui"), expected);
+    }
 
     #[test]
     fn the_name_tells_the_task_and_the_head_of_its_command() {

@@ -222,8 +222,15 @@ impl Executor {
     /// Whether the task ended and was acknowledged here.
     #[must_use]
     pub fn has_completed(&self, task: &str) -> bool {
+        self.end_of(task).is_some()
+    }
+
+    /// As what a task ended whose end was acknowledged here.
+    #[must_use]
+    pub fn end_of(&self, task: &str) -> Option<TaskState> {
         let mut completed = self.completed.iter();
-        completed.any(|done| done.task.task_id.value == task)
+        let done = completed.find(|done| done.task.task_id.value == task)?;
+        Some(done.task.state())
     }
 
     /// Ids of tasks that have not ended.

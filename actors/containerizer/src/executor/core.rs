@@ -30,6 +30,9 @@ use crate::executor::settings::Settings;
 use crate::executor::status;
 use crate::process::mem;
 
+use self::checks::{Checks, Kind, Outcome, Probe};
+
+pub(crate) mod checks;
 #[cfg(test)]
 mod tests;
 
@@ -58,6 +61,12 @@ pub(crate) enum Input {
         status: i32,
         out_of_memory: Option<Figures>,
     },
+    /// What came of a probe.
+    Probed {
+        kind: Kind,
+        number: u64,
+        outcome: Outcome,
+    },
     /// A timer that was armed is due.
     Due(Timer),
 }
@@ -73,6 +82,10 @@ pub(crate) enum Effect {
     StartTask(Box<CommandInfo>),
     /// Send a signal to all processes of the task.
     Signal(i32),
+    /// Carry out a check; answered by [`Input::Probed`]. There is one of a kind at a time.
+    Probe(Box<Probe>),
+    /// The probe of this kind that is under way is not wanted any more: kill its processes.
+    Abandon(Kind),
     /// Tell of [`Input::Due`] after this time; replaces one of the same name.
     Arm(Timer, Duration),
     /// The same, after a random time up to this.
@@ -95,6 +108,10 @@ pub(crate) enum Timer {
     Recovery,
     /// The next attempt to subscribe.
     Subscription,
+    /// The next probe of a check.
+    Probe(Kind),
+    /// A probe takes too long.
+    ProbeTimeout(Kind),
 }
 
 /// What the world gives for one input: the time since the Unix epoch, and uuids.
@@ -119,6 +136,7 @@ struct Task {
     overdue: bool,
     /// No update of it was acknowledged yet.
     unacknowledged: bool,
+    checks: Checks,
 }
 
 /// A kill under way.
@@ -176,6 +194,13 @@ impl Core {
             Input::Due(Timer::MaxCompletion) => self.overdue(turn),
             Input::Due(Timer::Acknowledgement) => self.effects.push(Effect::Exit),
             Input::Due(Timer::Recovery) => self.shutdown(turn),
+            Input::Due(Timer::Probe(kind)) => self.probe_due(kind),
+            Input::Due(Timer::ProbeTimeout(kind)) => self.probe_timed_out(kind, turn),
+            Input::Probed {
+                kind,
+                number,
+                outcome,
+            } => self.probed(kind, number, &outcome, turn),
         }
         std::mem::take(&mut self.effects)
     }
@@ -293,18 +318,27 @@ impl Core {
             self.update(status);
             return;
         }
-        let status = self.status(&info, TaskState::TaskStarting, "", turn);
-        let command = info.command.clone().unwrap_or_default();
-        let (phase, kill) = (Phase::Starting, None);
+        let (checks, problem) = match Checks::of(&info) {
+            Ok(checks) => (checks, None),
+            Err(problem) => (Checks::default(), Some(problem)),
+        };
         self.task = Some(Task {
-            info,
-            phase,
-            kill,
+            info: info.clone(),
+            phase: Phase::Starting,
+            kill: None,
             overdue: false,
             unacknowledged: true,
+            checks,
         });
+        let status = self.status(&info, TaskState::TaskStarting, "", turn);
         self.update(status);
-        self.effects.push(Effect::StartTask(Box::new(command)));
+        match problem {
+            None => {
+                let command = Box::new(info.command.unwrap_or_default());
+                self.effects.push(Effect::StartTask(command));
+            }
+            Some(problem) => self.not_started(&problem, turn),
+        }
     }
 
     fn started(&mut self, turn: &mut Turn<'_>) {
@@ -324,6 +358,9 @@ impl Core {
         if let Some(limit) = &info.max_completion_time {
             let limit = Duration::from_nanos(u64::try_from(limit.nanoseconds).unwrap_or(0));
             self.effects.push(Effect::Arm(Timer::MaxCompletion, limit));
+        }
+        if let Some(task) = &mut self.task {
+            task.checks.start(turn.now, &mut self.effects);
         }
     }
 
@@ -373,6 +410,7 @@ impl Core {
     fn finish(&mut self, status: TaskStatus) {
         if let Some(task) = &mut self.task {
             task.phase = Phase::Ended;
+            task.checks.stop(&mut self.effects);
         }
         self.terminal.clone_from(&status.uuid);
         self.update(status);
@@ -406,9 +444,8 @@ impl Core {
         if task.info.task_id != kill.task_id {
             return;
         }
-        let grace = grace_period(kill.kill_policy.as_ref())
-            .or_else(|| grace_period(task.info.kill_policy.as_ref()))
-            .unwrap_or(KILL_GRACE_PERIOD);
+        let grace =
+            grace_period(kill.kill_policy.as_ref()).unwrap_or_else(|| own_grace(&task.info));
         self.kill(grace, turn);
     }
 
@@ -440,6 +477,7 @@ impl Core {
             since: turn.now,
             grace,
         });
+        task.checks.stop(&mut self.effects);
         let (info, overdue, phase) = (task.info.clone(), task.overdue, task.phase);
         if !overdue && self.framework_knows_killing() {
             let status = self.status(&info, TaskState::TaskKilling, "", turn);
@@ -495,9 +533,13 @@ impl Core {
         message: &str,
         turn: &mut Turn<'_>,
     ) -> TaskStatus {
+        let own = |task: &&Task| task.info.task_id == info.task_id;
+        let checks = self.task.as_ref().filter(own).map(|task| &task.checks);
         TaskStatus {
             task_id: info.task_id.clone(),
             state: state as i32,
+            healthy: checks.and_then(|checks| checks.healthy(state)),
+            check_status: checks.and_then(Checks::status),
             message: (!message.is_empty()).then(|| message.to_owned()),
             source: Some(task_status::Source::Executor as i32),
             executor_id: Some(ExecutorId {
@@ -522,6 +564,11 @@ impl Core {
             self.effects.push(Effect::Send(Box::new(call)));
         }
     }
+}
+
+/// The grace that a task asks for, or Mesos' own.
+fn own_grace(task: &TaskInfo) -> Duration {
+    grace_period(task.kill_policy.as_ref()).unwrap_or(KILL_GRACE_PERIOD)
 }
 
 fn grace_period(policy: Option<&KillPolicy>) -> Option<Duration> {

@@ -1,6 +1,7 @@
 //! The role `executor`: the body of the command executor as a process of its own in a container.
 //! A few plain threads with small stacks: one feeds the core, one reads the agent's events, one
-//! sends calls, one waits for the task. Nothing is decided here.
+//! sends calls, one waits for the task, and each check that is under way has one. Nothing is decided
+//! here.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,13 +15,15 @@ use tepui_protocol::mesos::v1::CommandInfo;
 use tepui_protocol::mesos::v1::executor::{Call, Event};
 use tepui_protocol::{json, recordio};
 
+use crate::executor::core::checks::{Kind, Outcome, Probe, Request};
 use crate::executor::core::{Core, Effect, Input, Timer, Turn};
 use crate::executor::http::{Closer, Connection};
+use crate::executor::probe::{self, Running};
 use crate::executor::settings::Settings;
 use crate::executor::task;
 
 /// Stack of a helper thread; the deepest thing it does is to read JSON.
-const STACK: usize = 512 << 10;
+pub(crate) const STACK: usize = 512 << 10;
 /// Longest event: a task with all its labels and data.
 const EVENT_MAX: usize = 64 << 20;
 
@@ -71,6 +74,8 @@ struct Role {
     events: Arc<Mutex<Option<Closer>>>,
     timers: BTreeMap<Timer, Instant>,
     task: Option<i32>,
+    /// The commands of checks that are under way.
+    probes: BTreeMap<Kind, Arc<Running>>,
 }
 
 impl Role {
@@ -99,6 +104,7 @@ impl Role {
             events,
             timers: BTreeMap::new(),
             task: None,
+            probes: BTreeMap::new(),
         })
     }
 
@@ -165,6 +171,12 @@ impl Role {
                     task::signal(pid, signal);
                 }
             }
+            Effect::Probe(probe) => self.probe(*probe),
+            Effect::Abandon(kind) => {
+                if let Some(running) = self.probes.remove(&kind) {
+                    running.kill();
+                }
+            }
             Effect::Arm(timer, after) => drop(self.timers.insert(timer, Instant::now() + after)),
             Effect::ArmWithin(timer, most) => {
                 let part = f64::from(random_u32()) / f64::from(u32::MAX);
@@ -202,6 +214,51 @@ impl Role {
         if let Err(error) = waiting {
             let error = format!("failed to start a thread: {error}");
             let _ = self.inputs.send((None, Input::NotStarted { error }));
+        }
+    }
+
+    /// Carries out a check on a thread of its own.
+    fn probe(&mut self, probe: Probe) {
+        let Probe {
+            kind,
+            number,
+            request,
+            timeout,
+        } = probe;
+        let inputs = self.inputs.clone();
+        let tell = move |outcome| {
+            if let Outcome::Failed(problem) = &outcome {
+                eprintln!("executor: {kind:?} {number} could not be carried out: {problem}");
+            }
+            let probed = Input::Probed {
+                kind,
+                number,
+                outcome,
+            };
+            let _ = inputs.send((None, probed));
+        };
+        let told = tell.clone();
+        let started = match request {
+            Request::Command(command) => match Running::start(&command, &self.environment) {
+                Ok((running, child)) => {
+                    let running = Arc::new(running);
+                    self.probes.insert(kind, Arc::clone(&running));
+                    thread("check", move || tell(running.wait(child)))
+                }
+                Err(problem) => {
+                    tell(Outcome::Failed(problem));
+                    return;
+                }
+            },
+            Request::Http(url) => thread("check", move || tell(probe::get(&url, timeout))),
+            Request::Tcp(endpoint) => {
+                thread("check", move || tell(probe::connect(&endpoint, timeout)))
+            }
+        };
+        if let Err(error) = started {
+            told(Outcome::Failed(format!(
+                "failed to start a thread: {error}"
+            )));
         }
     }
 }

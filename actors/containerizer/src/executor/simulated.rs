@@ -10,12 +10,16 @@ use tepui_protocol::mesos::v1::executor::Event;
 use tepui_runtime::{Context, Declaration, Handle, Pid, Process};
 
 use crate::core::Figures;
+use crate::executor::core::checks::{Kind, Outcome, Probe, Request};
 use crate::executor::core::{Core, Effect, Input, Timer, Turn};
 use crate::executor::script::Script;
 use crate::executor::settings::Settings;
 
 /// Id prefix of the process on its node.
 pub(crate) const ID_PREFIX: &str = "executor";
+
+/// The least that a check takes.
+const PROBE_TIME: Duration = Duration::from_millis(1);
 
 /// One executor.
 pub(crate) struct SimulatedExecutor {
@@ -24,6 +28,8 @@ pub(crate) struct SimulatedExecutor {
     timers: BTreeMap<Timer, tepui_runtime::Timer>,
     /// The running script and its end.
     task: Option<(Script, tepui_runtime::Timer)>,
+    /// The ends of checks that are under way.
+    probes: BTreeMap<Kind, tepui_runtime::Timer>,
 }
 
 type Ctx<'a> = Context<'a, SimulatedExecutor>;
@@ -42,6 +48,7 @@ impl SimulatedExecutor {
             agent,
             timers: BTreeMap::new(),
             task: None,
+            probes: BTreeMap::new(),
         })
     }
 
@@ -71,6 +78,12 @@ impl SimulatedExecutor {
             Effect::Send(call) => ctx.send(&self.agent, *call),
             Effect::StartTask(command) => self.start_task(&command, ctx),
             Effect::Signal(signal) => self.signal(signal, ctx),
+            Effect::Probe(probe) => self.probe(*probe, ctx),
+            Effect::Abandon(kind) => {
+                if let Some(end) = self.probes.remove(&kind) {
+                    ctx.cancel(end);
+                }
+            }
             Effect::Arm(timer, after) => self.arm(timer, after, ctx),
             Effect::ArmWithin(timer, most) => {
                 let most = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
@@ -96,12 +109,33 @@ impl SimulatedExecutor {
         }
     }
 
-    fn start_task(&mut self, command: &CommandInfo, ctx: &mut Ctx<'_>) {
-        let text = match command.shell {
-            Some(false) => command.arguments.join(" "),
-            _ => command.value().to_owned(),
+    /// A check's command is a script, too; whoever is asked by network is there.
+    fn probe(&mut self, probe: Probe, ctx: &mut Ctx<'_>) {
+        let Probe { kind, number, .. } = probe;
+        let (took, outcome) = match probe.request {
+            Request::Command(command) => {
+                let script = read(&command);
+                let took = script.start + script.duration;
+                (took, Outcome::Ended(script.status))
+            }
+            Request::Http(_) => (Duration::ZERO, Outcome::Answered(200)),
+            Request::Tcp(_) => (Duration::ZERO, Outcome::Connected(true)),
         };
-        let script = Script::parse(&text);
+        // It takes some time, so that time goes on where there is no interval.
+        let end = ctx.delay(took.max(PROBE_TIME), move |executor, ctx| {
+            executor.probes.remove(&kind);
+            let probed = Input::Probed {
+                kind,
+                number,
+                outcome,
+            };
+            executor.feed(probed, ctx);
+        });
+        self.probes.insert(kind, end);
+    }
+
+    fn start_task(&mut self, command: &CommandInfo, ctx: &mut Ctx<'_>) {
+        let script = read(command);
         if script.start == Duration::ZERO {
             self.started(script, ctx);
         } else {
@@ -146,6 +180,14 @@ impl SimulatedExecutor {
         }
         self.end_after(script, Duration::ZERO, ctx);
     }
+}
+
+fn read(command: &CommandInfo) -> Script {
+    let text = match command.shell {
+        Some(false) => command.arguments.join(" "),
+        _ => command.value().to_owned(),
+    };
+    Script::parse(&text)
 }
 
 /// What a kernel would say of a container that used up so many megabytes.

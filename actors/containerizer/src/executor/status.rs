@@ -16,6 +16,11 @@ pub(crate) fn describe(status: i32) -> String {
     format!("terminated with signal {}{dumped}", signal_name(signal))
 }
 
+/// The exit status of a process that exited; none of one that a signal ended.
+pub(crate) fn exit_code(status: i32) -> Option<i32> {
+    (status & 0x7f == 0).then_some((status >> 8) & 0xff)
+}
+
 /// What strsignal(3) calls a signal.
 fn signal_name(signal: i32) -> String {
     let name = match signal {
@@ -51,6 +56,18 @@ fn signal_name(signal: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_who_exits_has_an_exit_code() {
+        for (status, expected) in [
+            (0, Some(0)),
+            (3 << 8, Some(3)),
+            (9, None),
+            (11 | 0x80, None),
+        ] {
+            assert_eq!(exit_code(status), expected);
+        }
+    }
 
     #[test]
     fn statuses_are_told_in_mesos_words() {

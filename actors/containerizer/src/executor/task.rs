@@ -23,6 +23,18 @@ pub(crate) fn start(
     info: &CommandInfo,
     environment: &BTreeMap<OsString, OsString>,
 ) -> Result<Child, String> {
+    start_with(info, environment, |_| {})
+}
+
+/// The same, of a command that is changed first.
+///
+/// # Errors
+/// Why it could not be started.
+pub(crate) fn start_with(
+    info: &CommandInfo,
+    environment: &BTreeMap<OsString, OsString>,
+    change: impl FnOnce(&mut Command),
+) -> Result<Child, String> {
     let Program::Executable { path, arguments } = spec::command_program(info)? else {
         return Err("a task's command cannot be the executor".to_owned());
     };
@@ -33,6 +45,7 @@ pub(crate) fn start(
     command.env_clear().envs(environment);
     command.envs(spec::environment(info)).stdin(Stdio::null());
     sys::in_own_session(&mut command);
+    change(&mut command);
     command
         .spawn()
         .map_err(|error| format!("failed to execute '{path}': {error}"))

@@ -8,3 +8,5 @@ pub(crate) mod process;
 pub(crate) mod role;
 mod sandbox;
 mod uri;
+
+pub(crate) use self::http::redirected;

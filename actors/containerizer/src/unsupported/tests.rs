@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use tepui_protocol::protobuf;
 use tepui_protocol::shape::{FieldShape, Kind, MessageShape};
 
+use tepui_protocol::mesos::v1::{CheckInfo, HealthCheck};
+
 use super::*;
 
 /// Protobuf of one field, with what its message requires inside.
@@ -190,9 +192,12 @@ fn every_field_of_a_task_is_taken_or_named() {
     let (taken, named) = sorted::<TaskInfo>(TASK, "", unsupported_task_fields);
     let expected = [
         "agent_id",
+        // What is below these has rules of its own.
+        "check",
         "command",
         "data",
         "discovery",
+        "health_check",
         "kill_policy",
         "labels",
         "max_completion_time",
@@ -206,7 +211,123 @@ fn every_field_of_a_task_is_taken_or_named() {
         .chain(set(&["container", "executor"]))
         .collect();
     assert_eq!(taken, expected);
-    assert_eq!(named, set(&["check", "health_check", "limits"]));
+    assert_eq!(named, set(&["limits"]));
+}
+
+fn checked(check: Option<CheckInfo>, health_check: Option<HealthCheck>) -> TaskInfo {
+    TaskInfo {
+        check,
+        health_check,
+        ..TaskInfo::default()
+    }
+}
+
+#[test]
+fn every_field_of_a_health_check_is_taken_or_named() {
+    let (taken, named) = sorted::<HealthCheck>(HEALTH_CHECK, "health_check.", |check| {
+        unsupported_task_fields(&checked(None, Some(check.clone())))
+    });
+    let expected = [
+        "command.arguments",
+        "command.environment.variables.name",
+        "command.environment.variables.type=VALUE",
+        "command.environment.variables.value",
+        "command.shell",
+        "command.value",
+        "consecutive_failures",
+        "delay_seconds",
+        "grace_period_seconds",
+        "http.path",
+        "http.port",
+        "http.protocol=IPv4",
+        "http.protocol=IPv6",
+        "interval_seconds",
+        "tcp.port",
+        "tcp.protocol=IPv4",
+        "tcp.protocol=IPv6",
+        "timeout_seconds",
+        "type=COMMAND",
+        "type=HTTP",
+        "type=TCP",
+    ];
+    assert_eq!(taken, set(&expected));
+    let expected = [
+        "command.environment.variables.secret",
+        "command.environment.variables.type=SECRET",
+        "command.environment.variables.type=UNKNOWN",
+        "command.uris",
+        "command.user",
+        // Another text than http and https.
+        "http.scheme",
+        // Mesos' executors do not look at it either.
+        "http.statuses",
+        "type=UNKNOWN",
+    ];
+    assert_eq!(named, set(&expected));
+}
+
+#[test]
+fn every_field_of_a_check_is_taken_or_named() {
+    let (taken, named) = sorted::<CheckInfo>(CHECK, "check.", |check| {
+        unsupported_task_fields(&checked(Some(check.clone()), None))
+    });
+    let expected = [
+        "command.command.arguments",
+        "command.command.environment.variables.name",
+        "command.command.environment.variables.type=VALUE",
+        "command.command.environment.variables.value",
+        "command.command.shell",
+        "command.command.value",
+        "delay_seconds",
+        "http.path",
+        "http.port",
+        "interval_seconds",
+        "tcp.port",
+        "timeout_seconds",
+        "type=COMMAND",
+        "type=HTTP",
+        "type=TCP",
+    ];
+    assert_eq!(taken, set(&expected));
+    let expected = [
+        "command.command.environment.variables.secret",
+        "command.command.environment.variables.type=SECRET",
+        "command.command.environment.variables.type=UNKNOWN",
+        "command.command.uris",
+        "command.command.user",
+        "type=UNKNOWN",
+    ];
+    assert_eq!(named, set(&expected));
+}
+
+#[test]
+fn a_check_has_a_scheme_and_a_port_that_there_are() {
+    let task = |http: &str| {
+        let text = format!("{{\"type\":\"HTTP\",\"http\":{{{http}}}}}");
+        let check = json::from_slice(text.as_bytes()).unwrap();
+        unsupported_task_fields(&checked(None, Some(check)))
+    };
+    assert_eq!(task(r#""scheme":"https","port":65535"#), [""; 0]);
+    assert_eq!(task(r#""scheme":"http","port":0"#), [""; 0]);
+    let expected = ["health_check.http.port", "health_check.http.scheme"];
+    assert_eq!(task(r#""scheme":"ftp","port":65536"#), expected);
+}
+
+#[test]
+fn the_checks_of_a_framework_s_own_executor_are_its_own_matter() {
+    let task = |executor: Option<ExecutorInfo>| {
+        let text = br#"{"type":"HTTP","http":{"port":1,"statuses":[204]}}"#;
+        let health_check: HealthCheck = json::from_slice(text).unwrap();
+        let uris = br#"{"type":"COMMAND","command":{"command":{"uris":[{"value":"x"}]}}}"#;
+        let check: CheckInfo = json::from_slice(uris).unwrap();
+        unsupported_task_fields(&TaskInfo {
+            executor,
+            ..checked(Some(check), Some(health_check))
+        })
+    };
+    assert_eq!(task(Some(ExecutorInfo::default())), [""; 0]);
+    let expected = ["check.command.command.uris", "health_check.http.statuses"];
+    assert_eq!(task(None), expected);
 }
 
 #[test]

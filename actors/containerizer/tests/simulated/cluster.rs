@@ -6,10 +6,14 @@ use std::time::Duration;
 use tepui_containerizer::simulated::{self, SimulatedOptions, Trouble};
 use tepui_protocol::mesos::v1::environment::Variable;
 use tepui_protocol::mesos::v1::executor::{Call, Event, call, event};
+use tepui_protocol::mesos::v1::value::Scalar;
 use tepui_protocol::mesos::v1::{
-    CommandInfo, ContainerId, Environment, FrameworkInfo, TaskId, TaskInfo,
+    CommandInfo, ContainerId, Environment, FrameworkInfo, HealthCheck, Resource, TaskId, TaskInfo,
 };
-use tepui_protocol::tepui::containerizer::{Launch, Launched, Terminated};
+use tepui_protocol::resources::parse_text;
+use tepui_protocol::tepui::containerizer::{
+    Inspect, Inspected, Launch, Launched, Terminated, Update, Updated, inspected,
+};
 use tepui_runtime::{
     Context, Declaration, Handle, Id, Node, NodeOptions, Pid, Process, SimOptions, Simulation,
     World,
@@ -21,6 +25,7 @@ struct Agent {
     log: Arc<Mutex<Vec<String>>>,
     /// Seconds after which the task is killed.
     kill: Option<u64>,
+    health_check: Option<HealthCheck>,
 }
 
 impl Agent {
@@ -33,6 +38,10 @@ impl Process for Agent {
     fn declare(declaration: &mut Declaration<Self>) {
         declaration.message::<Call>().message::<Terminated>();
     }
+}
+
+fn amounts(text: &str) -> Vec<Resource> {
+    parse_text(text, "*").unwrap().to_proto()
 }
 
 fn event(kind: event::Type) -> Event {
@@ -62,6 +71,7 @@ impl Handle<Call> for Agent {
             let task = TaskInfo {
                 task_id,
                 command: Some(command),
+                health_check: self.health_check.clone(),
                 ..TaskInfo::default()
             };
             let launch = Some(event::Launch { task });
@@ -89,10 +99,12 @@ impl Handle<Call> for Agent {
         } else if let Some(update) = call.update {
             let status = update.status;
             let at = ctx.now().as_nanos() / 1_000_000_000 % 1000;
+            let healthy = status.healthy.map(|healthy| format!(" {healthy}"));
             self.note(format!(
-                "{at} {} {}",
+                "{at} {} {}{}",
                 status.state().as_str_name(),
-                status.message()
+                status.message(),
+                healthy.unwrap_or_default()
             ));
             let uuid = status.uuid.unwrap_or_default();
             let acknowledged = Some(event::Acknowledged {
@@ -130,6 +142,20 @@ impl Cluster {
     }
 
     pub(crate) fn troubled(script: &'static str, kill: Option<u64>, trouble: Trouble) -> Cluster {
+        Cluster::of(script, kill, trouble, None)
+    }
+
+    /// Its task has this health check.
+    pub(crate) fn checked(script: &'static str, health_check: HealthCheck) -> Cluster {
+        Cluster::of(script, None, Trouble::default(), Some(health_check))
+    }
+
+    fn of(
+        script: &'static str,
+        kill: Option<u64>,
+        trouble: Trouble,
+        health_check: Option<HealthCheck>,
+    ) -> Cluster {
         let simulation = World::simulated(SimOptions::default());
         let node = Node::start(simulation.world(), NodeOptions::default()).unwrap();
         let options = SimulatedOptions {
@@ -141,6 +167,7 @@ impl Cluster {
         let agent = Agent {
             script,
             kill,
+            health_check,
             log: Arc::clone(&log),
         };
         let agent = node
@@ -180,6 +207,7 @@ impl Cluster {
                 ..CommandInfo::default()
             },
             directory: "/sandbox".to_owned(),
+            resources: amounts("cpus:0.5;mem:64"),
             builtin_executor: Some(builtin),
             observer: Some(self.agent.to_string()),
             ..Launch::default()
@@ -189,6 +217,31 @@ impl Cluster {
             .node
             .ask::<Launch, Launched>(&self.containerizer, launch, deadline);
         self.simulation.block_on(launched).unwrap()
+    }
+
+    /// Says what the container may use from now on.
+    pub(crate) fn update(&mut self, resources: &str, limits: &[(&str, f64)]) {
+        let limit = |(name, value): &(&str, f64)| ((*name).to_owned(), Scalar { value: *value });
+        let update = Update {
+            container_id: ContainerId::top("c"),
+            resources: amounts(resources),
+            limits: limits.iter().map(limit).collect(),
+        };
+        let deadline = Duration::from_secs(60);
+        let updated = self
+            .node
+            .ask::<Update, Updated>(&self.containerizer, update, deadline);
+        assert_eq!(self.simulation.block_on(updated).unwrap().error, None);
+    }
+
+    /// What is known of each container.
+    pub(crate) fn inspect(&mut self) -> Vec<inspected::Container> {
+        let deadline = Duration::from_secs(60);
+        let all = Inspect::default();
+        let inspected = self
+            .node
+            .ask::<Inspect, Inspected>(&self.containerizer, all, deadline);
+        self.simulation.block_on(inspected).unwrap().containers
     }
 
     pub(crate) fn log(&mut self) -> Vec<String> {

@@ -84,8 +84,23 @@ pub fn call(call: &Call) -> Result<(), String> {
     {
         return Err("'framework_id' differs from 'update_framework.framework_info.id'".into());
     }
-    match &call.acknowledge {
-        Some(acknowledge) if !is_uuid(&acknowledge.uuid) => Err("Not a valid UUID".into()),
+    match (
+        call.r#type(),
+        &call.acknowledge,
+        &call.acknowledge_operation_status,
+    ) {
+        (Type::Acknowledge, Some(acknowledge), _) if !is_uuid(&acknowledge.uuid) => {
+            Err("Not a valid UUID".into())
+        }
+        (Type::AcknowledgeOperationStatus, _, Some(acknowledge)) => {
+            if !is_uuid(&acknowledge.uuid) {
+                return Err("Not a valid UUID".into());
+            }
+            match acknowledge.agent_id {
+                Some(_) => Ok(()),
+                None => Err("Expecting 'agent_id' to be present".into()),
+            }
+        }
         _ => Ok(()),
     }
 }

@@ -8,6 +8,7 @@ use tepui_protocol::mesos::v1::{
 };
 
 use super::{Each, resources::Summary};
+use crate::defaults;
 
 /// A task.
 pub(crate) struct TaskView<'a>(pub(crate) &'a Task);
@@ -44,7 +45,9 @@ impl Serialize for TaskView<'_> {
             map.serialize_entry("container", container)?;
         }
         if let Some(health_check) = &task.health_check {
-            map.serialize_entry("health_check", health_check)?;
+            let mut whole = health_check.clone();
+            defaults::health_check(&mut whole);
+            map.serialize_entry("health_check", &whole)?;
         }
         map.end()
     }
@@ -181,5 +184,43 @@ impl Counts {
             map.serialize_entry(state.as_str_name(), count)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_health_check_is_shown_with_its_defaults_and_what_came_of_it() {
+        let task = json!({
+            "name": "t", "task_id": {"value": "t"}, "framework_id": {"value": "f"},
+            "agent_id": {"value": "a"}, "state": "TASK_RUNNING",
+            "health_check": {"type": "COMMAND", "command": {"value": "true"}, "delay_seconds": 1.5},
+            "statuses": [
+                {"task_id": {"value": "t"}, "state": "TASK_STARTING", "timestamp": 1.0},
+                {
+                    "task_id": {"value": "t"}, "state": "TASK_RUNNING", "timestamp": 2.0,
+                    "healthy": false,
+                    "check_status": {"type": "COMMAND", "command": {"exit_code": 0}},
+                },
+            ],
+        });
+        let task: Task = tepui_protocol::json::from_slice(task.to_string().as_bytes()).unwrap();
+        let shown = serde_json::to_value(TaskView(&task)).unwrap();
+        let expected = json!({
+            "type": "COMMAND", "command": {"value": "true", "shell": true},
+            "delay_seconds": 1.5, "interval_seconds": 10.0, "timeout_seconds": 20.0,
+            "grace_period_seconds": 10.0, "consecutive_failures": 3,
+        });
+        assert_eq!(shown["health_check"], expected);
+        let expected = json!([
+            {"state": "TASK_STARTING", "timestamp": 1.0},
+            // Mesos does not show what came of a check that is no health check.
+            {"state": "TASK_RUNNING", "timestamp": 2.0, "healthy": false},
+        ]);
+        assert_eq!(shown["statuses"], expected);
     }
 }

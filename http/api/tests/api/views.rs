@@ -188,14 +188,10 @@ fn second_task() -> Value {
     })
 }
 
-const CAPABILITIES: [&str; 8] = [
+const CAPABILITIES: [&str; 4] = [
     "MULTI_ROLE",
     "HIERARCHICAL_ROLE",
     "RESERVATION_REFINEMENT",
-    "RESOURCE_PROVIDER",
-    "RESIZE_VOLUME",
-    "AGENT_OPERATION_FEEDBACK",
-    "AGENT_DRAINING",
     "TASK_RESOURCE_LIMITS",
 ];
 

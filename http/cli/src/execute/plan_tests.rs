@@ -123,10 +123,14 @@ fn every_flag_is_in_what_is_sent() {
 
 #[test]
 fn a_task_may_be_given_whole() {
-    let whole = r#"--task={"name":"x","task_id":{"value":"x-1"},"command":{"value":"true"}}"#;
+    let whole = r#"--task={"name":"x","task_id":{"value":"x-1"},"command":{"value":"true"},
+        "health_check":{"tcp":{"port":80},"type":"TCP","delay_seconds":0.5}}"#;
     let plan = load(&["--master=127.0.0.1:5050", whole]).unwrap();
     assert_eq!(plan.task.task_id.value, "x-1");
     assert_eq!(plan.task.agent_id.value, "");
+    let check = plan.task.health_check.unwrap();
+    assert_eq!(check.delay_seconds, Some(0.5));
+    assert_eq!(check.tcp.unwrap().port, 80);
     let problem = load(&["--master=127.0.0.1:5050", whole, "--name=x"]).unwrap_err();
     assert_eq!(problem, "--name and --task exclude each other");
     let problem = load(&["--master=127.0.0.1:5050", r#"--task={"name":"x"}"#]).unwrap_err();

@@ -6,6 +6,8 @@ use tepui_protocol::mesos::v1::{AgentInfo, DurationInfo, ExecutorInfo, TaskId};
 
 use super::*;
 
+mod checks;
+
 /// An executor, the time, and a line for each thing it asks for.
 struct Session {
     core: Core,
@@ -180,6 +182,8 @@ fn line(effect: &Effect) -> String {
         Effect::Send(call) => update_line(call.update.as_ref().unwrap()),
         Effect::StartTask(command) => format!("start {}", command.value()),
         Effect::Signal(signal) => format!("signal {signal}"),
+        Effect::Probe(probe) => checks::probe_line(probe),
+        Effect::Abandon(kind) => format!("abandon {kind:?}"),
         Effect::Arm(timer, after) => format!("arm {timer:?} {}s", after.as_secs_f64()),
         Effect::ArmWithin(timer, most) => format!("arm {timer:?} within {}s", most.as_secs_f64()),
         Effect::Cancel(timer) => format!("cancel {timer:?}"),
@@ -200,11 +204,12 @@ fn update_line(update: &call::Update) -> String {
         .as_ref()
         .map(|message| format!(" '{message}'"));
     format!(
-        "{} #{}{}{}",
+        "{} #{}{}{}{}",
         status.state().as_str_name(),
         status.uuid.as_ref().unwrap()[0],
         reason.unwrap_or_default(),
-        message.unwrap_or_default()
+        message.unwrap_or_default(),
+        checks::status_line(status)
     )
 }
 

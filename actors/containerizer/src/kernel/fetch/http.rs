@@ -80,7 +80,7 @@ fn ask(agent: &Agent, url: &str, progress: &Progress) -> Result<Response<Body>, 
 
 /// Where a redirect leads from `url`. Never to a file of this host, which is not the server's to
 /// choose.
-fn redirected(url: &str, location: &str) -> Result<String, String> {
+pub(crate) fn redirected(url: &str, location: &str) -> Result<String, String> {
     let found = Url::parse(url).and_then(|from| from.join(location));
     match found {
         Ok(to) if matches!(to.scheme(), "http" | "https") => Ok(to.into()),

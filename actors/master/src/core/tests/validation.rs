@@ -377,12 +377,12 @@ fn rules_are_tried_in_mesos_order() {
 fn what_is_not_supported_is_named() {
     check(&[
         (
-            json!({"health_check": {"type": "TCP", "tcp": {"port": 80}}}),
-            "Task uses fields that are not supported: health_check",
+            json!({"health_check": {"type": "HTTP", "http": {"port": 80, "statuses": [204]}}}),
+            "Task uses fields that are not supported: health_check.http.statuses",
         ),
         (
-            json!({"check": {"type": "TCP", "tcp": {"port": 80}}}),
-            "Task uses fields that are not supported: check",
+            json!({"check": {"type": "TCP", "tcp": {"port": 65536}}}),
+            "Task uses fields that are not supported: check.tcp.port",
         ),
     ]);
     let secret = json!({"command": {"value": "true", "environment": {"variables": [
@@ -439,6 +439,25 @@ fn a_call_has_the_part_of_its_type() {
         };
         short.acknowledge = Some(acknowledge);
         assert_eq!(validation::call(&short).is_ok(), valid);
+    }
+    let mut operation = call(Some(call::Type::AcknowledgeOperationStatus), id.clone());
+    let agent = || Some(tepui_protocol::mesos::v1::AgentId::default());
+    for (uuid, agent, expected) in [
+        (uuid(1), agent(), Ok(())),
+        (uuid(1), None, Err("Expecting 'agent_id' to be present")),
+        (vec![0; 16], agent(), Err("Not a valid UUID")),
+        (vec![1], None, Err("Not a valid UUID")),
+    ] {
+        let acknowledge = call::AcknowledgeOperationStatus {
+            uuid: uuid.into(),
+            agent_id: agent,
+            ..call::AcknowledgeOperationStatus::default()
+        };
+        operation.acknowledge_operation_status = Some(acknowledge);
+        assert_eq!(
+            validation::call(&operation),
+            expected.map_err(str::to_owned)
+        );
     }
     let mut differs = call(Some(call::Type::Subscribe), id);
     differs.subscribe = Some(call::Subscribe::default());

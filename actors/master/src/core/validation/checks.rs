@@ -1,5 +1,5 @@
 //! What the checks of a task must be: Mesos' `validation::checkInfo` and `healthCheck`, in their
-//! order and words. Not here: whether this cluster carries checks out (`fields`).
+//! order and words. Not here: what of them the command executor can do (`fields`).
 
 use tepui_protocol::mesos::v1::{CheckInfo, CommandInfo, HealthCheck, check_info, health_check};
 
@@ -104,7 +104,10 @@ fn path(path: Option<&str>, what: &str) -> Result<(), String> {
 }
 
 fn not_negative(fields: &[(&str, Option<f64>)]) -> Result<(), String> {
-    let negative = |(_, seconds): &&(&str, Option<f64>)| seconds.is_some_and(|s| s < 0.0);
+    let negative = |(_, seconds): &&(&str, Option<f64>)| {
+        // What is no number is not non-negative either.
+        seconds.is_some_and(|s| s.is_nan() || s < 0.0)
+    };
     match fields.iter().find(negative) {
         Some((name, _)) => Err(format!("Expecting '{name}' to be non-negative")),
         None => Ok(()),

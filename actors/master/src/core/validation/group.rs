@@ -59,7 +59,16 @@ pub fn group(group: &LaunchGroup, launch: &Launch<'_>) -> Result<Taken, String> 
     apart(&taken, overlaps, &each)?;
     together(&taken, launch)?;
     share_cgroups(tasks, id, launch)?;
-    if let Some(refused) = tasks.iter().find_map(|task| unsupported(task).err()) {
+    let refused = |task: &TaskInfo| match (&task.executor, &task.check, &task.health_check) {
+        (Some(_), _, _) | (None, None, None) => unsupported(task).err(),
+        // The group's executor has it checked, not ours.
+        (None, _, _) => unsupported(&TaskInfo {
+            executor: Some(group.executor.clone()),
+            ..task.clone()
+        })
+        .err(),
+    };
+    if let Some(refused) = tasks.iter().find_map(refused) {
         return Err(refused);
     }
     executor::supported(&group.executor)?;

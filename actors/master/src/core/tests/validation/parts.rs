@@ -148,6 +148,26 @@ fn checks_are_complete() {
 }
 
 #[test]
+fn the_checks_of_a_framework_s_own_executor_are_passed_on() {
+    let checks = json!({
+        "health_check": {"type": "HTTP", "http": {"port": 80, "statuses": [204]}},
+        "check": {"type": "COMMAND", "command": {"command": {"value": "x", "user": "who"}}},
+    });
+    let expected = "Task uses fields that are not supported: check.command.command.user, \
+                    health_check.http.statuses";
+    assert_eq!(answer(&checks).as_deref(), Some(expected));
+    let mut own = executor(json!({}));
+    for (name, value) in checks.as_object().unwrap() {
+        own[name] = value.clone();
+    }
+    passes(&own);
+    // They are complete all the same.
+    own["check"] = json!({"type": "COMMAND"});
+    let expected = "Task uses invalid check: Expecting 'command' to be set for COMMAND check";
+    assert_eq!(answer(&own).as_deref(), Some(expected));
+}
+
+#[test]
 fn health_checks_are_complete() {
     let case = |check: Value, problem: &'static str| (json!({"health_check": check}), problem);
     let tcp = |field: &str| json!({"type": "TCP", "tcp": {"port": 80}, field: -1});
