@@ -410,7 +410,7 @@ impl Transport for TcpTransport {
         })
     }
 
-    fn crash(&self) {
+    fn crash(&self, _host: bool) {
         self.site.stopping.store(true, Ordering::Release);
         self.site.stop.send_replace(true);
     }

@@ -41,8 +41,9 @@ pub(crate) trait Transport: Send + Sync {
     /// Stops listening, sends what is queued as far as that goes quickly, and closes everything.
     fn shutdown(&self) -> BoxFuture<'static, ()>;
 
-    /// Vanishes at once, as the whole node does in a crash of the simulated world.
-    fn crash(&self);
+    /// Vanishes at once, as the whole node does in a crash of the simulated world: with its `host`,
+    /// which is silent from then on, or alone, and then the host's kernel closes its connections.
+    fn crash(&self, host: bool);
 }
 
 /// A place to listen at, taken before its node exists.

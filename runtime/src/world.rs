@@ -65,6 +65,8 @@ pub(crate) trait Worldly: Send + Sync {
     fn traces(&self) -> bool;
     /// The node vanishes: its disk loses what is not synced.
     fn crashed(&self, node: &str);
+    /// The node's OS process is gone, and its disk is as the kernel has it: nobody holds its locks.
+    fn killed(&self, node: &str);
     /// A node was started.
     fn started(&self, node: &Node);
     fn is_simulated(&self) -> bool;
@@ -225,6 +227,10 @@ impl World {
 
     pub(crate) fn crashed(&self, node: &str) {
         self.0.crashed(node);
+    }
+
+    pub(crate) fn killed(&self, node: &str) {
+        self.0.killed(node);
     }
 }
 

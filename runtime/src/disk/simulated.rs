@@ -285,6 +285,11 @@ impl SimulatedDisk {
         state.broken = false;
     }
 
+    /// Nobody holds a lock any more: their holder was killed.
+    pub(crate) fn free_locks(&self) {
+        self.lock().locks.clear();
+    }
+
     /// Makes a change, unless the disk breaks: then `part` may do what a crash would leave of it.
     fn change<T>(
         &self,

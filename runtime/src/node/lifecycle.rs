@@ -138,6 +138,20 @@ impl Node {
     /// of its disk only what was synced is left. For the simulated world; in the real one the
     /// disk is that of the machine and stays as it is.
     pub fn crash(&self) {
+        self.vanish(true);
+        self.0.world.crashed(&self.0.name);
+    }
+
+    /// The node's OS process is killed, in the simulated world: no process of it is told, and its
+    /// host goes on. What was written is on the disk, synced or not, and whoever is connected is
+    /// told that nobody is there any more.
+    pub fn kill(&self) {
+        self.vanish(false);
+        self.0.world.killed(&self.0.name);
+    }
+
+    /// All processes are gone, and whatever waits; alone or with the `host`.
+    fn vanish(&self, host: bool) {
         let processes: Vec<Arc<dyn AnyMailbox>> = {
             let processes = self
                 .0
@@ -148,7 +162,7 @@ impl Node {
             processes.values().cloned().collect()
         };
         if let Some(transport) = self.0.transport.get() {
-            transport.crash();
+            transport.crash(host);
         }
         for process in processes {
             process.crash();
@@ -157,7 +171,6 @@ impl Node {
         for entry in self.0.asks.clear() {
             entry.complete(Err(AskError::Down));
         }
-        self.0.world.crashed(&self.0.name);
     }
 
     /// Counts the messages among events that nobody will serve.

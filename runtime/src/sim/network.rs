@@ -19,9 +19,9 @@ use crate::address::{Address, Pid};
 use crate::ask::Hop;
 use crate::node::{Node, NodeError, NodeOptions, WeakNode};
 use crate::random::Random;
-use crate::transport::{Binding, Outgoings, Transport};
+use crate::transport::{Binding, Outgoings, Refusal, Transport};
 use crate::world::World;
-use tepui_message::{Encoding, OutboundMessage};
+use tepui_message::{CodecError, Encoding, OutboundMessage};
 
 /// The first port given to a node that asks for any.
 const FIRST_PORT: u16 = 20_000;
@@ -59,6 +59,17 @@ pub(super) struct Inner {
     pub(super) random: Random,
     next_port: Mutex<u16>,
     delivered: AtomicU64,
+    /// Messages that were handed to their codec.
+    written: AtomicU64,
+    unreadable: Mutex<Unreadable>,
+}
+
+/// Messages that their own codec could not write, or not read back.
+#[derive(Default)]
+struct Unreadable {
+    count: u64,
+    /// The first of them, and what was wrong.
+    first: Option<String>,
 }
 
 /// The network of a simulated world. Clones are the same network.
@@ -87,6 +98,8 @@ impl Network {
             random,
             next_port: Mutex::new(FIRST_PORT),
             delivered: AtomicU64::new(0),
+            written: AtomicU64::new(0),
+            unreadable: Mutex::default(),
         }))
     }
 
@@ -94,6 +107,33 @@ impl Network {
     #[must_use]
     pub fn delivered(&self) -> u64 {
         self.0.delivered.load(Ordering::Relaxed)
+    }
+
+    /// How many messages were written by their codec so far, in place of being copied.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.0.written.load(Ordering::Relaxed)
+    }
+
+    /// How many of these could not be written, or were not read back by who they were for: a codec
+    /// is broken, since what its own side sends is always well-formed.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        locked(&self.0.unreadable).count
+    }
+
+    /// What was wrong with the first of these.
+    #[must_use]
+    pub fn first_unreadable(&self) -> Option<String> {
+        locked(&self.0.unreadable).first.clone()
+    }
+
+    fn was_unreadable(&self, problem: &CodecError) {
+        let mut unreadable = locked(&self.0.unreadable);
+        unreadable.count += 1;
+        if unreadable.first.is_none() {
+            unreadable.first = Some(problem.to_string());
+        }
     }
 
     /// From here on a message takes from `min` to `max`, each duration as likely. Messages of one
@@ -110,9 +150,10 @@ impl Network {
         locked(&self.0.wires).slow.insert(way, (min, max.max(min)));
     }
 
-    /// No way is slower than others from here on.
-    pub fn clear_latencies_between(&self) {
-        locked(&self.0.wires).slow.clear();
+    /// The way from one node to another is as slow as others again.
+    pub fn clear_latency_between(&self, from: &Node, to: &Node) {
+        let way = (from.address(), to.address());
+        locked(&self.0.wires).slow.remove(&way);
     }
 
     /// How long a connection lives on when the other side is silent: partitioned or crashed.
@@ -162,6 +203,11 @@ impl Network {
             (other.address(), one.address()),
         ];
         self.free(one.world(), &ways);
+    }
+
+    /// Frees the way from one node to another; the other direction stays as it is.
+    pub fn unblock(&self, from: &Node, to: &Node) {
+        self.free(from.world(), &[(from.address(), to.address())]);
     }
 
     /// Frees all ways.
@@ -287,6 +333,9 @@ impl Network {
             Cargo::Copied(message) => node.deliver_copied(to.id(), message, encoding, &from),
         };
         if let Err(refusal) = taken {
+            if let Refusal::Decode(problem) = &refusal {
+                self.was_unreadable(problem);
+            }
             let (status, reason) = (refusal.status(), refusal.to_string());
             let network = self.clone();
             // The refusal goes back on the same connection, if that is still there.
@@ -379,9 +428,11 @@ impl Transport for SimulatedTransport {
         let cargo = if one_in > 1 && random.below(one_in) > 0 {
             Cargo::Copied(message.duplicate())
         } else {
+            self.network.0.written.fetch_add(1, Ordering::Relaxed);
             match message.encode(encoding) {
                 Ok(body) => Cargo::Written(message.name(), body),
                 Err(problem) => {
+                    self.network.was_unreadable(&problem);
                     if let Some(node) = self.network.node(self.host) {
                         node.refused(from, Hop::Local, 400, &problem.to_string());
                     }
@@ -438,7 +489,7 @@ impl Transport for SimulatedTransport {
         Box::pin(std::future::ready(()))
     }
 
-    fn crash(&self) {
-        self.leave(true);
+    fn crash(&self, host: bool) {
+        self.leave(host);
     }
 }

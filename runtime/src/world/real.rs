@@ -217,6 +217,8 @@ impl Worldly for Real {
 
     fn crashed(&self, _node: &str) {}
 
+    fn killed(&self, _node: &str) {}
+
     fn started(&self, _node: &Node) {}
 
     fn is_simulated(&self) -> bool {

@@ -526,6 +526,13 @@ impl Worldly for Shared {
         }
     }
 
+    fn killed(&self, node: &str) {
+        let disk = locked(&self.disks).get(node).cloned();
+        if let Some(disk) = disk {
+            disk.free_locks();
+        }
+    }
+
     fn started(&self, node: &Node) {
         let mut started = locked(&self.started);
         started.retain(|node| node.upgrade().is_some_and(|node| !node.is_down()));

@@ -1,8 +1,13 @@
 //! The same processes on the simulated network: what travels, what breaks, and that it repeats.
 
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use tepui_runtime::{Address, AskError, Hop, NodeOptions, SimOptions, Simulation};
+use tepui_runtime::{
+    Address, AskError, Bytes, CodecError, Encoding, Hop, Message, NodeOptions, SimOptions,
+    Simulation,
+};
+use tepui_runtime::{Context, Declaration, Handle, Id, Process};
 
 use crate::support::*;
 
@@ -215,4 +220,147 @@ fn a_seed_repeats_its_storm_and_no_storm_turns_the_order_round() {
         "{} of 1000 arrived",
         numbers.len()
     );
+}
+
+#[test]
+fn one_message_in_ten_goes_through_its_codec() {
+    let mut simulation = simulation(11);
+    let (a, b) = (node(simulation.world()), node(simulation.world()));
+    let (here, _seen) = witness(&a, "here");
+    let (there, _seen) = witness(&b, "there");
+    for n in 0..5_000 {
+        a.send(here.pid(), there.pid(), Tick { n });
+    }
+    simulation.run_for(SECOND);
+    let network = simulation.network();
+    assert_eq!(network.delivered(), 10_000, "each tick is answered");
+    let written = network.written();
+    assert!((800..=1200).contains(&written), "{written}");
+    assert_eq!(
+        (network.unreadable(), network.first_unreadable()),
+        (0, None)
+    );
+}
+
+/// Its decoder does not take what its encoder wrote.
+#[derive(Clone, Debug)]
+struct Scrambled;
+
+impl Message for Scrambled {
+    const NAME: &'static str = "test.Scrambled";
+    const ENCODINGS: &'static [Encoding] = &[Encoding::Json];
+
+    fn encode(&self, _: Encoding) -> Result<Bytes, CodecError> {
+        Ok(Bytes::from_static(b"?"))
+    }
+
+    fn decode(_: Encoding, _: &[u8]) -> Result<Scrambled, CodecError> {
+        Err(CodecError::Decode {
+            message: Self::NAME.to_owned(),
+            path: "field".to_owned(),
+            problem: "it is gone".to_owned(),
+        })
+    }
+}
+
+/// Counts what it is sent of this.
+struct Unscrambler(u64);
+
+impl Process for Unscrambler {
+    fn declare(declaration: &mut Declaration<Unscrambler>) {
+        declaration.message::<Scrambled>();
+    }
+}
+
+impl Handle<Scrambled> for Unscrambler {
+    fn handle(&mut self, _: Scrambled, _: &mut Context<'_, Unscrambler>) {
+        self.0 += 1;
+    }
+}
+
+#[test]
+fn what_its_codec_cannot_read_back_is_counted_and_named() {
+    let mut simulation = simulation(12);
+    let (a, b) = (node(simulation.world()), node(simulation.world()));
+    let (here, _seen) = witness(&a, "here");
+    let there = b.spawn(Id::chosen("there"), Unscrambler(0)).unwrap();
+    for _ in 0..1000 {
+        a.send(here.pid(), there.pid(), Scrambled);
+    }
+    // Nobody is there for these: they are refused, and yet no codec is broken.
+    for n in 0..100 {
+        a.send(here.pid(), &b.pid_of("ghost"), Tick { n });
+    }
+    simulation.run_for(SECOND);
+    let network = simulation.network().clone();
+    let (taken, seen) = channel();
+    there.dispatch(move |process, _| taken.send(process.0).unwrap());
+    simulation.run_until_idle();
+    let (unreadable, copied) = (network.unreadable(), seen.try_recv().unwrap());
+    assert!((60..=140).contains(&unreadable), "{unreadable}");
+    assert_eq!(unreadable + copied, 1000);
+    assert!(network.written() > unreadable);
+    let first = network.first_unreadable().unwrap();
+    assert_eq!(
+        first,
+        "test.Scrambled does not decode: at field: it is gone"
+    );
+}
+
+#[test]
+fn one_way_is_freed_while_the_other_stays_blocked() {
+    let mut simulation = simulation(13);
+    let (a, b) = (node(simulation.world()), node(simulation.world()));
+    let (here, seen_here) = witness(&a, "here");
+    let (there, seen_there) = witness(&b, "there");
+    simulation.network().partition(&[&a], &[&b]);
+    simulation.network().unblock(&a, &b);
+    a.send(here.pid(), there.pid(), Tick { n: 1 });
+    simulation.run_for(SECOND);
+    assert_eq!(all(&seen_there), [Seen::Tick(1, here.pid().clone())]);
+    assert_eq!(all(&seen_here), [], "the answer waits");
+    simulation.network().unblock(&b, &a);
+    simulation.run_for(SECOND);
+    assert_eq!(all(&seen_here), [Seen::Tock(1, there.pid().clone())]);
+}
+
+#[test]
+fn one_slow_way_is_fast_again_while_another_stays_slow() {
+    let mut simulation = simulation(14);
+    let (a, b) = (node(simulation.world()), node(simulation.world()));
+    let (here, seen_here) = witness(&a, "here");
+    let (there, seen_there) = witness(&b, "there");
+    for (from, to) in [(&a, &b), (&b, &a)] {
+        let network = simulation.network();
+        network.set_latency_between(from, to, SECOND, SECOND);
+    }
+    simulation.network().clear_latency_between(&a, &b);
+    a.send(here.pid(), there.pid(), Tick { n: 1 });
+    simulation.run_for(SECOND / 2);
+    assert_eq!(all(&seen_there), [Seen::Tick(1, here.pid().clone())]);
+    assert_eq!(all(&seen_here), []);
+    simulation.run_for(SECOND);
+    assert_eq!(all(&seen_here), [Seen::Tock(1, there.pid().clone())]);
+}
+
+/// After a crash of the host its silence tells nothing for a while; a kernel that goes on does so
+/// at once.
+#[test]
+fn who_is_linked_hears_of_a_kill_at_once_and_of_a_crash_of_the_host_by_its_silence() {
+    for (kill, heard) in [(true, true), (false, false)] {
+        let mut simulation = simulation(15);
+        let (a, b) = (node(simulation.world()), node(simulation.world()));
+        let (here, seen) = witness(&a, "here");
+        let (there, _) = witness(&b, "there");
+        link(&here, there.pid());
+        simulation.run_for(SECOND);
+        if kill {
+            b.kill()
+        } else {
+            b.crash()
+        }
+        simulation.run_for(SECOND);
+        assert_eq!(all(&seen) == [Seen::Exited(there.pid().clone())], heard);
+        assert!(b.processes().is_empty());
+    }
 }

@@ -236,6 +236,30 @@ fn a_crash_leaves_of_the_disk_what_was_synced() {
 }
 
 #[test]
+fn a_kill_leaves_all_of_the_disk_and_frees_its_locks() {
+    let mut lost = 0;
+    for seed in 0..20 {
+        let simulation = World::simulated(SimOptions {
+            seed,
+            ..SimOptions::default()
+        });
+        let node = named(&simulation, "agent");
+        let (log, lock) = (Path::new("/log"), Path::new("/lock"));
+        let _held = node.disk().lock_exclusive(lock, "the first").unwrap();
+        node.disk().append(log, b"not synced").unwrap();
+        node.kill();
+        let again = named(&simulation, "agent");
+        assert_eq!(again.disk().read(log).unwrap(), b"not synced");
+        drop(again.disk().lock_exclusive(lock, "the second").unwrap());
+        // It is as unsynced as before.
+        again.crash();
+        let left = named(&simulation, "agent").disk().read(log);
+        lost += u32::from(left.unwrap_or_default() != b"not synced");
+    }
+    assert!(lost > 10, "{lost} of 20");
+}
+
+#[test]
 fn a_disk_that_breaks_off_leaves_the_old_or_the_new() {
     let mut seen = std::collections::BTreeSet::new();
     let mut torn = std::collections::BTreeSet::new();
