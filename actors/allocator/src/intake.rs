@@ -17,6 +17,7 @@ use crate::core::{
     AgentCapabilities, AgentSpec, AllocatorError, ConstraintError, Constraints,
     FrameworkCapabilities, FrameworkSpec, PatternLimits, Recovery, Use, WhyNot,
 };
+use crate::pause::PauseResources;
 
 /// A message that cannot be acted upon.
 #[derive(Debug, thiserror::Error)]
@@ -166,6 +167,12 @@ pub(crate) fn explained(one: &WhyNot) -> Option<allocator::WhyNot> {
         sentence: one.reason.to_string(),
         details: details.to_string(),
     })
+}
+
+/// The same of an agent that pauses.
+pub(crate) fn paused(message: &PauseResources) -> Result<(Use, Recovery), IntakeError> {
+    let (freed, _) = recovered(&message.resources)?;
+    Ok((freed, Recovery::Paused(message.pause)))
 }
 
 pub(crate) fn recovered(

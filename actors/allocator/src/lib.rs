@@ -2,7 +2,7 @@
 //!
 //! The decisions are in [`core`], plain and synchronous. Around it stands one process,
 //! [`AllocatorProcess`], which serves one master: it is told of frameworks, agents and resources
-//! by the messages of `tepui.allocator`, and answers with `Allocations` alone.
+//! by the messages of `tepui.allocator` and [`PauseResources`], and answers with `Allocations` alone.
 
 pub mod core;
 
@@ -10,6 +10,7 @@ mod excluded;
 mod intake;
 mod log;
 mod options;
+mod pause;
 mod process;
 mod publish;
 mod whitelist;
@@ -19,4 +20,5 @@ pub use core::{
 };
 pub use excluded::excluded;
 pub use options::{AllocatorOptions, OptionsError, parse_min_allocatable_resources, parse_weights};
+pub use pause::PauseResources;
 pub use process::{ALLOCATOR_ID_PREFIX, AllocatorProcess, spawn};

@@ -27,6 +27,7 @@ use crate::core::{Allocator, Grant, Order};
 use crate::intake::{self, IntakeError};
 use crate::log::AllocationLog;
 use crate::options::AllocatorOptions;
+use crate::pause::PauseResources;
 use crate::publish::Published;
 use crate::whitelist::{WATCH_INTERVAL, Whitelist};
 
@@ -214,6 +215,7 @@ impl Process for AllocatorProcess {
             .inward::<ActivateAgent>()
             .inward::<DeactivateAgent>()
             .inward::<RecoverResources>()
+            .inward::<PauseResources>()
             .inward::<AddUse>()
             .inward::<SuppressOffers>()
             .inward::<ReviveOffers>()
@@ -363,6 +365,15 @@ impl Handle<RecoverResources> for AllocatorProcess {
     fn handle(&mut self, message: RecoverResources, ctx: &mut Context<'_, Self>) {
         self.serve::<RecoverResources>(ctx, |core, now| {
             let (freed, recovery) = intake::recovered(&message)?;
+            Ok(core.recover(now, &freed, recovery)?)
+        });
+    }
+}
+
+impl Handle<PauseResources> for AllocatorProcess {
+    fn handle(&mut self, message: PauseResources, ctx: &mut Context<'_, Self>) {
+        self.serve::<PauseResources>(ctx, |core, now| {
+            let (freed, recovery) = intake::paused(&message)?;
             Ok(core.recover(now, &freed, recovery)?)
         });
     }

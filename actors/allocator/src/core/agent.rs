@@ -32,9 +32,28 @@ pub(super) struct Slot {
     pub(super) allocated: Part,
     /// What can be allocated now.
     pub(super) free: Part,
+    /// More of it is held than there is, or some of it by two: an agent said so, or has less now.
+    pub(super) beyond: bool,
 }
 
 impl Slot {
+    /// Somebody holds `part`, granted or not.
+    pub(super) fn reported(&mut self, part: &Part) {
+        self.beyond |= !self.free.contains(part);
+    }
+
+    /// Whether all is in its place again.
+    fn settle(&mut self) {
+        // Of ports and names that two hold, what is allocated has only one.
+        let told_apart =
+            matches!(&self.allocated, Part::Amount(amount) if amount.scalar().is_none());
+        self.beyond = self.beyond
+            && match told_apart {
+                true => !self.allocated.is_empty(),
+                false => !self.total.contains(&self.allocated),
+            };
+    }
+
     /// The thousandths that `part` of this slot counts for in sums; 0 for ranges and sets.
     pub(super) fn thousandths(&self, part: &Part) -> i64 {
         match part {
@@ -165,6 +184,7 @@ impl Agent {
                     total: nothing.clone(),
                     allocated: nothing.clone(),
                     free: nothing,
+                    beyond: false,
                 });
                 self.next_slot += 1;
                 self.slots.len() - 1
@@ -189,6 +209,8 @@ impl Agent {
         }
         for slot in &mut self.slots {
             slot.refresh();
+            slot.beyond |= !slot.total.contains(&slot.allocated);
+            slot.settle();
             if let Some(name) = slot.name {
                 changes.push((name, slot.thousandths(&slot.total)));
             }
@@ -215,6 +237,15 @@ impl Agent {
             }
         }
         (parts, unknown)
+    }
+
+    /// Somebody is said to hold these parts, whether they were granted or not.
+    pub(super) fn reported(&mut self, parts: &Parts) {
+        for (id, part) in parts {
+            if let Some(slot) = self.slot_mut(*id) {
+                slot.reported(part);
+            }
+        }
     }
 
     /// Writes down that `client` holds `parts` more. Gives back by how much the client's sums
@@ -267,6 +298,7 @@ impl Agent {
             mine.subtract(&freed);
             slot.allocated.subtract(&freed);
             slot.refresh();
+            slot.settle();
             if let Some(name) = slot.name {
                 shrunk.push(Change::of(slot, name, before - slot.thousandths(mine)));
             }

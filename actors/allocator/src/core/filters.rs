@@ -1,4 +1,5 @@
-//! Refusals: what a framework does not want to be offered, on which agent, until when.
+//! Refusals: what a framework does not want to be offered, on which agent, until when; and pauses,
+//! which keep an offer back in the same way, though the framework refused nothing.
 //!
 //! A refusal keeps an offer back whose resources are all among those refused; more, or others,
 //! pass. It ends with the first batch after its time: the batch that is due at that very moment
@@ -23,9 +24,19 @@ const MOST_PER_CLIENT: usize = 32;
 pub(super) struct Filter {
     number: u64,
     pub(super) until: Time,
-    /// Whether it was for a time, and not just until the next batch.
-    pub(super) timed: bool,
+    pub(super) cause: Cause,
     refused: Parts,
+}
+
+/// Why something is kept from a framework.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// It refused it for a time.
+    Refusal,
+    /// It refused it for no time, which lasts until the next batch.
+    Return,
+    /// The agent pauses for it.
+    Pause,
 }
 
 impl Filter {
@@ -61,7 +72,7 @@ impl Expiry {
         client: ClientId,
         refused: Parts,
         until: Time,
-        timed: bool,
+        cause: Cause,
     ) {
         let filters = agent.filters.entry(client).or_default();
         if filters.len() >= MOST_PER_CLIENT
@@ -80,7 +91,7 @@ impl Expiry {
         let filter = Filter {
             number,
             until,
-            timed,
+            cause,
             refused,
         };
         self.due.insert((until, number), (agent_id, client));
@@ -100,7 +111,7 @@ impl Expiry {
 
     fn count(&mut self, client: ClientId, filter: &Filter, more: bool) {
         let counts = self.counts.entry(client).or_default();
-        let timed = usize::from(filter.timed);
+        let timed = usize::from(filter.cause == Cause::Refusal);
         if more {
             counts.all += 1;
             counts.timed += timed;

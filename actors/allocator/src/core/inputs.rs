@@ -142,6 +142,9 @@ pub enum Recovery {
     /// The framework refused an offer, or left this much of it over, for so long. Zero means
     /// until the next batch.
     Refused(Duration),
+    /// The framework has refused nothing, but the agent pauses for it: what it launches there fails
+    /// at once. Lasts exactly so long.
+    Paused(Duration),
     /// A task ended, an offer was taken back, or the framework used some of an offer and left the
     /// rest over for no time: it may be offered it again at once, if its share says so.
     Freed,

@@ -4,6 +4,7 @@
 use tepui_runtime::Time;
 
 use super::agent::{Agent, Slot};
+use super::filters::Cause;
 use super::frameworks::{Client, ClientId, Framework, Minimum};
 use super::inputs::Options;
 use super::ledger::Ledger;
@@ -20,7 +21,7 @@ pub(super) enum Verdict {
     Incapable,
     AgentWithoutMultiRole,
     AgentWithoutHierarchicalRole,
-    Refused { until: Time, timed: bool },
+    Refused { until: Time, cause: Cause },
 }
 
 /// Places of slots in an agent.
@@ -61,7 +62,7 @@ impl Judge<'_> {
         match covering {
             Some(filter) => Err(Verdict::Refused {
                 until: filter.until,
-                timed: filter.timed,
+                cause: filter.cause,
             }),
             None => Ok(()),
         }
@@ -142,8 +143,11 @@ impl Judge<'_> {
             }
             Verdict::AgentWithoutMultiRole => Reason::AgentWithoutMultiRole,
             Verdict::AgentWithoutHierarchicalRole => Reason::AgentWithoutHierarchicalRole,
-            Verdict::Refused { until, timed: true } => Reason::Refused { until },
-            Verdict::Refused { timed: false, .. } => Reason::JustRefused,
+            Verdict::Refused { until, cause } => match cause {
+                Cause::Refusal => Reason::Refused { until },
+                Cause::Return => Reason::JustRefused,
+                Cause::Pause => Reason::Paused { until },
+            },
         }
     }
 

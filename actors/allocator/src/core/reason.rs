@@ -150,6 +150,12 @@ pub enum Reason {
         #[serde(serialize_with = "seconds")]
         until: Time,
     },
+    /// The agent pauses for the framework, whose tasks failed there before they started.
+    Paused {
+        /// Until when, in seconds since the Unix epoch.
+        #[serde(serialize_with = "seconds")]
+        until: Time,
+    },
     /// The framework has just given it back, and waits for the next batch.
     JustRefused,
     /// Nothing stands against it: it is free and waits for the next run.
@@ -222,6 +228,14 @@ impl fmt::Display for Reason {
                 write!(
                     f,
                     "the framework refused it until {:.3}",
+                    until.as_secs_f64()
+                )
+            }
+            Reason::Paused { until } => {
+                write!(
+                    f,
+                    "the agent pauses for the framework until {:.3}: its tasks failed there before \
+                     they started",
                     until.as_secs_f64()
                 )
             }

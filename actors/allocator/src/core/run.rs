@@ -128,6 +128,12 @@ impl Allocator {
         scratch
             .roles
             .extend_from_slice(self.ledger.tree.order(&fair));
+        if self.options.planted.has(PlantedBug::SharesIgnored) {
+            let roles = &self.ledger.roles;
+            scratch
+                .roles
+                .sort_by_key(|role| Arc::clone(&roles[*role].name));
+        }
         scratch.shared.clear();
         scratch.winners.clear();
         for at in 0..scratch.roles.len() {

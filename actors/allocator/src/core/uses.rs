@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tepui_invariants::Planted;
-use tepui_invariants::books::{AgentBooks, in_one_place};
+use tepui_invariants::books::{AgentBooks, Held, in_one_place};
 use tepui_protocol::resources::{Entry, Resources};
 use tepui_runtime::Time;
 
 use super::agent::{Agent, Parts, Slot};
+use super::filters::Cause;
 use super::frameworks::ClientId;
 use super::inputs::{AllocatorError, LONGEST_REFUSAL, Recovery, Use};
 use super::part::Part;
@@ -43,9 +44,7 @@ impl Allocator {
             let (parts, unknown) = agent.known_parts(&resources);
             let missing = self.ledger.give_back(agent, client, &parts);
             excess += unknown + &resources_of(agent, &missing).allocate(&role);
-            if let Recovery::Refused(duration) = recovery {
-                self.refuse(agent_id, client, parts, now, duration);
-            }
+            self.keep_back((agent_id, client), parts, now, recovery);
             self.forget_client_if_idle(client);
         }
         self.tidy_slots(agent_id);
@@ -93,6 +92,7 @@ impl Allocator {
                 continue;
             }
             let parts = agent.parts(&resources, &mut self.ledger.names);
+            agent.reported(&parts);
             self.ledger.take(agent, client, &parts);
         }
         for client in clients {
@@ -103,8 +103,9 @@ impl Allocator {
     }
 
     /// In a debug build: of an agent, of which something was just given away or came back, what is
-    /// held and what is free are together no more than it has. What is allocated beyond the total
-    /// is held all the same; shared resources are in several places.
+    /// held and what is free are together no more than it has, and no port is held twice. What an
+    /// agent says to be in use beyond that is held all the same; shared resources are in several
+    /// places.
     pub(super) fn assert_in_one_place(&self, id: u32) {
         if !cfg!(debug_assertions) || self.options.planted != Planted::NONE {
             return;
@@ -112,7 +113,7 @@ impl Allocator {
         let Some(agent) = self.agents.get(id) else {
             return;
         };
-        let own = |slot: &&Slot| !slot.kind.is_shared() && slot.total.contains(&slot.allocated);
+        let own = |slot: &&Slot| !slot.kind.is_shared() && !slot.beyond;
         let slots: Vec<&Slot> = agent.slots.iter().filter(own).collect();
         let of = |slot: &Slot, part: &Part| piece_of(slot, part.clone());
         let amounts = |part: fn(&Slot) -> &Part| -> Resources {
@@ -120,21 +121,27 @@ impl Allocator {
             all.collect()
         };
         let mut used: BTreeMap<String, Resources> = BTreeMap::new();
+        let free = amounts(|slot| &slot.free);
+        let mut holders = vec![Held {
+            by: "nobody".to_owned(),
+            resources: free.clone(),
+        }];
         for (client, parts) in &agent.uses {
             let framework = self.ledger.clients[*client].framework;
             let framework = self.ledger.frameworks[framework].id.to_string();
-            let held = used.entry(framework).or_default();
-            for (id, part) in parts {
-                let slot = slots.iter().find(|slot| slot.id == *id);
-                if let Some(entry) = slot.and_then(|slot| of(slot, part)) {
-                    held.add_entry(entry);
-                }
-            }
+            let known = parts.iter().filter_map(|(id, part)| {
+                let slot = slots.iter().find(|slot| slot.id == *id)?;
+                of(slot, part)
+            });
+            let resources: Resources = known.collect();
+            *used.entry(framework.clone()).or_default() += &resources;
+            let by = framework;
+            holders.push(Held { by, resources });
         }
-        let free = amounts(|slot| &slot.free);
         let books = AgentBooks {
             total: amounts(|slot| &slot.total),
             used,
+            held: holders,
             offered: BTreeMap::from([("nobody".to_owned(), free)]),
             ..AgentBooks::default()
         };
@@ -160,26 +167,29 @@ impl Allocator {
         uses
     }
 
-    fn refuse(
+    fn keep_back(
         &mut self,
-        agent_id: u32,
-        client: ClientId,
+        (agent_id, client): (u32, ClientId),
         parts: Parts,
         now: Time,
-        duration: Duration,
+        recovery: Recovery,
     ) {
         // Who is not subscribed any more gets no offers, and would leave the refusal behind.
         if parts.is_empty() || !self.ledger.clients[client].subscribed {
             return;
         }
-        let timed = !duration.is_zero();
-        let duration = match timed {
-            true => duration.clamp(self.options.allocation_interval, LONGEST_REFUSAL),
-            false => Duration::ZERO,
+        let (cause, duration) = match recovery {
+            Recovery::Freed => return,
+            Recovery::Refused(Duration::ZERO) => (Cause::Return, Duration::ZERO),
+            Recovery::Refused(duration) => {
+                let least = self.options.allocation_interval;
+                (Cause::Refusal, duration.clamp(least, LONGEST_REFUSAL))
+            }
+            Recovery::Paused(duration) => (Cause::Pause, duration),
         };
         let agent = &mut self.agents[agent_id];
         self.expiry
-            .add((agent_id, agent), client, parts, now + duration, timed);
+            .add((agent_id, agent), client, parts, now + duration, cause);
     }
 
     fn forget_client_if_idle(&mut self, client: ClientId) {
@@ -286,5 +296,64 @@ mod tests {
             slot.free = slot.total.clone();
         }
         core.assert_in_one_place(id);
+    }
+
+    /// As the allocator grants: it takes what it chose.
+    fn granted(core: &mut Allocator, framework: &str, text: &str) {
+        let id = core.agent("agent").unwrap();
+        let framework = core.ledger.framework_or_unadded(framework);
+        let client = core.ledger.client(framework, "role");
+        let agent = &mut core.agents[id];
+        let parts = agent.parts(&resources(text), &mut core.ledger.names);
+        core.ledger.take(agent, client, &parts);
+        core.assert_in_one_place(id);
+    }
+
+    #[test]
+    fn a_grant_of_what_is_free_is_in_its_place() {
+        let mut core = with_an_agent();
+        granted(&mut core, "framework", "cpus:3;ports:[31010-31019]");
+        granted(&mut core, "other", "mem:4096;ports:[31020-31020]");
+    }
+
+    #[test]
+    #[should_panic(expected = "in-one-place")]
+    fn a_grant_beyond_the_total_is_noticed() {
+        let mut core = with_an_agent();
+        granted(&mut core, "framework", "cpus:3.5");
+    }
+
+    #[test]
+    #[should_panic(expected = "in-one-place")]
+    fn a_grant_of_what_another_holds_is_noticed() {
+        let mut core = with_an_agent();
+        granted(&mut core, "other", "ports:[31009-31010]");
+    }
+
+    #[test]
+    #[should_panic(expected = "in-one-place")]
+    fn what_was_reported_beyond_the_total_and_came_back_excuses_no_more() {
+        let mut core = with_an_agent();
+        core.add_use(&held("cpus:6")).unwrap();
+        let freed = held("cpus:6");
+        core.recover(Time::EPOCH, &freed, Recovery::Freed).unwrap();
+        granted(&mut core, "framework", "cpus:4");
+    }
+
+    #[test]
+    fn a_total_that_shrank_below_what_is_held_is_no_fault_of_the_allocators() {
+        let mut core = with_an_agent();
+        let id = core.agent("agent").unwrap();
+        let total = resources("cpus:0.5;mem:4096;ports:[31000-31004]");
+        core.agents[id].set_total(&total, &mut core.ledger.names);
+        core.assert_in_one_place(id);
+        granted(&mut core, "framework", "mem:64");
+        let freed = held("ports:[31000-31009]");
+        core.recover(Time::EPOCH, &freed, Recovery::Freed).unwrap();
+        let ports = core.agents[id]
+            .slots
+            .iter()
+            .find(|slot| slot.kind.name() == "ports");
+        assert!(!ports.unwrap().beyond);
     }
 }

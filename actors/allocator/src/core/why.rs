@@ -114,7 +114,7 @@ impl Reason {
             Reason::ReservedForOthers => 11,
             Reason::BelowMinimum { .. } => 12,
             Reason::Incapable { .. } => 13,
-            Reason::Refused { .. } => 14,
+            Reason::Refused { .. } | Reason::Paused { .. } => 14,
             Reason::JustRefused => 15,
             Reason::Waiting => 16,
         }

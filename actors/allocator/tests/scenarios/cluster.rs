@@ -165,7 +165,8 @@ impl Cluster {
             "framework" => self.framework(&words),
             "update" => self.update(&words),
             "remove" | "activate" | "deactivate" => self.switch(verb, words.word(1, "a name")?),
-            "decline" | "finish" => self.give_back(&words, verb == "decline"),
+            "domain" => self.domain(&words),
+            "decline" | "finish" | "pause" => self.give_back(&words, verb),
             "suppress" | "revive" => self.silence(&words, verb == "suppress"),
             "run" => self.advance(self.options.gather, output),
             "advance" => self.advance(duration(words.word(1, "a duration")?)?, output),
@@ -270,6 +271,19 @@ impl Cluster {
             .map_err(|error| error.to_string())
     }
 
+    fn domain(&mut self, words: &Words<'_>) -> Outcome {
+        let named = |what: &str| words.pairs.get(what).map(|name| (*name).to_owned());
+        let agent = self
+            .agents
+            .get_mut(words.word(1, "an agent")?)
+            .ok_or("no such agent")?;
+        (agent.region, agent.zone) = (named("region"), named("zone"));
+        let (spec, now) = (agent.clone(), self.now);
+        self.core()
+            .update_agent(now, spec)
+            .map_err(|error| error.to_string())
+    }
+
     fn total(&mut self, words: &Words<'_>) -> Outcome {
         let total = resources(words.word(2, "resources")?)?;
         let agent = self
@@ -353,7 +367,7 @@ impl Cluster {
         }
     }
 
-    fn give_back(&mut self, words: &Words<'_>, declined: bool) -> Outcome {
+    fn give_back(&mut self, words: &Words<'_>, verb: &str) -> Outcome {
         let framework = words.word(1, "a framework")?.to_owned();
         let agent = words.word(2, "an agent")?.to_owned();
         let role = self.role(&framework, words)?;
@@ -370,9 +384,13 @@ impl Cluster {
                 .ok_or("it holds nothing there")?,
         };
         let recovery = match words.pairs.get("for") {
+            Some(time) if verb == "pause" => Recovery::Paused(duration(time)?),
             Some(time) => Recovery::refused_for(seconds(time)?),
-            None if declined => Recovery::refused_for(f64::NAN),
-            None => Recovery::Freed,
+            None => match verb {
+                "decline" => Recovery::refused_for(f64::NAN),
+                "finish" => Recovery::Freed,
+                _ => return Err("expected for=...".to_owned()),
+            },
         };
         let (freed, now) = (
             Use {
