@@ -11,13 +11,24 @@ use tepui_protocol::resources::Resources;
 use crate::history::is_terminal;
 use crate::{
     BOOKS_AGREE, CONTAINERS_AGREE, ENDS_OR_RUNS, FAIR, FREE_IS_OFFERED, IN_ONE_PLACE,
-    IS_SUBSCRIBED, Invariant, NOTHING_FOR_THE_DEAD, NOTHING_WAITS, TaskKey, UNREACHABLE_IS_AWAY,
-    Violation,
+    IS_REGISTERED, IS_SUBSCRIBED, Invariant, NOTHING_FOR_THE_DEAD, NOTHING_WAITS, READS_BACK,
+    TaskKey, UNREACHABLE_IS_AWAY, Violation,
 };
+
+/// A task, an executor or an offer, and what it has of an agent.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// Which, in words.
+    pub by: String,
+    /// What it has.
+    pub resources: Resources,
+}
 
 /// What is written down of an agent. Resources are compared without their allocation.
 #[derive(Clone, Debug, Default)]
 pub struct AgentBooks {
+    /// Its link holds, by the master.
+    pub connected: bool,
     /// All that it has, by the master.
     pub total: Resources,
     /// What its tasks and executors use, by framework, by the master.
@@ -28,6 +39,8 @@ pub struct AgentBooks {
     pub unreachable: Vec<TaskKey>,
     /// What is offered, by framework, by the master.
     pub offered: BTreeMap<String, Resources>,
+    /// What each single task, executor and offer has, by the master.
+    pub held: Vec<Held>,
     /// What is given away, by framework, by the allocator; `None` where it does not know the agent.
     pub allocated: Option<BTreeMap<String, Resources>>,
     /// What its tasks and executors use, by framework, by the agent; `None` while it is down.
@@ -86,8 +99,19 @@ pub struct FrameworkBook {
 pub struct Books {
     /// By agent id: the agents that the master knows.
     pub agents: BTreeMap<String, AgentBooks>,
+    /// By name: the hosts whose agent is up, and the id that it has, empty where it has none.
+    pub hosts: BTreeMap<String, String>,
     /// By framework id.
     pub frameworks: BTreeMap<String, FrameworkBook>,
+    /// The first message that one node wrote and another could not read, in words.
+    pub unreadable: Option<String>,
+}
+
+impl Books {
+    /// Whether an agent of that id is up.
+    fn is_up(&self, id: &str) -> bool {
+        self.hosts.values().any(|own| own == id)
+    }
 }
 
 fn broken(invariant: &'static Invariant, detail: String) -> Violation {
@@ -99,15 +123,19 @@ fn broken(invariant: &'static Invariant, detail: String) -> Violation {
 pub fn at_any_time(books: &Books) -> Vec<Violation> {
     let agents = books.agents.iter();
     let rules = [in_one_place, allocator_agrees, unreachable_is_away];
-    agents
-        .flat_map(|(id, agent)| rules.map(|rule| rule(id, agent)))
-        .flatten()
-        .collect()
+    let of_agents = agents.flat_map(|(id, agent)| rules.map(|rule| rule(id, agent)));
+    let unreadable = books.unreadable.iter();
+    let unreadable = unreadable.map(|message| broken(&READS_BACK, message.clone()));
+    of_agents.flatten().chain(unreadable).collect()
 }
 
 /// [`IN_ONE_PLACE`] for one agent: a master's own book suffices, so that it can assert this.
 #[must_use]
 pub fn in_one_place(id: &str, agent: &AgentBooks) -> Option<Violation> {
+    more_than_there_is(id, agent).or_else(|| given_twice(id, agent))
+}
+
+fn more_than_there_is(id: &str, agent: &AgentBooks) -> Option<Violation> {
     let used: Resources = agent.used.values().sum();
     let offered: Resources = agent.offered.values().sum();
     let taken = (used.clone() + &offered).unallocate();
@@ -116,6 +144,31 @@ pub fn in_one_place(id: &str, agent: &AgentBooks) -> Option<Violation> {
         let detail = format!("agent {id} has {total}: used {used}, offered {offered}");
         broken(&IN_ONE_PLACE, detail)
     })
+}
+
+/// Of ports and names a sum does not say how often each is in it, so those who have them are
+/// looked at one by one.
+fn given_twice(id: &str, agent: &AgentBooks) -> Option<Violation> {
+    let mut taken: Vec<(&Held, Resources)> = Vec::new();
+    for held in &agent.held {
+        let own = held
+            .resources
+            .filter(|entry| entry.amount.scalar().is_none());
+        let own = own.unallocate();
+        if own.is_empty() {
+            continue;
+        }
+        for (other, before) in &taken {
+            let twice = own.intersection(before);
+            if !twice.is_empty() {
+                let (one, other) = (&other.by, &held.by);
+                let detail = format!("{twice} of agent {id} is {one}'s and {other}'s");
+                return Some(broken(&IN_ONE_PLACE, detail));
+            }
+        }
+        taken.push((held, own));
+    }
+    None
 }
 
 fn unreachable_is_away(id: &str, agent: &AgentBooks) -> Option<Violation> {
@@ -128,6 +181,7 @@ fn unreachable_is_away(id: &str, agent: &AgentBooks) -> Option<Violation> {
 #[must_use]
 pub fn once_quiet(books: &Books) -> Vec<Violation> {
     let mut found = at_any_time(books);
+    is_registered(books, &mut found);
     for (id, agent) in &books.agents {
         books_agree(id, agent, books, &mut found);
         found.extend(containers_agree(id, agent));
@@ -162,6 +216,21 @@ pub fn once_quiet(books: &Books) -> Vec<Violation> {
     }
     fair(books, &mut found);
     found
+}
+
+fn is_registered(books: &Books, found: &mut Vec<Violation>) {
+    for (host, id) in &books.hosts {
+        let known = books.agents.get(id);
+        if !known.is_some_and(|agent| agent.connected) {
+            let as_it_is = known.map_or("not registered", |_| "not connected");
+            let detail = format!("the agent of {host} is up as '{id}' and {as_it_is}");
+            found.push(broken(&IS_REGISTERED, detail));
+        }
+    }
+    for id in books.agents.keys().filter(|id| !books.is_up(id)) {
+        let detail = format!("agent {id} is registered, and is nobody that is up");
+        found.push(broken(&IS_REGISTERED, detail));
+    }
 }
 
 /// What each framework uses by a book, empty entries left out.
@@ -261,8 +330,9 @@ fn ends_or_runs(id: &str, framework: &FrameworkBook, books: &Books, found: &mut 
         let told = book.told;
         let agent = books.agents.get(&book.agent);
         // An agent that is away keeps its tasks, and the framework is told so.
-        let away = agent.is_none() && told == Some(TaskState::TaskUnreachable);
-        let runs = agent.is_some_and(|agent| agent.running.is_none() || agent.tasks.contains(&key));
+        let away = agent.is_none() && !books.is_up(&book.agent);
+        let away = away && told == Some(TaskState::TaskUnreachable);
+        let runs = agent.is_some_and(|agent| agent.tasks.contains(&key));
         if !runs && !away && !told.is_some_and(is_terminal) {
             let detail = format!("task {key} is on no agent, and its framework was told {told:?}");
             found.push(broken(&ENDS_OR_RUNS, detail));
@@ -277,7 +347,7 @@ fn free_is_offered(id: &str, framework: &FrameworkBook, books: &Books, found: &m
     for (name, agent) in &books.agents {
         let taken: Resources = agent.used.values().chain(agent.offered.values()).sum();
         let free = agent.total.unallocate() - taken.unallocate();
-        if agent.running.is_some() && free.contains(&demand.task.unallocate()) {
+        if free.contains(&demand.task.unallocate()) {
             let detail = format!("{free} of agent {name} is not offered to {id}");
             found.push(broken(&FREE_IS_OFFERED, detail));
         }

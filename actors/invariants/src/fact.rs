@@ -41,8 +41,11 @@ pub enum Fact {
         /// The offer's id.
         offer: String,
     },
-    /// The master took an offer back: it sent a RESCIND, or removed the offer.
+    /// The master took an offer back and said so: it sent a RESCIND. Those of a framework that
+    /// disconnects, subscribes anew or is removed are taken back without a word.
     Rescinded {
+        /// Who is told.
+        to: String,
         /// The offer's id.
         offer: String,
     },
@@ -115,6 +118,15 @@ pub enum Fact {
         uuid: Option<Vec<u8>>,
         /// The state it tells.
         state: TaskState,
+        /// It answers a reconciliation, or what is answered by one.
+        reconciled: bool,
+    },
+    /// A message of an executor reached a framework.
+    Heard {
+        /// Who was told.
+        to: String,
+        /// Whose executor said it, by its own word.
+        framework: String,
     },
     /// A framework's acknowledgement reached the master.
     Acknowledged {
@@ -137,6 +149,8 @@ pub enum Fact {
     Subscribed {
         /// Its id.
         framework: String,
+        /// It is said again to who did not hear it: nothing has changed.
+        repeated: bool,
     },
     /// The master saw a framework's connection end.
     Disconnected {

@@ -93,7 +93,7 @@ invariants! {
         "A task that reaches an agent was launched on offers of that framework which were not used, declined or rescinded before."
         AsItHappens;
     HEARS_ITS_OWN "hears-its-own"
-        "A framework hears of its own offers and tasks, and of nobody else's."
+        "A framework hears of its own offers, tasks and executors, and of nobody else's."
         AsItHappens;
     STARTED_ONCE "started-once"
         "A task is given to its executor no more than once."
@@ -114,7 +114,10 @@ invariants! {
         "A framework is told the updates of a task in the order in which they were made; only repeats go back."
         AsItHappens;
     FINAL_IS_FINAL "final-is-final"
-        "After a terminal update that an executor made, its framework is told no other state of that task, and no reconciliation says that an acknowledged end is none."
+        "After a terminal update that an executor made, its framework is told no other state of that task."
+        AsItHappens;
+    RECONCILED_AS_ACKNOWLEDGED "reconciled-as-acknowledged"
+        "No reconciliation contradicts what was acknowledged: a task that ended has that end or is not known any more, and one that ran is not yet to start."
         AsItHappens;
     KILLED_BY_ITS_OWN "killed-by-its-own"
         "A task is killed only if its framework asked for it or ended, or its agent was told to end."
@@ -123,7 +126,7 @@ invariants! {
         "A framework is removed only when it asked for it, or was away for its failover timeout."
         AsItHappens;
     IN_ONE_PLACE "in-one-place"
-        "Each resource of an agent is in one place at a time: what is offered and what is used never exceed what there is."
+        "Each resource of an agent is in one place at a time: what is offered and what is used never exceed what there is, and no port is there twice."
         AtAnyTime by "master" by "allocator";
     UNREACHABLE_IS_AWAY "unreachable-is-away"
         "No task is unreachable whose agent is registered."
@@ -131,6 +134,12 @@ invariants! {
     BOOKS_AGREE "books-agree"
         "Master and allocator have written down the same use of every agent; once quiet, so have agent and frameworks."
         AtAnyTime;
+    READS_BACK "reads-back"
+        "Every message between nodes is read back from what its codec wrote."
+        AtAnyTime;
+    IS_REGISTERED "is-registered"
+        "Once quiet, the agents that are registered are those that are up, each under the id that it has."
+        OnceQuiet;
     CONTAINERS_AGREE "containers-agree"
         "Once quiet, the containers that run on an agent are those of its executors."
         OnceQuiet;

@@ -30,11 +30,13 @@ pub enum PlantedBug {
     AcknowledgedUnsynced,
     /// A kill reaches another framework's task of the same id.
     KillReachesAnother,
+    /// The allocator serves roles in the order of their names, whatever they have.
+    SharesIgnored,
 }
 
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [PlantedBug; 12] = [
+    pub const ALL: [PlantedBug; 13] = [
         PlantedBug::AcknowledgementDropped,
         PlantedBug::LostResourcesKept,
         PlantedBug::OfferIdReused,
@@ -47,6 +49,7 @@ impl PlantedBug {
         PlantedBug::FailoverTimerKept,
         PlantedBug::AcknowledgedUnsynced,
         PlantedBug::KillReachesAnother,
+        PlantedBug::SharesIgnored,
     ];
 }
 

@@ -19,6 +19,8 @@ fn well() -> Books {
         used: of("f", "cpus:1;mem:64"),
         unreachable: Vec::new(),
         offered: of("f", "cpus:3;mem:4032"),
+        held: Vec::new(),
+        connected: true,
         allocated: Some(of("f", "cpus:4;mem:4096")),
         running: Some(of("f", "cpus:1;mem:64")),
         tasks: vec![TaskKey::new("f", "t")],
@@ -41,6 +43,8 @@ fn well() -> Books {
     };
     Books {
         agents: [("a".to_owned(), agent)].into(),
+        hosts: [("h".to_owned(), "a".to_owned())].into(),
+        unreadable: None,
         frameworks: [("f".to_owned(), framework)].into(),
     }
 }
@@ -129,6 +133,45 @@ fn what_is_given_twice_is_seen() {
 }
 
 #[test]
+fn a_message_that_is_not_read_back_is_seen() {
+    let mut books = well();
+    books.unreadable = Some("Event of 17 bytes".to_owned());
+    let found = at_any_time(&books);
+    assert_eq!(ids(&found), ["reads-back"]);
+    assert_eq!(found[0].detail, "Event of 17 bytes");
+}
+
+#[test]
+fn a_port_that_is_given_twice_is_seen() {
+    let held = |by: &str, ports: &str| Held {
+        by: by.to_owned(),
+        resources: resources(&format!("cpus:1;ports:[{ports}]")),
+    };
+    let agent = |held| AgentBooks {
+        total: resources("cpus:4;ports:[1-9]"),
+        // What is summed shows nothing.
+        used: of("f", "cpus:2;ports:[1-5]"),
+        held,
+        ..AgentBooks::default()
+    };
+    let apart = vec![held("a", "1-2"), held("b", "3-3"), held("c", "4-5")];
+    assert_eq!(in_one_place("x", &agent(apart)), None);
+    let twice = vec![held("a", "1-2"), held("b", "4-5"), held("c", "2-4")];
+    let found = in_one_place("x", &agent(twice)).unwrap();
+    assert_eq!(found.detail, "ports:[2-2] of agent x is a's and c's");
+    let names = |by: &str| Held {
+        by: by.to_owned(),
+        resources: resources("disks:{red,blue}"),
+    };
+    let mut agent = agent(vec![names("a"), names("b")]);
+    agent.total += resources("disks:{red,blue}");
+    assert_eq!(
+        in_one_place("x", &agent).unwrap().invariant.id,
+        "in-one-place"
+    );
+}
+
+#[test]
 fn master_and_allocator_agree_at_any_time() {
     let mut books = well();
     assert_eq!(ids(&at_any_time(&books)), Vec::<&str>::new());
@@ -185,6 +228,7 @@ fn a_task_that_vanished_is_seen() {
     let away = |told| {
         let mut books = well();
         books.agents.clear();
+        books.hosts.clear();
         let framework = books.frameworks.get_mut("f").unwrap();
         framework.tasks.get_mut("t").unwrap().told = Some(told);
         ids(&once_quiet(&books))
@@ -192,6 +236,42 @@ fn a_task_that_vanished_is_seen() {
     assert!(away(TaskState::TaskUnreachable).is_empty());
     assert!(away(TaskState::TaskLost).is_empty());
     assert_eq!(away(TaskState::TaskRunning), ["ends-or-runs"]);
+    let mut books = well();
+    books.agents.clear();
+    let framework = books.frameworks.get_mut("f").unwrap();
+    framework.tasks.get_mut("t").unwrap().told = Some(TaskState::TaskUnreachable);
+    let found = ids(&once_quiet(&books));
+    assert_eq!(found, ["is-registered", "ends-or-runs"], "its agent is up");
+}
+
+#[test]
+fn an_agent_that_vanished_or_is_a_ghost_is_seen() {
+    let changed = |change: fn(&mut Books)| {
+        let mut books = well();
+        books.frameworks.clear();
+        let agent = books.agents.get_mut("a").unwrap();
+        (agent.used, agent.running) = (BTreeMap::new(), Some(BTreeMap::new()));
+        agent.allocated = Some(agent.offered.clone());
+        assert_eq!(ids(&once_quiet(&books)), Vec::<&str>::new());
+        change(&mut books);
+        ids(&once_quiet(&books))
+    };
+    let up = |id: &str| BTreeMap::from([("h".to_owned(), id.to_owned())]);
+    let rule = "is-registered";
+    assert_eq!(changed(|books| books.agents.clear()), [rule], "vanished");
+    assert_eq!(changed(|books| books.hosts.clear()), [rule], "a ghost");
+    let mut books = well();
+    books.hosts = up("b");
+    assert_eq!(ids(&once_quiet(&books)), [rule; 2], "under another id");
+    books.hosts = up("");
+    assert_eq!(ids(&once_quiet(&books)), [rule; 2], "without an id");
+    let away = changed(|books| {
+        books
+            .agents
+            .values_mut()
+            .for_each(|it| it.connected = false)
+    });
+    assert_eq!(away, [rule]);
 }
 
 #[test]
@@ -258,7 +338,12 @@ fn shares_may_differ_by_one_task() {
         }
         let agents = [("a".to_owned(), agent)].into();
         let mut found = Vec::new();
-        fair(&Books { agents, frameworks }, &mut found);
+        let books = Books {
+            agents,
+            frameworks,
+            ..Books::default()
+        };
+        fair(&books, &mut found);
         ids(&found)
     };
     assert!(with([5.0, 4.0], [1.0, 1.0]).is_empty());

@@ -26,7 +26,7 @@ pub(super) struct Frameworks {
 impl Frameworks {
     pub(super) fn see(&mut self, fact: &Fact, found: &mut Found) {
         match fact {
-            Fact::Subscribed { framework } => {
+            Fact::Subscribed { framework, .. } => {
                 self.frameworks.insert(framework.clone(), State::Connected);
             }
             Fact::Disconnected {

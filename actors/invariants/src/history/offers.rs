@@ -39,11 +39,22 @@ impl Offers {
                     found.add(&OFFER_ID_ONCE, detail);
                 }
             }
-            Fact::Rescinded { offer } => {
-                if let Some((_, state)) = self.offers.get_mut(offer) {
+            Fact::Rescinded { to, offer } => {
+                if let Some((owner, state)) = self.offers.get_mut(offer) {
+                    if owner != to {
+                        let detail = format!("RESCIND of offer {offer} of {owner} went to {to}");
+                        found.add(&HEARS_ITS_OWN, detail);
+                    }
                     *state = State::Rescinded;
                 }
             }
+            // An ACCEPT that is on its way then comes from nobody whom the master knows.
+            Fact::Disconnected { framework, .. }
+            | Fact::Removed { framework, .. }
+            | Fact::Subscribed {
+                framework,
+                repeated: false,
+            } => self.void(framework),
             Fact::Answered {
                 framework,
                 offers,
@@ -65,6 +76,15 @@ impl Offers {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// All that is open of a framework's is taken back.
+    fn void(&mut self, framework: &str) {
+        let own = self.offers.values_mut();
+        let open = own.filter(|(owner, state)| owner == framework && *state == State::Open);
+        for (_, state) in open {
+            *state = State::Rescinded;
         }
     }
 

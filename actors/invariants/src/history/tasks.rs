@@ -6,16 +6,28 @@ use tepui_protocol::mesos::v1::TaskState;
 
 use super::{Found, is_terminal};
 use crate::{
-    FINAL_IS_FINAL, FORMER_SELF, Fact, HEARS_ITS_OWN, KILLED_BY_ITS_OWN, STARTED_ONCE, TaskKey,
+    FINAL_IS_FINAL, FORMER_SELF, Fact, HEARS_ITS_OWN, KILLED_BY_ITS_OWN,
+    RECONCILED_AS_ACKNOWLEDGED, STARTED_ONCE, TaskKey,
 };
+
+/// What a framework was told of a task.
+struct Word<'a> {
+    uuid: Option<&'a [u8]>,
+    state: TaskState,
+    reconciled: bool,
+}
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tasks {
     started: BTreeSet<TaskKey>,
-    /// Ends that an executor or agent made and their framework was told, with the uuid.
-    ended: BTreeMap<TaskKey, (TaskState, Vec<u8>)>,
+    /// The first end that an executor or agent made and its framework was told.
+    ended: BTreeMap<TaskKey, TaskState>,
+    /// The updates that a framework was told, by uuid.
+    heard: BTreeMap<TaskKey, BTreeMap<Vec<u8>, TaskState>>,
     /// Ends that their framework acknowledged.
-    acknowledged: BTreeSet<TaskKey>,
+    ends: BTreeMap<TaskKey, TaskState>,
+    /// Tasks that run or ran, as their framework acknowledged.
+    ran: BTreeSet<TaskKey>,
     kill_asked: BTreeSet<TaskKey>,
     /// What a framework launched, or asked about: of that it may be told.
     spoken_of: BTreeSet<TaskKey>,
@@ -65,12 +77,20 @@ impl Tasks {
                 task,
                 uuid,
                 state,
-            } => self.told(to, task, uuid.as_deref(), *state, found),
-            Fact::Acknowledged { task, uuid }
-                if self.ended.get(task).is_some_and(|(_, end)| end == uuid) =>
-            {
-                self.acknowledged.insert(task.clone());
+                reconciled,
+            } => {
+                let word = Word {
+                    uuid: uuid.as_deref(),
+                    state: *state,
+                    reconciled: *reconciled,
+                };
+                self.told(to, task, &word, found);
             }
+            Fact::Heard { to, framework } if to != framework => {
+                let detail = format!("a message of an executor of {framework} reached {to}");
+                found.add(&HEARS_ITS_OWN, detail);
+            }
+            Fact::Acknowledged { task, uuid } => self.acknowledged(task, uuid),
             Fact::KillAsked { task } => {
                 self.kill_asked.insert(task.clone());
                 self.spoken_of.insert(task.clone());
@@ -96,14 +116,21 @@ impl Tasks {
         }
     }
 
-    fn told(
-        &mut self,
-        to: &str,
-        task: &TaskKey,
-        uuid: Option<&[u8]>,
-        state: TaskState,
-        found: &mut Found,
-    ) {
+    fn acknowledged(&mut self, task: &TaskKey, uuid: &[u8]) {
+        let heard = self.heard.get(task).and_then(|heard| heard.get(uuid));
+        match heard {
+            Some(end) if is_terminal(*end) => {
+                self.ends.entry(task.clone()).or_insert(*end);
+            }
+            Some(TaskState::TaskRunning | TaskState::TaskKilling) => {
+                self.ran.insert(task.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn told(&mut self, to: &str, task: &TaskKey, word: &Word<'_>, found: &mut Found) {
+        let Word { uuid, state, .. } = *word;
         if to != task.framework {
             found.add(&HEARS_ITS_OWN, format!("an update of {task} reached {to}"));
             return;
@@ -112,23 +139,44 @@ impl Tasks {
             let detail = format!("an update of {task}, which it neither launched nor asked about");
             found.add(&HEARS_ITS_OWN, detail);
         }
-        let end = self.ended.get(task);
-        match (end, uuid) {
-            // A repeat of an earlier update may still be under way; its place in the order is
-            // another rule's.
-            (Some((end, of)), Some(uuid)) if is_terminal(state) && of != uuid && *end != state => {
+        if word.reconciled {
+            return self.reconciled(task, state, found);
+        }
+        // What was heard before its end may be said again; its place in the order is another
+        // rule's.
+        let repeated = uuid.is_some_and(|uuid| {
+            let heard = self.heard.entry(task.clone()).or_default();
+            heard.insert(uuid.to_vec(), state).is_some()
+        });
+        match (self.ended.get(task), uuid) {
+            (Some(end), Some(_))
+                if !repeated && *end != state && (is_terminal(state) || !may_return(*end)) =>
+            {
                 let detail = format!("task {task} was {end:?} and is told to be {state:?}");
                 found.add(&FINAL_IS_FINAL, detail);
             }
-            (Some((end, _)), None) if is_alive(state) && self.acknowledged.contains(task) => {
+            (Some(end), None) if is_alive(state) && self.ends.contains_key(task) => {
                 let detail = format!("task {task} ended as {end:?}, and is said to be {state:?}");
                 found.add(&FINAL_IS_FINAL, detail);
             }
-            (None, Some(uuid)) if is_terminal(state) => {
-                self.ended.insert(task.clone(), (state, uuid.to_vec()));
+            (None, Some(_)) if is_terminal(state) => {
+                self.ended.insert(task.clone(), state);
             }
             _ => {}
         }
+    }
+
+    /// A master answers with what it last told, which is no less than what was acknowledged; or,
+    /// where it has forgotten the task, with what it knows of the agent.
+    fn reconciled(&self, task: &TaskKey, state: TaskState, found: &mut Found) {
+        let contradicted = match self.ends.get(task) {
+            Some(end) if *end != state && !is_forgotten(state) => format!("as {end:?}"),
+            None if self.ran.contains(task) && is_yet_to_run(state) => "as running".to_owned(),
+            _ => return,
+        };
+        let detail =
+            format!("task {task} was acknowledged {contradicted}, and is said to be {state:?}");
+        found.add(&RECONCILED_AS_ACKNOWLEDGED, detail);
     }
 }
 
@@ -136,4 +184,26 @@ impl Tasks {
 fn is_alive(state: TaskState) -> bool {
     let unknown = matches!(state, TaskState::TaskUnknown | TaskState::TaskUnreachable);
     !is_terminal(state) && !unknown
+}
+
+/// Whether a task that was said to have ended so may be there after all: nobody has seen it end,
+/// it was not to be found.
+fn may_return(end: TaskState) -> bool {
+    matches!(
+        end,
+        TaskState::TaskLost
+            | TaskState::TaskDropped
+            | TaskState::TaskGone
+            | TaskState::TaskGoneByOperator
+    )
+}
+
+/// Whether a master says so of a task that it does not have.
+fn is_forgotten(state: TaskState) -> bool {
+    let unknown = matches!(state, TaskState::TaskUnknown | TaskState::TaskUnreachable);
+    unknown || may_return(state)
+}
+
+fn is_yet_to_run(state: TaskState) -> bool {
+    matches!(state, TaskState::TaskStaging | TaskState::TaskStarting)
 }

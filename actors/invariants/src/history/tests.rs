@@ -70,6 +70,46 @@ fn told(uuid: Option<u8>, state: TaskState) -> Fact {
         task: task(),
         uuid: uuid.map(|uuid| vec![uuid]),
         state,
+        reconciled: false,
+    }
+}
+
+fn reconciled(state: TaskState) -> Fact {
+    Fact::Told {
+        to: "f".into(),
+        task: task(),
+        uuid: None,
+        state,
+        reconciled: true,
+    }
+}
+
+fn acknowledged(uuid: u8) -> Fact {
+    Fact::Acknowledged {
+        task: task(),
+        uuid: vec![uuid],
+    }
+}
+
+fn subscribed(repeated: bool) -> Fact {
+    Fact::Subscribed {
+        framework: "f".into(),
+        repeated,
+    }
+}
+
+fn away() -> Fact {
+    Fact::Disconnected {
+        framework: "f".into(),
+        at: 10,
+        failover_timeout: 5,
+    }
+}
+
+fn removed(at: u64) -> Fact {
+    Fact::Removed {
+        framework: "f".into(),
+        at,
     }
 }
 
@@ -87,7 +127,10 @@ fn an_offer_is_used_once_and_not_after_it_was_rescinded() {
         sent("u"),
     ];
     assert_eq!(last(&twice), ["offer-used-once"]);
-    let rescinded = Fact::Rescinded { offer: "o".into() };
+    let rescinded = Fact::Rescinded {
+        to: "f".into(),
+        offer: "o".into(),
+    };
     assert_eq!(
         last(&[offered("o"), rescinded, accepted("o", "t"), sent("t")]),
         ["offer-used-once"]
@@ -116,6 +159,27 @@ fn an_offer_is_used_once_and_not_after_it_was_rescinded() {
 }
 
 #[test]
+fn offers_of_who_goes_or_comes_anew_are_void() {
+    let after = |fact| last(&[offered("o"), fact, accepted("o", "t"), sent("t")]);
+    assert_eq!(after(away()), ["offer-used-once"]);
+    assert_eq!(after(removed(20)), ["offer-used-once"]);
+    assert_eq!(after(subscribed(false)), ["offer-used-once"]);
+    assert_eq!(after(subscribed(true)), NONE);
+    let then = [subscribed(false), offered("o"), accepted("o", "t"), away()];
+    assert_eq!(
+        last(&[&then[..], &[sent("t")]].concat()),
+        NONE,
+        "it was used"
+    );
+    let others = Fact::Disconnected {
+        framework: "g".into(),
+        at: 10,
+        failover_timeout: 5,
+    };
+    assert_eq!(after(others), NONE);
+}
+
+#[test]
 fn a_framework_hears_its_own() {
     let offer = Fact::Offered {
         to: "g".into(),
@@ -128,8 +192,20 @@ fn a_framework_hears_its_own() {
         task: task(),
         uuid: None,
         state: TaskState::TaskLost,
+        reconciled: false,
     };
     assert_eq!(last(&[update]), ["hears-its-own"]);
+    let rescinded = Fact::Rescinded {
+        to: "g".into(),
+        offer: "o".into(),
+    };
+    assert_eq!(last(&[offered("o"), rescinded]), ["hears-its-own"]);
+    let heard = |to: &str| Fact::Heard {
+        to: to.into(),
+        framework: "f".into(),
+    };
+    assert_eq!(last(&[heard("g")]), ["hears-its-own"]);
+    assert_eq!(last(&[heard("f")]), NONE);
     let unasked = || told(None, TaskState::TaskLost);
     assert_eq!(last(&[unasked()]), ["hears-its-own"]);
     assert_eq!(last(&[accepted("o", "t"), unasked()]), NONE);
@@ -150,8 +226,8 @@ fn updates_go_one_at_a_time_and_in_order() {
     let back = [
         running(),
         recorded(1),
-        finished(),
-        told(Some(2), TaskState::TaskFinished),
+        forwarded(2, TaskState::TaskKilling),
+        told(Some(2), TaskState::TaskKilling),
         told(Some(1), TaskState::TaskRunning),
     ];
     assert_eq!(last(&back), ["updates-in-order"]);
@@ -220,14 +296,10 @@ fn an_end_is_final() {
     };
     let launched = || vec![offered("o"), accepted("o", "t"), sent("t")];
     let then = |facts: Vec<Fact>| last(&[launched(), ended(), facts].concat());
-    let acknowledged = || Fact::Acknowledged {
-        task: task(),
-        uuid: vec![1],
-    };
     assert_eq!(then(vec![told(Some(1), TaskState::TaskFinished)]), NONE);
     assert_eq!(then(vec![told(None, TaskState::TaskLost)]), NONE);
     assert_eq!(
-        then(vec![acknowledged(), told(None, TaskState::TaskRunning)]),
+        then(vec![acknowledged(1), told(None, TaskState::TaskRunning)]),
         ["final-is-final"]
     );
     let other = vec![
@@ -236,6 +308,69 @@ fn an_end_is_final() {
         told(Some(2), TaskState::TaskFailed),
     ];
     assert_eq!(then(other), ["final-is-final"]);
+    let alive = |end, then| {
+        let kill = vec![Fact::KillAsked { task: task() }];
+        let running = forwarded(2, TaskState::TaskRunning);
+        let ended = [forwarded(1, end), told(Some(1), end), recorded(1), running];
+        last(&[launched(), kill, ended.into(), vec![told(Some(2), then)]].concat())
+    };
+    let running = TaskState::TaskRunning;
+    assert_eq!(alive(TaskState::TaskFinished, running), ["final-is-final"]);
+    assert_eq!(alive(TaskState::TaskKilled, running), ["final-is-final"]);
+    assert_eq!(alive(TaskState::TaskLost, running), NONE, "it was not lost");
+    let before = {
+        let run = [forwarded(1, running), told(Some(1), running), recorded(1)];
+        let end = TaskState::TaskFinished;
+        let end = [forwarded(2, end), told(Some(2), end)];
+        [launched(), run.into(), end.into()].concat()
+    };
+    let again = [before, vec![told(Some(1), running)]].concat();
+    assert_eq!(last(&again), NONE, "it was heard before");
+}
+
+#[test]
+fn a_reconciliation_says_what_was_acknowledged_or_that_nothing_is_known() {
+    use TaskState as State;
+    let kill = || Fact::KillAsked { task: task() };
+    let launched = || vec![offered("o"), accepted("o", "t"), sent("t"), kill()];
+    let run = |state| vec![forwarded(1, state), told(Some(1), state)];
+    let said = |acknowledges: bool, was, answer| {
+        let mut facts = [launched(), run(was)].concat();
+        facts.extend(acknowledges.then(|| acknowledged(1)));
+        last(&[facts, vec![reconciled(answer)]].concat())
+    };
+    let contradicted = ["reconciled-as-acknowledged"];
+    assert_eq!(said(true, State::TaskFinished, State::TaskFinished), NONE);
+    for forgotten in [
+        State::TaskLost,
+        State::TaskUnknown,
+        State::TaskUnreachable,
+        State::TaskGone,
+        State::TaskGoneByOperator,
+        State::TaskDropped,
+    ] {
+        assert_eq!(said(true, State::TaskKilled, forgotten), NONE);
+    }
+    let finished = State::TaskFinished;
+    for other in [
+        State::TaskStaging,
+        State::TaskRunning,
+        State::TaskFailed,
+        State::TaskKilled,
+        State::TaskError,
+    ] {
+        assert_eq!(said(true, finished, other), contradicted, "{other:?}");
+        assert_eq!(said(false, finished, other), NONE, "{other:?}");
+    }
+    for ran in [State::TaskRunning, State::TaskKilling] {
+        assert_eq!(said(true, ran, State::TaskStaging), contradicted);
+        assert_eq!(said(true, ran, State::TaskStarting), contradicted);
+        assert_eq!(said(true, ran, State::TaskRunning), NONE);
+        assert_eq!(said(true, ran, State::TaskFailed), NONE);
+        assert_eq!(said(false, ran, State::TaskStarting), NONE);
+    }
+    let starting = State::TaskStarting;
+    assert_eq!(said(true, starting, State::TaskStaging), NONE);
 }
 
 #[test]
@@ -266,19 +401,7 @@ fn a_task_starts_once_where_it_was_meant_to_and_is_killed_by_its_own() {
 
 #[test]
 fn a_framework_goes_for_a_reason() {
-    let framework = || "f".to_owned();
-    let subscribed = || Fact::Subscribed {
-        framework: framework(),
-    };
-    let removed = |at| Fact::Removed {
-        framework: framework(),
-        at,
-    };
-    let away = || Fact::Disconnected {
-        framework: framework(),
-        at: 10,
-        failover_timeout: 5,
-    };
+    let subscribed = || subscribed(false);
     assert_eq!(
         last(&[subscribed(), removed(20)]),
         ["torn-down-for-a-reason"]
