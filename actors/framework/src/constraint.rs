@@ -10,8 +10,8 @@ use tepui_protocol::mesos::v1::scheduler::{AttributeConstraint, OfferConstraints
 
 use crate::site::{Selector, Site};
 
-/// Something that a site must be. An attribute that is there several times fulfills
-/// [`Constraint::Is`] with any of its values and [`Constraint::IsNot`] with all.
+/// Something that a site must be. Of an attribute that is there several times the first counts,
+/// as for the master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Constraint {
     /// It has it, whatever its value.
@@ -31,8 +31,8 @@ impl Constraint {
         match self {
             Constraint::Has(selector) => !site.values(selector).is_empty(),
             Constraint::Lacks(selector) => site.values(selector).is_empty(),
-            Constraint::Is(selector, value) => site.values(selector).contains(&value.as_str()),
-            Constraint::IsNot(selector, value) => !site.values(selector).contains(&value.as_str()),
+            Constraint::Is(selector, value) => site.first(selector) == Some(value.as_str()),
+            Constraint::IsNot(selector, value) => site.first(selector) != Some(value.as_str()),
         }
     }
 
@@ -69,16 +69,20 @@ impl Constraint {
 }
 
 /// Offer constraints by which `role` is offered agents that fulfill all of `constraints`; those
-/// that cannot be said so are left to the scheduler. Goes into `Options::offer_constraints`.
+/// that cannot be said so are left to the scheduler, and if that is all of them, nothing is said
+/// (a master refuses a group of none). Goes into `Options::offer_constraints`.
 #[must_use]
 pub fn offer_constraints<'a>(
     role: &str,
     constraints: impl IntoIterator<Item = &'a Constraint>,
 ) -> OfferConstraints {
-    let attribute_constraints = constraints
+    let attribute_constraints: Vec<AttributeConstraint> = constraints
         .into_iter()
         .filter_map(Constraint::to_proto)
         .collect();
+    if attribute_constraints.is_empty() {
+        return OfferConstraints::default();
+    }
     let group = role_constraints::Group {
         attribute_constraints,
     };
@@ -177,13 +181,15 @@ mod tests {
             offer("S1", "b", &[]),
         );
         let (one, none) = (Site::of(&one), Site::of(&none));
-        let r2 = "r2".to_owned();
+        let (r1, r2) = ("r1".to_owned(), "r2".to_owned());
         for (constraint, expected) in [
             (Constraint::Has(rack.clone()), (true, false)),
             (Constraint::Lacks(rack.clone()), (false, true)),
-            (Constraint::Is(rack.clone(), r2.clone()), (true, false)),
-            (Constraint::IsNot(rack.clone(), r2.clone()), (false, true)),
-            (Constraint::IsNot(rack, "r3".to_owned()), (true, true)),
+            (Constraint::Is(rack.clone(), r1.clone()), (true, false)),
+            (Constraint::IsNot(rack.clone(), r1), (false, true)),
+            // The first counts.
+            (Constraint::Is(rack.clone(), r2.clone()), (false, false)),
+            (Constraint::IsNot(rack, r2), (true, true)),
             (
                 Constraint::Is(Selector::Hostname, "b".to_owned()),
                 (false, true),
@@ -211,6 +217,19 @@ mod tests {
         let told = &groups[0].attribute_constraints;
         assert_eq!(told.len(), 1, "an agent's id is no attribute");
         assert_eq!(Some(&told[0]), wanted[0].to_proto().as_ref());
+    }
+
+    #[test]
+    fn where_the_master_can_judge_nothing_it_is_told_nothing() {
+        let wanted = [Constraint::Is(Selector::Agent, "S0".to_owned())];
+        for wanted in [&wanted[..], &[]] {
+            let told = offer_constraints("web", wanted);
+            assert_eq!(
+                told,
+                OfferConstraints::default(),
+                "an empty group is invalid"
+            );
+        }
     }
 
     #[test]

@@ -8,11 +8,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tepui_protocol::mesos::v1::offer::Operation;
 use tepui_protocol::mesos::v1::offer::operation;
-use tepui_protocol::mesos::v1::scheduler::Call;
 use tepui_protocol::mesos::v1::scheduler::call::{self, reconcile};
+use tepui_protocol::mesos::v1::scheduler::{Call, OfferConstraints};
 use tepui_protocol::mesos::v1::{
-    AgentId, ExecutorId, ExecutorInfo, Filters, FrameworkId, KillPolicy, Offer, OfferId,
-    TaskGroupInfo, TaskId, TaskInfo, TaskStatus,
+    AgentId, ExecutorId, ExecutorInfo, Filters, FrameworkId, FrameworkInfo, KillPolicy, Offer,
+    OfferId, Request, TaskGroupInfo, TaskId, TaskInfo, TaskStatus,
 };
 use tepui_runtime::Time;
 
@@ -243,6 +243,41 @@ impl<'a> Driver<'a> {
             ..Call::default()
         };
         self.typed(call::Type::Suppress, call);
+    }
+
+    /// UPDATE_FRAMEWORK: what the framework says of itself from now on, in the place of all that it
+    /// said before; its id is filled in. The user, the principal and whether it is checkpointed
+    /// cannot change: the master drops such a call, and refuses the next subscription.
+    pub fn update_framework(
+        &mut self,
+        framework_info: FrameworkInfo,
+        suppressed_roles: Vec<String>,
+        offer_constraints: Option<OfferConstraints>,
+    ) {
+        let framework_info = FrameworkInfo {
+            id: self.framework_id.cloned(),
+            ..framework_info
+        };
+        let update = call::UpdateFramework {
+            framework_info,
+            suppressed_roles,
+            offer_constraints,
+        };
+        let call = Call {
+            update_framework: Some(update),
+            ..Call::default()
+        };
+        self.typed(call::Type::UpdateFramework, call);
+    }
+
+    /// REQUEST: what the framework would like to be offered. Masters take it and do nothing of it,
+    /// as Mesos' own allocator.
+    pub fn request(&mut self, requests: Vec<Request>) {
+        let call = Call {
+            request: Some(call::Request { requests }),
+            ..Call::default()
+        };
+        self.typed(call::Type::Request, call);
     }
 
     /// MESSAGE: bytes for an executor, which may be lost.

@@ -22,7 +22,8 @@
 //! ```
 //!
 //! Updates are acknowledged once `update` returned, unless [`Options::acknowledge`] is off. The
-//! actor subscribes again, with its framework id, whenever it lost the master.
+//! actor subscribes again, with its framework id and all that its calls have changed since
+//! (UPDATE_FRAMEWORK, SUPPRESS, REVIVE), whenever it lost the master.
 
 mod appetite;
 mod constraint;
@@ -37,6 +38,7 @@ mod scheduler;
 mod site;
 mod subscription;
 mod task;
+mod wishes;
 
 pub use self::appetite::Appetite;
 pub use self::constraint::{Constraint, Places, Spread, offer_constraints};

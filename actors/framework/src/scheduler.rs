@@ -15,7 +15,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use tepui_protocol::mesos::v1::scheduler::{Call, Event, OfferConstraints, call, event};
+use tepui_protocol::mesos::v1::scheduler::{Call, Event, OfferConstraints, event};
 use tepui_protocol::mesos::v1::{
     AgentId, ExecutorId, FrameworkId, FrameworkInfo, InverseOffer, MasterInfo, Offer, OfferId,
     OperationStatus, TaskStatus,
@@ -26,6 +26,7 @@ use tepui_runtime::{
 
 use crate::driver::Driver;
 use crate::subscription::{Attempt, Subscription};
+use crate::wishes::Wishes;
 
 /// Longest pause between two SUBSCRIBEs (Mesos' REGISTRATION_RETRY_INTERVAL_MAX).
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -96,7 +97,9 @@ pub trait Scheduler: Send + 'static {
         let _ = (driver, agent_id, executor_id, status);
     }
 
-    /// The master is gone; what is called until the next `subscribed` is dropped.
+    /// The master is gone; what is called until the next `subscribed` is dropped, but for what
+    /// changes the subscription itself: an UPDATE_FRAMEWORK, SUPPRESS or REVIVE goes into the next
+    /// SUBSCRIBE.
     fn disconnected(&mut self, driver: &mut Driver<'_>) {
         let _ = driver;
     }
@@ -119,9 +122,10 @@ pub struct Options {
     pub id: Id,
     /// Acknowledge an update once [`Scheduler::update`] returned.
     pub acknowledge: bool,
-    /// Roles for which the framework wants no offers at first.
+    /// Roles for which the framework wants no offers at first; REVIVE, SUPPRESS and
+    /// UPDATE_FRAMEWORK change it.
     pub suppressed_roles: Vec<String>,
-    /// The agents of which offers are wanted at all, by role.
+    /// The agents of which offers are wanted at all, by role, until UPDATE_FRAMEWORK changes it.
     pub offer_constraints: Option<OfferConstraints>,
 }
 
@@ -191,10 +195,12 @@ pub fn spawn_with<S: Scheduler>(
     let process = SchedulerProcess {
         scheduler,
         master,
-        info,
+        wishes: Wishes {
+            info,
+            suppressed_roles: options.suppressed_roles,
+            offer_constraints: options.offer_constraints,
+        },
         acknowledge: options.acknowledge,
-        suppressed_roles: options.suppressed_roles,
-        offer_constraints: options.offer_constraints,
         subscription: Subscription::new(RETRY_MAX),
         heard: Time::default(),
         silence: None,
@@ -209,11 +215,8 @@ pub fn spawn_with<S: Scheduler>(
 pub(crate) struct SchedulerProcess<S> {
     scheduler: S,
     master: Pid,
-    /// Has an id once the master gave one.
-    info: FrameworkInfo,
+    wishes: Wishes,
     acknowledge: bool,
-    suppressed_roles: Vec<String>,
-    offer_constraints: Option<OfferConstraints>,
     subscription: Subscription,
     /// When the master was last heard, and for how long it may be silent, if it said so.
     heard: Time,
@@ -252,7 +255,11 @@ impl<S: Scheduler> Handle<Event> for SchedulerProcess<S> {
 
 impl<S: Scheduler> SchedulerProcess<S> {
     fn id(&self) -> &str {
-        self.info.id.as_ref().map_or("", |id| id.value.as_str())
+        self.wishes
+            .info
+            .id
+            .as_ref()
+            .map_or("", |id| id.value.as_str())
     }
 
     /// The master is gone, or takes the scheduler for gone.
@@ -287,19 +294,8 @@ impl<S: Scheduler> SchedulerProcess<S> {
 
     fn attempt(&mut self, attempt: Attempt, ctx: &mut Context<'_, Self>) {
         if attempt.subscribe {
-            let subscribe = call::Subscribe {
-                framework_info: self.info.clone(),
-                suppressed_roles: self.suppressed_roles.clone(),
-                offer_constraints: self.offer_constraints.clone(),
-            };
-            let call = Call {
-                framework_id: self.info.id.clone(),
-                r#type: Some(call::Type::Subscribe as i32),
-                subscribe: Some(subscribe),
-                ..Call::default()
-            };
             ctx.link(&self.master);
-            ctx.send(&self.master, call);
+            ctx.send(&self.master, self.wishes.subscribe());
         }
         ctx.delay(attempt.pause, move |process, ctx| {
             if let Some(attempt) = process.subscription.timer(attempt.number, ctx.random()) {
@@ -325,13 +321,14 @@ impl<S: Scheduler> SchedulerProcess<S> {
         ctx: &mut Context<'_, Self>,
         work: impl FnOnce(&mut S, &mut Driver<'_>),
     ) {
-        let mut driver = Driver::new(self.info.id.as_ref(), ctx.now());
+        let mut driver = Driver::new(self.wishes.info.id.as_ref(), ctx.now());
         work(&mut self.scheduler, &mut driver);
         let asked = driver.finish();
         for call in first.into_iter().chain(asked.calls) {
+            let heeded = self.wishes.heed(&call);
             if self.subscription.is_subscribed() {
                 ctx.send(&self.master, call);
-            } else {
+            } else if !heeded {
                 let call = call.r#type().as_str_name();
                 tracing::warn!(framework = self.id(), call, "dropped: there is no master");
             }
@@ -374,7 +371,7 @@ impl<S: Scheduler> SchedulerProcess<S> {
     }
 
     fn subscribed(&mut self, subscribed: event::Subscribed, ctx: &mut Context<'_, Self>) {
-        self.info.id = Some(subscribed.framework_id.clone());
+        self.wishes.named(subscribed.framework_id.clone());
         // On its own node nothing can be between them, and there are no heartbeats.
         let interval = subscribed.heartbeat_interval_seconds;
         let interval = interval.filter(|_| self.master.address() != ctx.pid().address());
@@ -397,7 +394,7 @@ impl<S: Scheduler> SchedulerProcess<S> {
             // Not acknowledged, so it comes again.
             return;
         }
-        let mut acknowledgement = Driver::new(self.info.id.as_ref(), ctx.now());
+        let mut acknowledgement = Driver::new(self.wishes.info.id.as_ref(), ctx.now());
         if self.acknowledge {
             acknowledgement.acknowledge(&status);
         }

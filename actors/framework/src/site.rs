@@ -114,6 +114,11 @@ impl Site {
             }
         }
     }
+
+    /// The first it has there: what a master looks at.
+    pub(crate) fn first(&self, selector: &Selector) -> Option<&str> {
+        self.values(selector).first().copied()
+    }
 }
 
 /// An attribute's value as `--attributes` would have it.

@@ -25,6 +25,8 @@ const IDLE: Duration = Duration::from_secs(5);
 /// The pause before the next launch after an instance failed early; it doubles.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// After so long an instance that still lives is killed again: a KILL may be lost on its way.
+const KILL_AGAIN: Duration = Duration::from_secs(60);
 
 /// What is to be kept alive.
 #[derive(Debug, Clone)]
@@ -53,7 +55,8 @@ struct Instance {
     standing: Standing,
     /// Since when it runs.
     running: Option<Time>,
-    killed: bool,
+    /// When it was killed last.
+    killed: Option<Time>,
 }
 
 /// Calls that remember the framework's id before anything is launched.
@@ -68,6 +71,8 @@ pub(crate) struct Keeper {
     ledger: Ledger,
     places: Places,
     appetite: Appetite,
+    /// There is a master; what is asked for meanwhile would be lost.
+    connected: bool,
     /// No launch before this, and the pause after the next early failure.
     backoff: (Time, Duration),
     remember: Remember,
@@ -87,6 +92,7 @@ impl Keeper {
             ledger: Ledger::default(),
             places: Places::default(),
             appetite: Appetite::new(["*".to_owned()]),
+            connected: false,
             backoff: (Time::default(), BACKOFF_MIN),
             remember,
             told,
@@ -113,7 +119,7 @@ impl Keeper {
             .instances
             .values()
             .filter(|it| it.standing == Standing::Alive);
-        alive.filter(|it| !it.killed && keep(it)).count()
+        alive.filter(|it| it.killed.is_none() && keep(it)).count()
     }
 
     fn is_current(&self, instance: &Instance) -> bool {
@@ -160,16 +166,38 @@ impl Keeper {
     }
 
     fn kill(&mut self, driver: &mut Driver<'_>, count: usize, which: impl Fn(&Instance) -> bool) {
-        let doomed = self
-            .instances
-            .iter_mut()
-            .filter(|(_, it)| it.standing == Standing::Alive && !it.killed && which(it));
-        for (id, instance) in doomed.take(count) {
-            instance.killed = true;
-            let agent_id = self.ledger.get(id).and_then(|known| known.agent_id.clone());
-            driver.kill(TaskId { value: id.clone() }, agent_id, None);
+        let doomed =
+            |it: &Instance| it.standing == Standing::Alive && it.killed.is_none() && which(it);
+        let all = self.instances.iter().filter(|(_, it)| doomed(it));
+        let ids: Vec<String> = all.map(|(id, _)| id.clone()).take(count).collect();
+        for id in ids {
             let _ = self.told.send(format!("{id} is to go"));
+            self.end(driver, id);
         }
+    }
+
+    /// Kills again what should be gone by now.
+    fn insist(&mut self, driver: &mut Driver<'_>) {
+        let now = driver.now();
+        let late = |it: &Instance| {
+            let killed = it.killed.filter(|_| it.standing == Standing::Alive);
+            killed.is_some_and(|at| now.since(at) >= KILL_AGAIN)
+        };
+        let all = self.instances.iter().filter(|(_, it)| late(it));
+        let ids: Vec<String> = all.map(|(id, _)| id.clone()).collect();
+        for id in ids {
+            self.end(driver, id);
+        }
+    }
+
+    fn end(&mut self, driver: &mut Driver<'_>, id: String) {
+        if let Some(instance) = self.instances.get_mut(&id) {
+            instance.killed = Some(driver.now());
+        }
+        let known = self.ledger.get(&id);
+        let agent_id = known.and_then(|known| known.agent_id.clone());
+        driver.kill(TaskId { value: id }, agent_id, None);
+        driver.wake_after(KILL_AGAIN);
     }
 
     /// The next instance's id; the time in it sets it apart from those of a former life.
@@ -183,7 +211,7 @@ impl Keeper {
     /// An instance that was launched ended or went away.
     fn over(&mut self, instance: &Instance, driver: &mut Driver<'_>) {
         let now = driver.now();
-        if instance.killed || !self.is_current(instance) {
+        if instance.killed.is_some() || !self.is_current(instance) {
             return;
         }
         if self.is_ready(instance, now) {
@@ -199,7 +227,12 @@ impl Keeper {
 impl Scheduler for Keeper {
     fn subscribed(&mut self, driver: &mut Driver<'_>, id: &FrameworkId, _: Option<&MasterInfo>) {
         (self.remember)(id);
+        self.connected = true;
         self.appetite.subscribed();
+        // What was killed last may not have been heard of: it is chosen anew.
+        for instance in self.instances.values_mut() {
+            instance.killed = None;
+        }
         // Answered before the REVIVE that follows it is heard.
         self.ledger.subscribed(driver);
         self.balance(driver);
@@ -239,7 +272,7 @@ impl Scheduler for Keeper {
                 version: self.service.version.clone(),
                 standing: Standing::Alive,
                 running: None,
-                killed: false,
+                killed: None,
             };
             self.instances.insert(id, instance);
         }
@@ -276,7 +309,7 @@ impl Scheduler for Keeper {
             version,
             standing: change.now,
             running: None,
-            killed: false,
+            killed: None,
         });
         instance.standing = change.now;
         match (status.state(), change.now) {
@@ -287,7 +320,7 @@ impl Scheduler for Keeper {
             (_, Standing::Away) => {
                 instance.running = None;
                 // If it comes back it is too much, and is to be killed then.
-                instance.killed = false;
+                instance.killed = None;
             }
             _ => {}
         }
@@ -295,8 +328,18 @@ impl Scheduler for Keeper {
     }
 
     fn wake(&mut self, driver: &mut Driver<'_>) {
+        if !self.connected {
+            return;
+        }
         self.ledger.wake(driver);
+        self.insist(driver);
         self.balance(driver);
+    }
+
+    fn disconnected(&mut self, driver: &mut Driver<'_>) {
+        self.connected = false;
+        // As at the beginning: it hears of its tasks before it is offered anything.
+        driver.suppress(vec!["*".to_owned()]);
     }
 
     fn error(&mut self, _: &mut Driver<'_>, message: String) {

@@ -5,21 +5,24 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tepui_framework::{
-    Driver, Executor, ExecutorDriver, ExecutorOptions, Framework, Options, Scheduler, Task, spawn,
-    spawn_executor, spawn_executor_with, spawn_with,
+    Constraint, Driver, Executor, ExecutorDriver, ExecutorOptions, Framework, Options, Scheduler,
+    Selector, Task, offer_constraints, spawn, spawn_executor, spawn_executor_with, spawn_with,
 };
-use tepui_protocol::mesos::v1::executor;
+use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::scheduler::{Call, Event, call, event};
 use tepui_protocol::mesos::v1::{
     AgentId, ExecutorId, FrameworkId, FrameworkInfo, KillPolicy, Offer, OfferId, TaskId, TaskInfo,
     TaskState, TaskStatus,
 };
+use tepui_protocol::mesos::v1::{executor, framework_info};
 use tepui_runtime::{
     Bytes, Context, Declaration, Handle, Id, Node, NodeOptions, Pid, Process, SimOptions,
     Simulation, World,
 };
 
 type Log = Arc<Mutex<Vec<String>>>;
+/// The calls themselves.
+type Calls = Arc<Mutex<Vec<Call>>>;
 
 fn write(log: &Log, line: impl Into<String>) {
     log.lock().unwrap().push(line.into());
@@ -44,6 +47,7 @@ fn start(simulation: &Simulation, name: &str, last: u8) -> Node {
 /// A master that answers SUBSCRIBE with the id F, and that again with an offer.
 struct Master {
     log: Log,
+    calls: Calls,
     silent: bool,
 }
 
@@ -60,6 +64,7 @@ impl Handle<Call> for Master {
             .as_ref()
             .map_or("no id", |id| id.value.as_str());
         write(&self.log, format!("{} {id}", call.r#type().as_str_name()));
+        self.calls.lock().unwrap().push(call.clone());
         if call.r#type() == call::Type::Subscribe && !self.silent {
             let framework_id = FrameworkId {
                 value: "F".to_owned(),
@@ -159,14 +164,15 @@ struct Bench {
     master_node: Node,
     node: Node,
     log: Log,
+    calls: Calls,
 }
 
 impl Bench {
     fn new(silent: bool) -> Bench {
         let simulation = World::simulated(SimOptions::default());
-        let log = Log::default();
+        let (log, calls) = (Log::default(), Calls::default());
         let master_node = start(&simulation, "master", 1);
-        let master = spawn_master(&master_node, &log, silent);
+        let master = spawn_master(&master_node, &log, &calls, silent);
         let node = start(&simulation, "framework", 2);
         Bench {
             simulation,
@@ -174,6 +180,7 @@ impl Bench {
             master_node,
             node,
             log,
+            calls,
         }
     }
 
@@ -199,9 +206,10 @@ impl Bench {
     }
 }
 
-fn spawn_master(node: &Node, log: &Log, silent: bool) -> Pid {
+fn spawn_master(node: &Node, log: &Log, calls: &Calls, silent: bool) -> Pid {
     let master = Master {
         log: Arc::clone(log),
+        calls: Arc::clone(calls),
         silent,
     };
     node.spawn(Id::chosen("master"), master)
@@ -259,11 +267,66 @@ fn a_lost_master_is_subscribed_to_again_under_the_same_id() {
     framework.call(|_, driver| driver.revive(vec![]));
     assert_eq!(bench.run(1), [""; 0], "dropped: there is no master");
     bench.master_node = start(&bench.simulation, "master", 1);
-    spawn_master(&bench.master_node, &bench.log, false);
+    spawn_master(&bench.master_node, &bench.log, &bench.calls, false);
     assert_eq!(
         bench.run(70),
         ["SUBSCRIBE F", "subscribed as F", "DECLINE F"]
     );
+}
+
+#[test]
+fn what_a_framework_changed_is_what_it_subscribes_with_again() {
+    let mut bench = Bench::new(false);
+    let role = |name: &str| name.to_owned();
+    let capability = |kind: Capability| framework_info::Capability {
+        r#type: Some(kind as i32),
+    };
+    let info = FrameworkInfo {
+        user: "root".to_owned(),
+        name: "changed".to_owned(),
+        roles: vec![role("a"), role("b"), role("c")],
+        capabilities: vec![capability(Capability::MultiRole)],
+        ..FrameworkInfo::default()
+    };
+    let wanted = [Constraint::Has(Selector::Attribute(role("rack")))];
+    let constraints = offer_constraints("a", &wanted);
+    let framework = bench.scheduler(Options::default());
+    bench.run(1);
+    framework.call({
+        let (info, constraints) = (info.clone(), constraints.clone());
+        let suppressed = vec![role("a"), role("b")];
+        move |_, driver| driver.update_framework(info, suppressed, Some(constraints))
+    });
+    framework.call(move |_, driver| driver.suppress(vec![role("c")]));
+    framework.call(move |_, driver| driver.revive(vec![role("a")]));
+    assert_eq!(
+        bench.run(1),
+        ["UPDATE_FRAMEWORK F", "SUPPRESS F", "REVIVE F"]
+    );
+    bench.master_node.crash();
+    assert_eq!(bench.run(20), ["disconnected"]);
+    // Said while there is nobody to hear it.
+    framework.call(move |_, driver| driver.revive(vec![role("b")]));
+    bench.run(1);
+    bench.calls.lock().unwrap().clear();
+    bench.master_node = start(&bench.simulation, "master", 1);
+    spawn_master(&bench.master_node, &bench.log, &bench.calls, false);
+    bench.run(70);
+    let first = bench.calls.lock().unwrap().first().cloned();
+    let id = Some(FrameworkId {
+        value: "F".to_owned(),
+    });
+    let expected = Call {
+        framework_id: id.clone(),
+        r#type: Some(call::Type::Subscribe as i32),
+        subscribe: Some(call::Subscribe {
+            framework_info: FrameworkInfo { id, ..info },
+            suppressed_roles: vec![role("c")],
+            offer_constraints: Some(constraints),
+        }),
+        ..Call::default()
+    };
+    assert_eq!(first, Some(expected));
 }
 
 #[test]
