@@ -20,6 +20,7 @@
 //! | `executors` | executors end, are shut down, exchange messages with frameworks |
 //! | `tasks` | the books: which tasks there are and what they use |
 //! | `kill`, `reconcile` | the calls of these names |
+//! | `operations` | calls about operations under way and inverse offers, of which there are none |
 //! | `validation` | what is refused, by name |
 //!
 //! The invariants that the property test checks after every input:
@@ -44,6 +45,7 @@ mod input;
 mod kill;
 mod launch_group;
 mod offers;
+mod operations;
 mod operator;
 mod pauses;
 mod reconcile;
@@ -71,6 +73,7 @@ pub use self::effect::{Counter, Effect, Level, ToAgent, ToAllocator};
 pub use self::input::{FromAgent, Input, Pending, Timer};
 pub use self::operator::operates;
 pub use self::registration::{Admission, Reregistration};
+pub(crate) use self::tasks::holds;
 use crate::MasterOptions;
 use crate::snapshot::{Agent, Bounded, Framework, Snapshot};
 

@@ -11,14 +11,13 @@ use tepui_protocol::mesos::internal::{
     StatusUpdateMessage, UnregisterAgent, UpdateAgent,
 };
 use tepui_protocol::mesos::v1::scheduler::Call;
-use tepui_protocol::mesos::v1::scheduler::call::Type as CallType;
 use tepui_protocol::mesos::v1::{self, MasterInfo, master_info};
 use tepui_protocol::tepui::allocator::{Allocations, Explain};
-use tepui_protocol::tepui::operator::Operate;
+use tepui_protocol::tepui::operator::{Operate, Operated};
 use tepui_protocol::tepui::registrar::{Applied, Apply, Operation, Recover, Recovered};
 use tepui_runtime::{
     Address, AskError, Context, Counter, Declaration, Handle, Id, Message, Node, Pid, Process,
-    SpawnError, Timer as RuntimeTimer,
+    ProcessRef, SpawnError, Timer as RuntimeTimer,
 };
 
 use crate::core::{
@@ -52,16 +51,15 @@ pub enum MasterError {
 /// A running master.
 #[derive(Clone, Debug)]
 pub struct Master {
-    pid: Pid,
+    process: ProcessRef<MasterProcess>,
     published: Arc<Published>,
-    options: Arc<MasterOptions>,
 }
 
 impl Master {
     /// The PID of the process `master`.
     #[must_use]
     pub fn pid(&self) -> &Pid {
-        &self.pid
+        self.process.pid()
     }
 
     /// What the master knows, from one consistent instant. Never waits for the master.
@@ -70,21 +68,18 @@ impl Master {
         self.published.load()
     }
 
-    /// Whether what a call says fits the framework as the master knows it, for calls that are
-    /// answered so: UPDATE_FRAMEWORK. The master looks itself once more.
-    ///
-    /// # Errors
-    /// Why it does not, in the words of Mesos' 400 answers.
-    pub fn check(&self, call: &Call) -> Result<(), String> {
-        let id = call.framework_id.as_ref().map(|id| id.value.as_str());
-        let snapshot = self.snapshot();
-        let framework = id.and_then(|id| snapshot.framework(id));
-        match (call.r#type(), &call.update_framework, framework) {
-            (CallType::UpdateFramework, Some(update), Some(framework)) => {
-                core::validation::update(framework, update, &self.options)
-            }
-            _ => Ok(()),
-        }
+    /// Gives the master an UPDATE_FRAMEWORK call of the process `from`, behind what that sent
+    /// before, and has `asker` answered with an [`Operated`]: once it is in the snapshot, or why it
+    /// is not done, in the words of Mesos' answers.
+    pub fn update_framework(&self, from: Pid, call: Call, asker: Pid) {
+        self.process.dispatch(move |master, ctx| {
+            let (status, problem) = match master.core.judge_update(&from, &call) {
+                Ok(()) => (200, None),
+                Err((status, problem)) => (status, Some(problem)),
+            };
+            master.serve(Input::Call(from, call), ctx);
+            ctx.send(&asker, Operated { status, problem });
+        });
     }
 
     /// Where the snapshots are published, for who reads often.
@@ -104,7 +99,6 @@ pub fn spawn(node: &Node, options: MasterOptions) -> Result<Master, MasterError>
     let info = master_info(node, &options);
     let core = MasterCore::new(options.clone(), info.clone(), node.clock().now());
     let published = Arc::new(Published::new(core.snapshot()));
-    let known = Arc::new(options.clone());
     let process = MasterProcess {
         core,
         info,
@@ -117,17 +111,14 @@ pub fn spawn(node: &Node, options: MasterOptions) -> Result<Master, MasterError>
         timers: BTreeMap::new(),
         counters: BTreeMap::new(),
     };
-    node.spawn(Id::chosen(MASTER_ID), process)
+    let process = node
+        .spawn(Id::chosen(MASTER_ID), process)
         .map_err(|source| MasterError::Spawn {
             process: MASTER_ID,
             source,
         })?;
     metrics::publish(node, &pid, &published);
-    Ok(Master {
-        pid,
-        published,
-        options: known,
-    })
+    Ok(Master { process, published })
 }
 
 /// Who the master is: Mesos' MasterInfo of a master that was just elected.
@@ -353,6 +344,7 @@ fn send_allocator(to: &Pid, message: ToAllocator, ctx: &Context<'_, MasterProces
         ToAllocator::ActivateAgent(message) => ctx.send(to, message),
         ToAllocator::DeactivateAgent(message) => ctx.send(to, message),
         ToAllocator::Recover(message) => ctx.send(to, message),
+        ToAllocator::Pause(message) => ctx.send(to, message),
         ToAllocator::AddUse(message) => ctx.send(to, message),
         ToAllocator::Suppress(message) => ctx.send(to, message),
         ToAllocator::Revive(message) => ctx.send(to, message),

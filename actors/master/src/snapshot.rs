@@ -16,6 +16,8 @@ use tepui_protocol::mesos::v1::{AgentInfo, MasterInfo, TaskState};
 use tepui_protocol::resources::Resources;
 use tepui_runtime::Time;
 
+use crate::core::holds;
+
 pub use self::agent::Agent;
 pub use self::bounded::Bounded;
 pub use self::framework::{Connection, Framework};
@@ -141,6 +143,35 @@ impl Snapshot {
     #[must_use]
     pub fn agent(&self, id: &str) -> Option<&Agent> {
         self.agents.get(id).map(Arc::as_ref)
+    }
+
+    /// What each task, executor and offer has of an agent, and which it is, in words.
+    #[must_use]
+    pub fn holders(&self, agent: &Agent) -> Vec<(String, Resources)> {
+        let resources = |all| Resources::from_proto(all).unwrap_or_default();
+        let mut holders = Vec::new();
+        for (framework, id) in agent.tasks.iter() {
+            let known = self.framework(framework);
+            let task = known.and_then(|known| known.tasks.get(id));
+            if let Some(task) = task.filter(|task| holds(task.state())) {
+                holders.push((
+                    format!("task {id} of {framework}"),
+                    resources(&task.resources),
+                ));
+            }
+        }
+        for (framework, id) in agent.executors.iter() {
+            let key = (agent.id.clone(), id.clone());
+            let known = self.framework(framework);
+            if let Some(executor) = known.and_then(|known| known.executors.get(&key)) {
+                let by = format!("executor {id} of {framework}");
+                holders.push((by, resources(&executor.resources)));
+            }
+        }
+        let offers = agent.offers.iter().filter_map(|id| self.offers.get(id));
+        holders
+            .extend(offers.map(|offer| (format!("offer {}", offer.id), offer.resources.clone())));
+        holders
     }
 
     /// Whether a framework with this id was removed.

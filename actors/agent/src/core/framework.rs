@@ -76,8 +76,14 @@ impl Framework {
     /// Whether the task ended and was acknowledged here, as far as that is remembered.
     #[must_use]
     pub fn has_completed(&self, task: &str) -> bool {
+        self.end_of(task).is_some()
+    }
+
+    /// As what a task ended whose end was acknowledged here, as far as that is remembered.
+    #[must_use]
+    pub fn end_of(&self, task: &str) -> Option<TaskState> {
         let mut all = self.executors.values().chain(&self.completed);
-        all.any(|executor| executor.has_completed(task))
+        all.find_map(|executor| executor.end_of(task))
     }
 
     /// The executor that has this task, in whatever phase.

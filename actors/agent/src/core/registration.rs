@@ -6,6 +6,7 @@
 //! way then may be lost, and no executor's end is told twice but by this. (Mesos leaves such an
 //! executor in the master's books.)
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tepui_protocol::mesos::internal::{
@@ -19,10 +20,11 @@ use tepui_protocol::mesos::v1::{
 };
 use tepui_runtime::{Pid, Time};
 
-use super::executor::ExecutorState;
+use super::executor::{Executor, ExecutorState};
 use super::framework::lost_as;
 use super::{AgentState, Core, Effect, Note, Outbound, Timer, Turn};
 use crate::checkpoint::Write;
+use crate::updates::is_terminal;
 
 /// The version of Mesos that this agent is compatible with.
 pub(super) const MESOS_VERSION: &str = "1.12.0";
@@ -34,15 +36,12 @@ pub(super) const RETRY_MAX: Duration = Duration::from_secs(60);
 /// 15 seconds.
 pub(super) const DEFAULT_PING_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// What an agent of Mesos 1.12 can do.
+/// What it can do, of what an agent of Mesos 1.12 can. It has no resource providers, volumes,
+/// operations or drains, and does not say so: a master would send what is not done here.
 pub const CAPABILITIES: &[capability::Type] = &[
     capability::Type::MultiRole,
     capability::Type::HierarchicalRole,
     capability::Type::ReservationRefinement,
-    capability::Type::ResourceProvider,
-    capability::Type::ResizeVolume,
-    capability::Type::AgentOperationFeedback,
-    capability::Type::AgentDraining,
     capability::Type::TaskResourceLimits,
 ];
 
@@ -62,6 +61,8 @@ pub(super) struct Registration {
     listed: bool,
     /// The link to the master holds, as far as we know.
     linked: bool,
+    /// The executors that the master was last told to run here, by framework.
+    named: BTreeSet<(String, String)>,
     /// Executors that ended since the master was told what runs here. It may have been told that
     /// they run, and does not hear of their end before it has registered us.
     ended: Vec<ExitedExecutor>,
@@ -77,9 +78,15 @@ impl Default for Registration {
             watching: false,
             listed: false,
             linked: false,
+            named: BTreeSet::new(),
             ended: Vec::new(),
         }
     }
+}
+
+/// Whether the master is told of an executor: of those that the agent made itself it knows nothing.
+fn is_listed(executor: &Executor) -> bool {
+    !executor.generated && executor.state != ExecutorState::Terminated
 }
 
 impl Core {
@@ -122,6 +129,7 @@ impl Core {
             self.link_master();
         }
         self.registration.listed = self.info.id.is_some();
+        self.registration.named = self.own_executors();
         let message = if self.registration.listed {
             Outbound::Reregister(Box::new(self.reregister_message()))
         } else {
@@ -211,6 +219,29 @@ impl Core {
         for reconciliation in &message.reconciliations {
             self.reconcile(reconciliation, turn);
         }
+        self.name_executors(turn);
+    }
+
+    /// What launches an executor may have been under way when the master took in what runs here,
+    /// and then it has struck that executor off: it is told what runs here once more. (Mesos leaves
+    /// such an executor out of the master's books.)
+    fn name_executors(&mut self, turn: &mut Turn<'_>) {
+        let all_named = self.own_executors().is_subset(&self.registration.named);
+        if self.state == AgentState::Running && !all_named {
+            let why = "the master may not know of executors that were launched meanwhile";
+            self.start_registration(why, turn);
+        }
+    }
+
+    /// The executors of frameworks' own that run here, by framework.
+    fn own_executors(&self) -> BTreeSet<(String, String)> {
+        let mut own = BTreeSet::new();
+        for (framework, known) in &self.frameworks {
+            let executors = known.executors.values().filter(|it| is_listed(it));
+            let ids = executors.map(|it| it.info.executor_id.value.clone());
+            own.extend(ids.map(|id| (framework.clone(), id)));
+        }
+        own
     }
 
     fn connected(
@@ -242,7 +273,17 @@ impl Core {
         }
     }
 
-    /// Tasks that the master knows and we did not list: what we do not know either is lost.
+    /// As what a task of a framework ended here, as far as that is remembered.
+    fn end_of(&self, framework: &str, task: &str) -> Option<TaskState> {
+        let over = self.completed.iter();
+        let over = over.filter(|it| it.info.id.as_ref().is_some_and(|id| id.value == framework));
+        let mut all = self.frameworks.get(framework).into_iter().chain(over);
+        all.find_map(|known| known.end_of(task))
+    }
+
+    /// Tasks that the master knows and we did not list: what we do not know either is lost. One
+    /// that ended and was acknowledged meanwhile has that end, which its framework was told. (A
+    /// Mesos agent says that it is lost.)
     fn reconcile(&mut self, tasks: &ReconcileTasks, turn: &mut Turn<'_>) {
         let framework = &tasks.framework_id.value;
         for status in &tasks.statuses {
@@ -260,8 +301,13 @@ impl Core {
                         .get(framework)
                         .map(|known| known.info.clone())
                 });
-                let state = lost_as(&info.unwrap_or_default(), TaskState::TaskDropped);
-                let message = "Reconciliation: task unknown to the agent";
+                let lost = lost_as(&info.unwrap_or_default(), TaskState::TaskDropped);
+                // An agent that crashed may have forgotten an end that the master still knows.
+                let by_master = Some(status.state()).filter(|state| is_terminal(*state));
+                let (state, message) = match self.end_of(framework, task).or(by_master) {
+                    Some(end) => (end, "Reconciliation: the task has ended"),
+                    None => (lost, "Reconciliation: task unknown to the agent"),
+                };
                 let status = self.status(task, state, Reason::Reconciliation, message, turn);
                 self.direct_update(framework, status);
             }
@@ -360,8 +406,7 @@ impl Core {
                 .map(|known| known.info.clone())
                 .collect(),
             executor_infos: executors()
-                .filter(|executor| !executor.generated)
-                .filter(|executor| executor.state != ExecutorState::Terminated)
+                .filter(|executor| is_listed(executor))
                 .map(|executor| ExecutorInfo::clone(&executor.info))
                 .collect(),
             tasks: self

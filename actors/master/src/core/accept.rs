@@ -15,15 +15,15 @@ use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::offer::Operation;
 use tepui_protocol::mesos::v1::offer::operation::Type as OperationType;
 use tepui_protocol::mesos::v1::scheduler::call::Accept;
-use tepui_protocol::mesos::v1::scheduler::{Event, event};
 use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::mesos::v1::{
-    Filters, HealthCheck, OfferId, OperationId, OperationState, OperationStatus, TaskInfo,
-    TaskState, Uuid, health_check,
+    Filters, HealthCheck, OfferId, OperationState, OperationStatus, TaskInfo, TaskState, Uuid,
+    health_check,
 };
 use tepui_protocol::resources::Resources;
 
 use super::frameworks::framework_id;
+use super::operations::told;
 use super::status::Refused;
 use super::tasks::{holds, task_of};
 use super::{MasterCore, ToAgent, amounts, supported_operation, validation};
@@ -326,21 +326,13 @@ impl MasterCore {
         let Some(operation_id) = operation.id.clone() else {
             return;
         };
-        self.event(id, operation_error(operation_id, problem));
-    }
-}
-
-fn operation_error(operation_id: OperationId, problem: &str) -> Event {
-    let status = OperationStatus {
-        operation_id: Some(operation_id),
-        state: OperationState::OperationError as i32,
-        message: Some(problem.to_owned()),
-        ..OperationStatus::default()
-    };
-    Event {
-        r#type: Some(event::Type::UpdateOperationStatus as i32),
-        update_operation_status: Some(event::UpdateOperationStatus { status }),
-        ..Event::default()
+        let status = OperationStatus {
+            operation_id: Some(operation_id),
+            state: OperationState::OperationError as i32,
+            message: Some(problem.to_owned()),
+            ..OperationStatus::default()
+        };
+        self.event(id, told(status));
     }
 }
 

@@ -8,7 +8,8 @@ use tepui_runtime::Pid;
 
 use super::{MasterCore, validation};
 
-/// Whether the master does this call. The gateway answers 501 to the others.
+/// Whether the master does this call: each that has a meaning. The gateway answers 501 to the
+/// other.
 #[must_use]
 pub fn supported(call: Type) -> bool {
     match call {
@@ -16,20 +17,20 @@ pub fn supported(call: Type) -> bool {
         | Type::Teardown
         | Type::Accept
         | Type::Decline
+        | Type::AcceptInverseOffers
+        | Type::DeclineInverseOffers
         | Type::Revive
         | Type::Kill
         | Type::Shutdown
         | Type::Message
         | Type::Acknowledge
+        | Type::AcknowledgeOperationStatus
         | Type::Reconcile
+        | Type::ReconcileOperations
         | Type::Request
         | Type::UpdateFramework
         | Type::Suppress => true,
-        Type::Unknown
-        | Type::AcceptInverseOffers
-        | Type::DeclineInverseOffers
-        | Type::AcknowledgeOperationStatus
-        | Type::ReconcileOperations => false,
+        Type::Unknown => false,
     }
 }
 
@@ -118,8 +119,23 @@ impl MasterCore {
             Type::UpdateFramework => {
                 self.update_framework(&id, call.update_framework.unwrap_or_default());
             }
+            Type::ReconcileOperations => {
+                self.reconcile_operations(&id, call.reconcile_operations.unwrap_or_default());
+            }
+            Type::AcknowledgeOperationStatus => {
+                let acknowledge = call.acknowledge_operation_status.unwrap_or_default();
+                self.acknowledge_operation(&id, &acknowledge);
+            }
+            Type::AcceptInverseOffers => {
+                let answer = call.accept_inverse_offers.unwrap_or_default();
+                self.answer_inverse_offers(&id, "acceptance", &answer.inverse_offer_ids);
+            }
+            Type::DeclineInverseOffers => {
+                let answer = call.decline_inverse_offers.unwrap_or_default();
+                self.answer_inverse_offers(&id, "decline", &answer.inverse_offer_ids);
+            }
             // REQUEST asks the allocator, and the hierarchical one takes no requests.
-            _ => {}
+            Type::Request | Type::Subscribe | Type::Unknown => {}
         }
     }
 

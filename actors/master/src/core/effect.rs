@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tepui_allocator::PauseResources;
 use tepui_protocol::mesos::internal::{
     AgentRegistered, AgentReregistered, FrameworkToExecutor, KillTask, PingAgent, RunTask,
     RunTaskGroup, Shutdown, ShutdownExecutor, ShutdownFramework, StatusUpdateAcknowledgement,
@@ -97,7 +98,7 @@ pub enum ToAgent {
 #[derive(Clone, Debug)]
 #[expect(
     missing_docs,
-    reason = "each variant is the message of its name in tepui.allocator"
+    reason = "each variant is the message of its name in tepui.allocator, or of the crate of the allocator"
 )]
 pub enum ToAllocator {
     AddFramework(to_allocator::AddFramework),
@@ -111,6 +112,7 @@ pub enum ToAllocator {
     ActivateAgent(to_allocator::ActivateAgent),
     DeactivateAgent(to_allocator::DeactivateAgent),
     Recover(to_allocator::RecoverResources),
+    Pause(PauseResources),
     AddUse(to_allocator::AddUse),
     Suppress(to_allocator::SuppressOffers),
     Revive(to_allocator::ReviveOffers),

@@ -1,19 +1,97 @@
 //! Executors of frameworks' own: they end, are shut down, and exchange messages with their
-//! frameworks. Data goes both ways unread, at most once.
+//! frameworks. Data goes both ways unread, at most once. And those of which nobody knows whether
+//! they were launched.
 //!
 //! Not here: how they are launched (`accept`), and the books (`tasks`).
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
 use tepui_protocol::mesos::internal::{
-    ExecutorToFramework, ExitedExecutor, FrameworkToExecutor, ShutdownExecutor,
+    ExecutorToFramework, ExitedExecutor, FrameworkToExecutor, ShutdownExecutor, StatusUpdate,
 };
+use tepui_protocol::mesos::v1::Task;
 use tepui_protocol::mesos::v1::scheduler::call::{Message, Shutdown};
 use tepui_protocol::mesos::v1::scheduler::{Event, event};
 
 use super::frameworks::framework_id;
 use super::status::failed;
-use super::{MasterCore, ToAgent};
+use super::{MasterCore, ToAgent, holds, is_terminal};
+use crate::snapshot::Key;
 
 impl MasterCore {
+    /// An agent has listed what it runs. The executor of a task that it did not list may have been
+    /// launched with that task, and both be under way still: what the executor has is not free
+    /// before the agent has answered what became of the task. (Mesos strikes it off, and never
+    /// hears of it.)
+    pub(super) fn doubt(&mut self, agent_id: &str, listed: &[Task], executors: &BTreeSet<Key>) {
+        let listed = listed.iter();
+        let listed: BTreeSet<(&str, &str)> = listed
+            .map(|task| (&*task.framework_id.value, &*task.task_id.value))
+            .collect();
+        let Some(agent) = self.state.agent(agent_id) else {
+            return;
+        };
+        let mut doubtful: BTreeMap<Key, BTreeSet<String>> = BTreeMap::new();
+        for (framework, id) in agent.tasks.iter() {
+            if listed.contains(&(framework, id)) {
+                continue;
+            }
+            let known = self.state.framework(framework);
+            let task = known.and_then(|known| known.tasks.get(id));
+            let task = task.filter(|task| holds(task.state()));
+            let Some(executor) = task.and_then(|task| task.executor_id.as_ref()) else {
+                continue;
+            };
+            let key = (framework.clone(), executor.value.clone());
+            if !executors.contains(&key) {
+                doubtful.entry(key).or_default().insert(id.clone());
+            }
+        }
+        if let Some(agent) = self.agent_mut(agent_id) {
+            let doubtful = doubtful.into_iter();
+            agent.doubtful = doubtful
+                .map(|(key, tasks)| (key, Arc::new(tasks)))
+                .collect();
+        }
+    }
+
+    /// An agent has told of a task. If it never had the task, nor what would have launched the
+    /// task's executor, that one is taken from the books.
+    pub(super) fn settle_doubt(&mut self, agent_id: &str, update: &StatusUpdate) {
+        let framework = &update.framework_id.value;
+        let task = &update.status.task_id.value;
+        let Some(agent) = self.state.agent(agent_id) else {
+            return;
+        };
+        let asked =
+            |key: &Key, tasks: &BTreeSet<String>| key.0 == *framework && tasks.contains(task);
+        let doubtful = agent.doubtful.iter().find(|(key, tasks)| asked(key, tasks));
+        let Some((key, mut tasks)) = doubtful.map(|(key, tasks)| (key.clone(), tasks.clone()))
+        else {
+            return;
+        };
+        let had = update.executor_id.is_some();
+        if !had && !is_terminal(update.status.state()) {
+            return;
+        }
+        Arc::make_mut(&mut tasks).remove(task);
+        let settled = had || tasks.is_empty();
+        let Some(agent) = self.agent_mut(agent_id) else {
+            return;
+        };
+        match settled {
+            true => agent.doubtful.remove_mut(&key),
+            false => {
+                agent.doubtful.insert_mut(key, tasks);
+                return;
+            }
+        };
+        if !had {
+            self.remove_executor(framework, agent_id, &key.1);
+        }
+    }
+
     /// MESSAGE: passed on if the agent is there, else dropped.
     pub(super) fn message(&mut self, id: &str, message: Message) {
         let agent_id = message.agent_id.value.clone();

@@ -29,6 +29,9 @@ use super::{Effect, MasterCore, Timer, ToAgent, ToAllocator};
 use crate::snapshot::{Bounded, Connection, Framework, Map, Set};
 use tepui_protocol::resources::Resources;
 
+/// Of so many tasks that were refused each framework remembers why.
+const MAX_REFUSED_TASKS: usize = 100;
+
 pub(super) fn framework_id(id: &str) -> FrameworkId {
     FrameworkId {
         value: id.to_owned(),
@@ -57,6 +60,7 @@ impl MasterCore {
             unreachable_tasks: Bounded::new(self.options.max_unreachable_tasks_per_framework),
             completed_tasks: Bounded::new(self.options.max_completed_tasks_per_framework),
             completed_count: 0,
+            refused_tasks: Bounded::new(MAX_REFUSED_TASKS),
             executors: Map::new_sync(),
             offers: Set::new_sync(),
             used: Resources::default(),

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tepui_invariants::books::{AgentBooks, in_one_place};
+use tepui_invariants::books::{AgentBooks, Held, in_one_place};
 use tepui_invariants::{Planted, PlantedBug};
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::resource::AllocationInfo;
@@ -69,7 +69,7 @@ impl MasterCore {
             return None;
         }
         if let Some(pause) = self.pausing(to, of) {
-            self.recover(to, of, &resources, Some(pause));
+            self.pause_for(to, of, &resources, pause);
             return None;
         }
         let number = match self.planted(PlantedBug::OfferIdReused) {
@@ -121,7 +121,7 @@ impl MasterCore {
     }
 
     /// In a debug build: what is offered and used of an agent, of which more was just taken, is not
-    /// more than it has.
+    /// more than it has, and no port is there twice.
     pub(super) fn assert_in_one_place(&self, id: &str) {
         if !cfg!(debug_assertions) || self.options.planted != Planted::NONE {
             return;
@@ -135,12 +135,16 @@ impl MasterCore {
             .filter_map(|id| self.state.offers.get(id));
         let offered = offers.map(|offer| (offer.id.clone(), offer.resources.clone()));
         let used = agent.used.iter();
+        let holders = self.state.holders(agent).into_iter();
         let books = AgentBooks {
             total: agent.total.clone(),
             used: used
                 .map(|(id, used)| (id.clone(), (**used).clone()))
                 .collect(),
             offered: offered.collect(),
+            held: holders
+                .map(|(by, resources)| Held { by, resources })
+                .collect(),
             ..AgentBooks::default()
         };
         let broken = in_one_place(id, &books);

@@ -27,7 +27,7 @@ pub fn operates(call: Type) -> bool {
 }
 
 /// An answer that is not 200, with its status.
-pub(super) type Refusal = (u32, String);
+pub(crate) type Refusal = (u32, String);
 
 impl MasterCore {
     pub(super) fn operator(&mut self, asker: &Pid, call: &Call) {

@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tepui_protocol::mesos::v1::{Filters, TaskState};
+use tepui_protocol::mesos::v1::TaskState;
 use tepui_runtime::Time;
 
 use super::{MasterCore, is_terminal};
@@ -60,17 +60,14 @@ impl MasterCore {
         starts.or_insert(FalseStarts { count: 0, until }).count += 1;
     }
 
-    /// The filter with which an agent's resources go back to the allocator, where the agent pauses
-    /// for that framework.
-    pub(super) fn pausing(&self, framework: &str, agent: &str) -> Option<Filters> {
+    /// For how long the agent still pauses for that framework, where it does.
+    pub(super) fn pausing(&self, framework: &str, agent: &str) -> Option<Duration> {
         let pauses = &self.book.pauses.0;
         if pauses.is_empty() {
             return None;
         }
         let starts = pauses.get(&(framework.to_owned(), agent.to_owned()))?;
         let pauses = starts.count > FALSE_STARTS_MAX && starts.until > self.now;
-        pauses.then(|| Filters {
-            refuse_seconds: Some((starts.until - self.now).as_secs_f64()),
-        })
+        pauses.then(|| starts.until - self.now)
     }
 }

@@ -180,6 +180,7 @@ impl MasterCore {
             executors: Set::new_sync(),
             used: Map::new_sync(),
             offers: Set::new_sync(),
+            doubtful: Map::new_sync(),
             killed: Set::new_sync(),
         }
     }

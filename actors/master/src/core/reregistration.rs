@@ -386,8 +386,12 @@ impl MasterCore {
             .iter()
             .map(|(framework, info)| (framework.clone(), info.executor_id.value.clone()))
             .collect();
-        for (framework, executor) in here.iter().filter(|key| !still.contains(*key)) {
-            self.remove_executor(framework, id, executor);
+        self.doubt(id, &message.tasks, &still);
+        for key in here.iter().filter(|key| !still.contains(*key)) {
+            let agent = self.state.agent(id);
+            if agent.is_none_or(|agent| !agent.doubtful.contains_key(key)) {
+                self.remove_executor(&key.0, id, &key.1);
+            }
         }
         for (framework, executor) in listed {
             if !here.contains(&(framework.clone(), executor.executor_id.value.clone())) {

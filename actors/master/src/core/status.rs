@@ -3,6 +3,8 @@
 //! An agent's update carries a uuid and is acknowledged through the master; the agent sends it
 //! again until then. What the master itself says carries none and is said once.
 
+use std::sync::Arc;
+
 use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::internal::{
     StatusUpdate, StatusUpdateAcknowledgement, StatusUpdateMessage,
@@ -15,6 +17,10 @@ use tepui_protocol::mesos::v1::{AgentId, Task, TaskId, TaskInfo, TaskState, Task
 use super::frameworks::framework_id;
 use super::tasks::Destiny;
 use super::{MasterCore, ToAgent, is_terminal};
+
+/// What is remembered of a refused task, in bytes: of a longer id nothing, of the message so much.
+const MAX_REFUSED_ID: usize = 255;
+const MAX_REFUSED_MESSAGE: usize = 1000;
 
 /// An update that the master makes for a task it knows.
 #[derive(Clone, Debug)]
@@ -89,7 +95,25 @@ impl MasterCore {
                 refused.message
             ));
             self.count_outcome(refused.state, &status);
+            self.remember_refused(id, &status);
             self.send_status(id, status);
+        }
+    }
+
+    /// For who asks why the task does not run: it is in no book.
+    fn remember_refused(&mut self, id: &str, status: &TaskStatus) {
+        let task_id = &status.task_id.value;
+        if task_id.len() > MAX_REFUSED_ID {
+            return;
+        }
+        let mut status = status.clone();
+        if let Some(message) = &mut status.message {
+            let end = message.floor_char_boundary(MAX_REFUSED_MESSAGE);
+            message.truncate(end);
+        }
+        let key = task_id.clone();
+        if let Some(framework) = self.framework_mut(id) {
+            framework.refused_tasks.insert(key, Arc::new(status));
         }
     }
 
@@ -117,13 +141,14 @@ impl MasterCore {
                 "status update of task {task_id}: framework {id} is unknown or disconnected"
             ));
         }
-        let known = |task: &std::sync::Arc<Task>| task.agent_id.value == agent_id;
+        let known = |task: &Arc<Task>| task.agent_id.value == agent_id;
         let framework = self.state.framework(&id);
         if framework
             .and_then(|framework| framework.tasks.get(&task_id))
             .is_some_and(known)
         {
             self.update_task(&id, &task_id, &update);
+            self.settle_doubt(&agent_id, &update);
             let unacknowledged = update.uuid.as_ref().is_none_or(|uuid| uuid.is_empty());
             if unacknowledged && is_terminal(update.status.state()) {
                 // Nobody is going to acknowledge it.

@@ -14,11 +14,12 @@ use tepui_protocol::mesos::v1::FrameworkInfo;
 use tepui_protocol::mesos::v1::scheduler::call::{
     Subscribe, UpdateFramework as UpdateFrameworkCall,
 };
-use tepui_protocol::mesos::v1::scheduler::{Event, OfferConstraints, event};
+use tepui_protocol::mesos::v1::scheduler::{Call, Event, OfferConstraints, event};
 use tepui_protocol::tepui::allocator as to_allocator;
 use tepui_runtime::Pid;
 
 use super::frameworks::framework_id;
+use super::operator::Refusal;
 use super::{Effect, MasterCore, Timer, ToAgent, ToAllocator, validation};
 use crate::snapshot::{Connection, Framework, framework_roles};
 
@@ -165,6 +166,27 @@ impl MasterCore {
         self.reconnect(from, id);
         self.info(format!("framework {id} at {from} subscribed again"));
         self.subscribed(id);
+    }
+
+    /// What becomes of an UPDATE_FRAMEWORK of this process when it is taken now: what stands against
+    /// it, with the status of an HTTP answer.
+    pub(crate) fn judge_update(&self, from: &Pid, call: &Call) -> Result<(), Refusal> {
+        if !self.state.recovered {
+            return Err((503, "Master has not finished recovery".to_owned()));
+        }
+        validation::call(call).map_err(|problem| (400, problem))?;
+        let id = call.framework_id.as_ref().map(|id| id.value.as_str());
+        let Some(framework) = id.and_then(|id| self.state.framework(id)) else {
+            return Err((400, "Framework cannot be found".to_owned()));
+        };
+        if framework.pid() != Some(from) {
+            return Err((403, "Framework is not subscribed".to_owned()));
+        }
+        match &call.update_framework {
+            Some(update) => validation::update(framework, update, &self.options)
+                .map_err(|problem| (400, problem)),
+            None => Err((400, "Expecting 'update_framework' to be present".to_owned())),
+        }
     }
 
     /// UPDATE_FRAMEWORK: a connected framework changes what it said of itself.

@@ -6,7 +6,9 @@
 //! books until the framework has acknowledged the terminal update.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tepui_allocator::PauseResources;
 use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::internal::StatusUpdate;
 use tepui_protocol::mesos::v1::{
@@ -32,7 +34,7 @@ pub(super) enum Destiny {
 }
 
 /// Whether a task in this state holds its resources.
-pub(super) fn holds(state: TaskState) -> bool {
+pub(crate) fn holds(state: TaskState) -> bool {
     !is_terminal(state) && state != TaskState::TaskUnreachable
 }
 
@@ -239,9 +241,9 @@ impl MasterCore {
         };
         framework.executors.remove_mut(&key);
         if let Some(agent) = self.agent_mut(agent_id) {
-            agent
-                .executors
-                .remove_mut(&(framework_id.to_owned(), id.to_owned()));
+            let key = (framework_id.to_owned(), id.to_owned());
+            agent.executors.remove_mut(&key);
+            agent.doubtful.remove_mut(&key);
         }
         self.recover_used(framework_id, agent_id, &executor.resources);
     }
@@ -292,12 +294,35 @@ impl MasterCore {
         if resources.is_empty() {
             return;
         }
-        self.tell_allocator(ToAllocator::Recover(to_allocator::RecoverResources {
-            framework_id: super::frameworks::framework_id(framework_id),
-            agent_id: super::agents::agent_id(agent_id),
-            resources: resources.to_proto(),
-            filters,
-        }));
+        let message = returned(framework_id, agent_id, resources, filters);
+        self.tell_allocator(ToAllocator::Recover(message));
+    }
+
+    /// The same where the agent pauses for the framework.
+    pub(super) fn pause_for(
+        &mut self,
+        framework_id: &str,
+        agent_id: &str,
+        resources: &Resources,
+        pause: Duration,
+    ) {
+        let resources = returned(framework_id, agent_id, resources, None);
+        let message = PauseResources { resources, pause };
+        self.tell_allocator(ToAllocator::Pause(message));
+    }
+}
+
+fn returned(
+    framework_id: &str,
+    agent_id: &str,
+    resources: &Resources,
+    filters: Option<tepui_protocol::mesos::v1::Filters>,
+) -> to_allocator::RecoverResources {
+    to_allocator::RecoverResources {
+        framework_id: super::frameworks::framework_id(framework_id),
+        agent_id: super::agents::agent_id(agent_id),
+        resources: resources.to_proto(),
+        filters,
     }
 }
 

@@ -14,6 +14,7 @@ use tepui_protocol::mesos::v1::{
     TaskStatus, offer,
 };
 use tepui_protocol::resources::parse_text;
+use tepui_protocol::tepui::operator::Operated;
 use tepui_runtime::{
     Context, Declaration, Handle, Id, Node, NodeOptions, Pid, Process, SimOptions, Simulation,
     World,
@@ -480,4 +481,77 @@ fn a_master_says_where_it_is_as_mesos_does() {
         ("host", "1.2.3.4", 5050)
     );
     assert!(info.version().starts_with("1."), "{}", info.version());
+}
+
+/// Writes down each answer, and what is published when it comes.
+struct Asker {
+    master: Master,
+    heard: Heard,
+}
+
+impl Process for Asker {
+    fn declare(declaration: &mut Declaration<Self>) {
+        declaration.message::<Operated>();
+    }
+}
+
+impl Handle<Operated> for Asker {
+    fn handle(&mut self, answer: Operated, _: &mut Context<'_, Self>) {
+        let snapshot = self.master.snapshot();
+        let framework = snapshot.frameworks.values().next().unwrap();
+        let line = format!(
+            "{} {} at {}",
+            answer.status,
+            answer.problem.unwrap_or_default(),
+            framework.info.webui_url()
+        );
+        self.heard.lock().unwrap().push(line);
+    }
+}
+
+#[test]
+fn an_update_of_a_framework_is_answered_when_it_can_be_seen() {
+    let mut cluster = start(7);
+    cluster.simulation.run_for(Duration::from_secs(5));
+    let heard = Heard::default();
+    let asker = Asker {
+        master: cluster.master.clone(),
+        heard: Arc::clone(&heard),
+    };
+    let asker = cluster.master_node.spawn(Id::chosen("asker"), asker);
+    let asker = asker.unwrap().pid().clone();
+    let snapshot = cluster.master.snapshot();
+    let framework = snapshot.frameworks.values().next().unwrap();
+    let pid = framework.pid().unwrap().clone();
+    let ask = |from: &Pid, user: &str, url: &str| {
+        let info = FrameworkInfo {
+            webui_url: Some(url.to_owned()),
+            user: user.to_owned(),
+            ..(*framework.info).clone()
+        };
+        let update = call::UpdateFramework {
+            framework_info: info,
+            ..call::UpdateFramework::default()
+        };
+        let call = Call {
+            framework_id: framework.info.id.clone(),
+            r#type: Some(call::Type::UpdateFramework as i32),
+            update_framework: Some(update),
+            ..Call::default()
+        };
+        let (from, asker) = (from.clone(), asker.clone());
+        cluster.master.update_framework(from, call, asker);
+    };
+    let user = framework.info.user.clone();
+    ask(&pid, &user, "http://one/");
+    ask(&pid, "another", "http://two/");
+    ask(&asker, &user, "http://three/");
+    cluster.simulation.run_for(Duration::from_millis(10));
+    let heard = heard.lock().unwrap().clone();
+    assert_eq!(heard.len(), 3, "{heard:?}");
+    assert_eq!(heard[0], "200  at http://one/");
+    let refused = |line: &String| line.ends_with(" at http://one/");
+    assert!(heard.iter().all(refused), "{heard:?}");
+    assert!(heard[1].starts_with("400 "), "{heard:?}");
+    assert!(heard[2].starts_with("403 "), "{heard:?}");
 }

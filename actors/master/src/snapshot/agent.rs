@@ -1,6 +1,7 @@
 //! An agent as the master knows it while it is registered.
 //! Not here: agents that are only in the registry; those are ids and times in `Snapshot`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tepui_protocol::mesos::v1::agent_info::capability::Type as Capability;
@@ -44,6 +45,9 @@ pub struct Agent {
     pub tasks: Set<Key>,
     /// Keys of its executors.
     pub executors: Set<Key>,
+    /// Executors that it did not list when it came back, though what launches them may be under
+    /// way: with the ids of the tasks that it is asked about for that.
+    pub doubtful: Map<Key, BTreeSet<String>>,
     /// What each framework's tasks and executors use here, by framework id.
     pub used: Map<String, Resources>,
     /// Ids of outstanding offers of its resources.

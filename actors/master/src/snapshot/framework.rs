@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::scheduler::OfferConstraints;
-use tepui_protocol::mesos::v1::{AgentInfo, ExecutorInfo, FrameworkInfo, Task};
+use tepui_protocol::mesos::v1::{AgentInfo, ExecutorInfo, FrameworkInfo, Task, TaskStatus};
 use tepui_protocol::resources::Resources;
 use tepui_runtime::{Pid, Time};
 
@@ -53,6 +53,8 @@ pub struct Framework {
     pub completed_tasks: Bounded<u64, Task>,
     /// How many tasks ever completed; the next key of `completed_tasks`.
     pub completed_count: u64,
+    /// What the latest tasks were told that were not launched at all, by task id: for people.
+    pub refused_tasks: Bounded<String, TaskStatus>,
     /// Its executors by agent and executor id. Command executors are not among them.
     pub executors: Map<Key, ExecutorInfo>,
     /// Ids of its outstanding offers.

@@ -198,9 +198,12 @@ fn what_is_wrong_with_one_is_told_of_all() {
         lines
     };
     let mut bad = group(&["a", "b"]);
-    bad.task_group.tasks[1].health_check = Some(Default::default());
+    // Its executor's own matter.
+    bad.task_group.tasks[0].health_check = Some(Default::default());
+    let limit = tepui_protocol::mesos::v1::value::Scalar { value: 1.0 };
+    bad.task_group.tasks[1].limits = [("disk".to_owned(), limit)].into();
     let invalid = "TASK_ERROR REASON_TASK_GROUP_INVALID 'this agent cannot honour \
-                   task.health_check'";
+                   task.limits.disk'";
     let expected = ["a", "b"].map(|id| format!("to master: {id} {invalid}"));
     let exited = "to master: exited executor e -1".to_owned();
     assert_eq!(

@@ -233,6 +233,36 @@ fn an_executor_that_ends_while_the_master_is_asked_is_told_of_again_once_it_has_
     assert_eq!((reregistered(), reregistered()), (1, 0));
 }
 
+/// What launched it was under way when an earlier list, without it, reached the master; so the
+/// answer to that list comes behind it.
+#[test]
+fn an_executor_that_an_older_list_did_not_have_is_told_once_more() {
+    let (mut rig, _) = Rig::custom(framework(false));
+    let answer = |rig: &mut Rig| {
+        short(&rig.master(FromMaster::Reregistered(AgentReregistered {
+            agent_id: AgentId {
+                value: "S0".to_owned(),
+            },
+            ..AgentReregistered::default()
+        })))
+    };
+    assert!(answer(&mut rig).contains(&"timer register 3".to_owned()));
+    assert_eq!(rig.core.state(), AgentState::Disconnected);
+    // So is one that comes before the new list is sent.
+    assert!(answer(&mut rig).contains(&"timer register 4".to_owned()));
+    let effects = rig.timer(Timer::Register(4));
+    let Some(Effect::Send(_, Outbound::Reregister(list))) = effects
+        .iter()
+        .find(|it| matches!(it, Effect::Send(_, Outbound::Reregister(_))))
+    else {
+        panic!("{:?}", short(&effects))
+    };
+    assert_eq!(list.executor_infos.len(), 1);
+    answer(&mut rig);
+    assert_eq!(rig.core.state(), AgentState::Running);
+    assert_eq!(answer(&mut rig), Vec::<String>::new(), "it is on the list");
+}
+
 #[test]
 fn silence_of_the_master_begins_anew() {
     let mut rig = Rig::registered();
@@ -283,6 +313,50 @@ fn a_task_that_the_master_knows_and_the_agent_does_not_is_lost() {
         let uuid = sent_uuid(&effects);
         assert_eq!(short(&rig.acknowledge("lost", uuid)), [""; 0]);
     }
+}
+
+/// The master asked before the acknowledgement reached it.
+#[test]
+fn a_task_that_has_ended_meanwhile_is_told_to_have_that_end() {
+    let (mut rig, container) = Rig::running(framework(false));
+    rig.update(TaskState::TaskFinished, 1);
+    rig.updated(1);
+    rig.acknowledge("t", Bytes::from(vec![1; 16]));
+    rig.terminated(&container);
+    let effects = rig.master(FromMaster::Reregistered(AgentReregistered {
+        agent_id: AgentId {
+            value: "S0".to_owned(),
+        },
+        reconciliations: vec![ReconcileTasks {
+            framework_id: framework_id("F"),
+            statuses: vec![status("t", TaskState::TaskRunning, 1)],
+            framework: Some(framework(false)),
+        }],
+        connection: None,
+    }));
+    let told =
+        "to master: t TASK_FINISHED REASON_RECONCILIATION 'Reconciliation: the task has ended'";
+    assert_eq!(short(&effects)[0], told);
+}
+
+/// It was killed, and the agent that said so has crashed since and kept nothing of it.
+#[test]
+fn a_task_whose_end_only_the_master_knows_is_told_to_have_that_end() {
+    let mut rig = Rig::registered();
+    let effects = rig.master(FromMaster::Reregistered(AgentReregistered {
+        agent_id: AgentId {
+            value: "S0".to_owned(),
+        },
+        reconciliations: vec![ReconcileTasks {
+            framework_id: framework_id("F"),
+            statuses: vec![status("t", TaskState::TaskKilled, 1)],
+            framework: Some(framework(false)),
+        }],
+        connection: None,
+    }));
+    let told =
+        "to master: t TASK_KILLED REASON_RECONCILIATION 'Reconciliation: the task has ended'";
+    assert_eq!(short(&effects)[0], told);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tepui_protocol::mesos::internal::{
 };
 use tepui_protocol::mesos::v1::framework_info::capability::Type as Capability;
 use tepui_protocol::mesos::v1::scheduler::event;
-use tepui_protocol::mesos::v1::task_status::Reason;
+use tepui_protocol::mesos::v1::task_status::{Reason, Source};
 use tepui_protocol::mesos::v1::{
     AgentId, DomainInfo, ExecutorId, FrameworkId, FrameworkInfo, TaskState,
 };
@@ -64,11 +64,17 @@ fn a_new_agent_at_the_address_of_a_disconnected_one_replaces_it() {
     bench.take_events("a");
     bench.register("s", agent_info(None, "cpus:4"));
     assert!(bench.core.snapshot().agents.is_empty());
-    let statuses = bench.take_statuses("a");
+    let events = bench.take_events("a");
+    let types: Vec<event::Type> = events.iter().map(|event| event.r#type()).collect();
+    assert_eq!(types, [event::Type::Update, event::Type::Failure]);
+    let status = &events[0].update.as_ref().unwrap().status;
     assert_eq!(
-        (statuses[0].state(), statuses[0].reason()),
-        (TaskState::TaskLost, Reason::AgentRemoved)
+        (status.state(), status.reason(), status.source()),
+        (TaskState::TaskLost, Reason::AgentRemoved, Source::Master)
     );
+    let failure = events[1].failure.as_ref().unwrap();
+    assert_eq!(failure.agent_id.as_ref().unwrap().value, old);
+    assert!(failure.executor_id.is_none());
     assert_eq!(bench.count("master/slave_removals/reason_registered"), 1);
     assert_eq!(bench.agent("s", "cpus:4"), "m-S1");
 }

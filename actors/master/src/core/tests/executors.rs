@@ -317,6 +317,64 @@ fn an_agent_that_is_back_says_which_executors_live() {
     assert_eq!(used(&bench, &agent, &id), "cpus:3;mem:192");
 }
 
+/// An agent that was asked to run `t` with executor `e`, and is back with a list that it made
+/// before.
+fn back_without_it() -> (Bench, String, String) {
+    let (mut bench, id, agent, offer) = offered();
+    bench.launch("a", &id, &offer, task("t", &agent, executor("e")));
+    bench.exited("s");
+    bench.take_recovered();
+    bench.reregister("s", list(&agent, Vec::new()));
+    (bench, id, agent)
+}
+
+fn list(agent: &str, executor_infos: Vec<ExecutorInfo>) -> ReregisterAgent {
+    ReregisterAgent {
+        agent: agent_info(Some(agent), "cpus:4;mem:1024"),
+        executor_infos,
+        frameworks: vec![framework_info(&[])],
+        ..ReregisterAgent::default()
+    }
+}
+
+#[test]
+fn what_an_executor_has_whose_launch_is_under_way_is_not_free() {
+    let (mut bench, id, agent) = back_without_it();
+    assert_eq!(bench.take_recovered(), []);
+    assert_eq!(used(&bench, &agent, &id), "cpus:1.5;mem:96");
+    // It was launched after all, and is one of those that end as others do.
+    let running = (TaskState::TaskRunning, TaskState::TaskRunning);
+    bench.status("s", &id, &agent, "t", running, 1);
+    let resources = super::bench::resources("cpus:0.5;mem:32").allocate("*");
+    let own = ExecutorInfo {
+        framework_id: Some(FrameworkId { value: id.clone() }),
+        resources: resources.to_proto(),
+        ..executor("e")
+    };
+    bench.reregister("s", list(&agent, vec![own]));
+    let dropped = (TaskState::TaskDropped, TaskState::TaskDropped);
+    bench.status("s", &id, &agent, "t", dropped, 2);
+    assert_eq!(
+        used(&bench, &agent, &id),
+        "cpus:0.5;mem:32",
+        "it is on the list"
+    );
+}
+
+#[test]
+fn an_executor_whose_launch_never_arrived_is_struck_off() {
+    let (mut bench, id, agent) = back_without_it();
+    let dropped = (TaskState::TaskDropped, TaskState::TaskDropped);
+    bench.status("s", &id, &agent, "t", dropped, 1);
+    assert_eq!(used(&bench, &agent, &id), "");
+    let mut recovered = bench.take_recovered();
+    recovered.sort_by(|a, b| a.0.cmp(&b.0));
+    let expected = ["cpus:0.5;mem:32", "cpus:1;mem:64"].map(|text| (text.to_owned(), None));
+    assert_eq!(recovered, expected);
+    let snapshot = bench.core.snapshot();
+    assert!(snapshot.agent(&agent).unwrap().doubtful.is_empty());
+}
+
 #[test]
 fn executors_end_with_their_agent_and_their_framework() {
     let (mut bench, id, agent, offer) = offered();

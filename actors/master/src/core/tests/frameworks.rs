@@ -330,9 +330,7 @@ fn calls_of_others_and_unknown_frameworks_are_dropped() {
 fn a_call_that_is_not_supported_is_dropped_and_counted() {
     let mut bench = Bench::new();
     let id = bench.framework("a");
-    let mut call = Bench::of(&id, call::Type::ReconcileOperations);
-    call.reconcile_operations = Some(call::ReconcileOperations::default());
-    bench.call("a", call);
+    bench.call("a", Bench::of(&id, call::Type::Unknown));
     assert_eq!(bench.count("tepui/master/unsupported_calls"), 1);
     assert!(bench.take_events("a").is_empty());
 }

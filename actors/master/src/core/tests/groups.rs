@@ -384,6 +384,32 @@ fn what_a_task_of_a_group_must_not_have() {
 }
 
 #[test]
+fn the_checks_of_a_group_are_for_its_executor() {
+    let mut stage = Stage::new();
+    let own = executor(&stage.id);
+    let http = HealthCheck {
+        http: Some(health_check::HttpCheckInfo {
+            port: 80,
+            statuses: vec![204],
+            ..health_check::HttpCheckInfo::default()
+        }),
+        ..HealthCheck::default()
+    };
+    let checked = |name: &str, executor: Option<ExecutorInfo>| TaskInfo {
+        executor,
+        health_check: Some(http.clone()),
+        ..stage.task(name)
+    };
+    let tasks = vec![checked("t1", None), checked("t2", Some(own.clone()))];
+    stage.accept(TOTAL, group(own, tasks));
+    for task in stage.sent().task_group.tasks {
+        let check = task.health_check.unwrap();
+        assert_eq!(check.r#type(), health_check::Type::Http);
+        assert_eq!(check.http.unwrap().statuses, [204]);
+    }
+}
+
+#[test]
 fn nothing_of_a_group_is_the_same_twice() {
     let mut stage = Stage::new();
     let own = executor(&stage.id);

@@ -167,21 +167,31 @@ fn a_health_check_without_a_type_is_what_it_says() {
     let mut bench = Bench::new();
     let id = bench.framework("a");
     let agent = bench.agent("s", TOTAL);
-    let mut refused = |check: HealthCheck| {
-        let offers = bench.offer(&id, &agent, TOTAL);
-        let mut task = command_task("t", &agent, "cpus:1;mem:64");
+    let mut launch = |name: &str, check: HealthCheck| {
+        let offers = bench.offer(&id, &agent, "cpus:1;mem:64");
+        let mut task = command_task(name, &agent, "cpus:1;mem:64");
         task.health_check = Some(check);
         bench.launch("a", &id, &offers[0], task);
-        bench.take_statuses("a").pop().unwrap().message().to_owned()
+        let sent = bench.take_agent_messages("s");
+        let told = bench.take_statuses("a").pop();
+        (sent, told.map(|status| status.message().to_owned()))
     };
-    // The type is there once it is looked for; what is left is that such tasks are not run.
-    for check in [of_command, of_http] {
-        let words = refused(check);
-        assert!(!words.contains("must specify 'type'"), "{words}");
-        assert!(words.contains("health_check"), "{words}");
+    for (name, check, kind) in [
+        ("command", of_command, health_check::Type::Command),
+        ("http", of_http, health_check::Type::Http),
+    ] {
+        let (sent, told) = launch(name, check);
+        assert_eq!(told, None);
+        let [ToAgent::Run(run)] = &sent[..] else {
+            panic!("{sent:?}");
+        };
+        let check = run.task.health_check.as_ref().unwrap();
+        assert_eq!(check.r#type, Some(kind as i32));
     }
-    for check in [of_both, HealthCheck::default()] {
-        let words = refused(check);
+    for (name, check) in [("both", of_both), ("none", HealthCheck::default())] {
+        let (sent, told) = launch(name, check);
+        assert!(sent.is_empty(), "{sent:?}");
+        let words = told.unwrap();
         assert!(words.contains("HealthCheck must specify 'type'"), "{words}");
     }
 }

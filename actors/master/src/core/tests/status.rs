@@ -1,7 +1,5 @@
 //! Status updates, acknowledgements and kills.
 
-use std::time::Duration;
-
 use tepui_protocol::mesos::v1::scheduler::call;
 use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::mesos::v1::{AgentId, TaskId, TaskState};
@@ -199,31 +197,6 @@ fn a_kill_of_an_unknown_task_is_answered_by_reconciliation() {
     assert_eq!(statuses[0].state(), TaskState::TaskLost);
     assert_eq!(statuses[0].reason(), Reason::Reconciliation);
     assert!(bench.take_agent_messages("s").is_empty());
-}
-
-#[test]
-fn where_four_tasks_fail_before_they_start_their_framework_is_offered_more_a_second_later() {
-    let (mut bench, id, agent) = running();
-    let other = bench.framework("b");
-    bench.status("s", &id, &agent, "t", (TaskFailed, TaskFailed), 1);
-    for (task, uuid) in [("u", 2), ("v", 3), ("w", 4)] {
-        // Three may fail: it is offered more at once.
-        bench.run("a", &id, &agent, task);
-        bench.status("s", &id, &agent, task, (TaskFailed, TaskFailed), uuid);
-    }
-    bench.take_recovered();
-    assert!(bench.offer(&id, &agent, "cpus:4").is_empty());
-    assert_eq!(bench.take_recovered(), [("cpus:4".to_owned(), Some(1.0))]);
-    assert_eq!(
-        bench.offer(&other, &agent, "cpus:1").len(),
-        1,
-        "who has not failed"
-    );
-    bench.pass(Duration::from_millis(750));
-    assert!(bench.offer(&id, &agent, "cpus:3").is_empty());
-    assert_eq!(bench.take_recovered(), [("cpus:3".to_owned(), Some(0.25))]);
-    bench.pass(Duration::from_millis(250));
-    assert_eq!(bench.offer(&id, &agent, "cpus:3").len(), 1);
 }
 
 #[test]

@@ -58,6 +58,14 @@ impl Cluster {
                     m.filters.as_ref().map_or(Recovery::Freed, refused),
                 )
             }
+            ToAllocator::Pause(m) => {
+                let freed = Use {
+                    framework: m.resources.framework_id.value,
+                    agent: m.resources.agent_id.value,
+                    resources: Resources::from_proto(&m.resources.resources).unwrap(),
+                };
+                core.recover(now, &freed, Recovery::Paused(m.pause))
+            }
             ToAllocator::AddUse(m) => core.add_use(&uses(&[m.r#use])[0]),
             ToAllocator::Suppress(m) => core.suppress(&m.framework_id.value, &m.roles),
             ToAllocator::Revive(m) => core.revive(now, &m.framework_id.value, &m.roles),
