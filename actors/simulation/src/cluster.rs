@@ -98,6 +98,8 @@ pub struct AgentHost {
     pub address: Address,
     /// Its node and its agent, while it is up.
     pub up: Option<(Node, Agent)>,
+    /// How often it has booted: its kernel tells by the boot's id.
+    boots: u32,
 }
 
 /// A simulated world with a master, agents, and hosts for frameworks.
@@ -185,14 +187,16 @@ impl Cluster {
         self.observer = Some(observer);
     }
 
-    /// The master's host crashes.
-    pub fn crash_master(&mut self) {
-        if let Some((node, _)) = self.master.take() {
-            node.crash();
-            if let Some(observer) = &self.observer {
-                observer.master_crashed(self.simulation.now());
-            }
+    /// The master's host crashes. False where it was down.
+    pub fn crash_master(&mut self) -> bool {
+        let Some((node, _)) = self.master.take() else {
+            return false;
+        };
+        node.crash();
+        if let Some(observer) = &self.observer {
+            observer.master_crashed(self.simulation.now());
         }
+        true
     }
 
     /// The agents' hosts, by number from 0.
@@ -211,6 +215,7 @@ impl Cluster {
             name: format!("agent-{}", number + 1),
             address: address(AGENTS, number + 1, AGENT_PORT),
             up: None,
+            boots: 1,
         });
         self.start_agent(number)?;
         Ok(number)
@@ -225,6 +230,7 @@ impl Cluster {
             return Ok(());
         };
         let name = host.name.clone();
+        let boot_id = format!("{name}-boot-{}", host.boots);
         let node = self.node(&name, host.address)?;
         let containerizer =
             simulated::spawn(&node, self.options.containers.clone()).map_err(|source| {
@@ -236,6 +242,7 @@ impl Cluster {
         let work_dir = PathBuf::from("/var/lib/tepui");
         let mut options = AgentOptions::new(self.master_pid(), work_dir, containerizer);
         options.hostname = name;
+        options.boot_id = Some(boot_id);
         options.planted = self.options.planted;
         options.resources = parse_text(&self.options.agent_resources, "*")
             .map_err(|problem| ClusterError::Resources(problem.to_string()))?
@@ -254,17 +261,34 @@ impl Cluster {
         Ok(())
     }
 
-    /// The host of an agent crashes: its containers end, and what was not synced is lost.
-    pub fn crash_agent(&mut self, number: usize) {
+    /// The host of an agent crashes: its containers end, and what was not synced is lost. It boots
+    /// when the agent is started again. False where it was down.
+    pub fn crash_agent(&mut self, number: usize) -> bool {
+        if let Some(host) = self.agents.get_mut(number) {
+            host.boots += u32::from(host.up.is_some());
+        }
+        self.end_agent(number, Node::crash)
+    }
+
+    /// The OS process of an agent is killed, and so are its containers, as by a service manager that
+    /// leaves nothing of a service; its host goes on, with all that was written. False where it was
+    /// down.
+    pub fn kill_agent(&mut self, number: usize) -> bool {
+        self.end_agent(number, Node::kill)
+    }
+
+    fn end_agent(&mut self, number: usize, end: fn(&Node)) -> bool {
         if let Some(host) = self.agents.get_mut(number)
             && let Some((node, agent)) = host.up.take()
         {
-            node.crash();
+            end(&node);
             if let Some(observer) = &self.observer {
                 let own = agent.snapshot.load_full();
                 observer.agent_crashed(&agent.pid, own.agent_id(), self.simulation.now());
             }
+            return true;
         }
+        false
     }
 
     /// The disk of an agent's host is so full, from 0 to 1; at 1 nothing can be written.
@@ -327,5 +351,27 @@ mod tests {
         cluster.start_agent(1).unwrap();
         cluster.simulation.run_for(Duration::from_secs(5));
         assert_eq!(master.snapshot().agents.size(), 3);
+    }
+
+    /// What an agent finds that is started again: the boot's id that its predecessor wrote down.
+    #[test]
+    fn a_host_boots_after_a_crash_and_not_after_a_kill_of_its_agent() {
+        let mut cluster = Cluster::new(ClusterOptions::default()).unwrap();
+        let path = "/var/lib/tepui/meta/boot_id";
+        let boots = |cluster: &mut Cluster| {
+            cluster.simulation.run_for(Duration::from_secs(5));
+            let (node, _) = cluster.agents()[0].up.as_ref().unwrap();
+            let written = node.disk().read(std::path::Path::new(path)).unwrap();
+            String::from_utf8_lossy(&written).into_owned()
+        };
+        let first = boots(&mut cluster);
+        assert!(cluster.kill_agent(0) && !cluster.kill_agent(0) && !cluster.crash_agent(0));
+        cluster.start_agent(0).unwrap();
+        assert_eq!(boots(&mut cluster), first);
+        assert!(cluster.crash_agent(0) && !cluster.crash_agent(0));
+        cluster.start_agent(0).unwrap();
+        let second = boots(&mut cluster);
+        assert_ne!(second, first);
+        assert!(second.contains("agent-1-boot-2"), "{second}");
     }
 }

@@ -14,6 +14,11 @@ pub enum Fault {
         /// The agent's number.
         agent: usize,
     },
+    /// The OS process of an agent is killed, and its containers with it; the host goes on.
+    AgentKill {
+        /// The agent's number.
+        agent: usize,
+    },
     /// An agent's disk breaks off in the middle of a write, and its host crashes soon after.
     TornWrite {
         /// The agent's number.
@@ -75,6 +80,22 @@ pub enum Fault {
         /// At most this long, a tenth at least.
         latency: Duration,
     },
+    /// The ways between master and framework are slow.
+    FrameworkSlowLink {
+        /// The framework's number.
+        framework: usize,
+        /// At most this long, a tenth at least.
+        latency: Duration,
+    },
+    /// The clock of the host that a framework is on runs faster or slower, and may be put ahead.
+    FrameworkDrift {
+        /// The framework's number.
+        framework: usize,
+        /// So many parts of a million faster; slower where it is negative.
+        parts_per_million: i32,
+        /// So far ahead, at once.
+        ahead: Duration,
+    },
     /// The clock of an agent's host runs faster or slower, and may be put ahead.
     AgentDrift {
         /// The agent's number.
@@ -94,6 +115,56 @@ pub enum Fault {
         /// How many.
         per_million: u32,
     },
+}
+
+impl Fault {
+    /// Under what each kind is counted.
+    pub const NAMES: [&str; 18] = [
+        "faults: agent crash",
+        "faults: agent killed",
+        "faults: torn write",
+        "faults: agent unregisters",
+        "faults: agent marked gone",
+        "faults: disk full",
+        "faults: master crash",
+        "faults: framework crash",
+        "faults: framework fails over",
+        "faults: teardown",
+        "faults: agent partition",
+        "faults: framework partition",
+        "faults: slow link",
+        "faults: slow link of a framework",
+        "faults: clock of an agent drifts",
+        "faults: clock of a framework drifts",
+        "faults: clock of the master drifts",
+        "faults: cuts",
+    ];
+
+    /// Under what it is counted.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        let kind = match self {
+            Fault::AgentCrash { .. } => 0,
+            Fault::AgentKill { .. } => 1,
+            Fault::TornWrite { .. } => 2,
+            Fault::Unregister { .. } => 3,
+            Fault::MarkGone { .. } => 4,
+            Fault::DiskFull { .. } => 5,
+            Fault::MasterCrash => 6,
+            Fault::FrameworkCrash { .. } => 7,
+            Fault::FailOver { .. } => 8,
+            Fault::TearDown { .. } => 9,
+            Fault::Partition { .. } => 10,
+            Fault::FrameworkPartition { .. } => 11,
+            Fault::SlowLink { .. } => 12,
+            Fault::FrameworkSlowLink { .. } => 13,
+            Fault::AgentDrift { .. } => 14,
+            Fault::FrameworkDrift { .. } => 15,
+            Fault::MasterDrift { .. } => 16,
+            Fault::Cuts { .. } => 17,
+        };
+        Fault::NAMES[kind]
+    }
 }
 
 /// Which direction of a way is blocked.
@@ -144,6 +215,68 @@ fn drift(random: &Random, most: u32) -> i32 {
     i32::try_from(drift).unwrap_or(0) - i32::try_from(most).unwrap_or(0)
 }
 
+/// How slow a link is.
+fn slow(random: &Random) -> Duration {
+    Duration::from_millis(10 + random.below(5_000))
+}
+
+/// By how much a clock is put ahead: mostly not at all.
+fn ahead(random: &Random) -> Duration {
+    Duration::from_secs(random.below(2) * random.below(120))
+}
+
+/// Draws what goes wrong next.
+fn fault(random: &Random, agent: usize, framework: usize) -> Fault {
+    match random.below(25) {
+        0..=1 => Fault::AgentCrash { agent },
+        2..=3 => Fault::AgentKill { agent },
+        4..=5 => {
+            let calls = random.below(40);
+            Fault::TornWrite { agent, calls }
+        }
+        6 => Fault::Unregister { agent },
+        7 => Fault::DiskFull { agent },
+        8 => Fault::MasterCrash,
+        9..=10 => Fault::FrameworkCrash { framework },
+        11 => Fault::FailOver { framework },
+        12 if random.below(3) == 0 => Fault::TearDown { framework },
+        12..=15 => Fault::Partition {
+            agent,
+            blocked: blocked(random),
+        },
+        16..=17 => Fault::FrameworkPartition {
+            framework,
+            blocked: blocked(random),
+        },
+        18 => Fault::SlowLink {
+            agent,
+            latency: slow(random),
+        },
+        19 => Fault::FrameworkSlowLink {
+            framework,
+            latency: slow(random),
+        },
+        20 => Fault::AgentDrift {
+            agent,
+            parts_per_million: drift(random, 100_000),
+            ahead: ahead(random),
+        },
+        21 => Fault::FrameworkDrift {
+            framework,
+            parts_per_million: drift(random, 100_000),
+            ahead: ahead(random),
+        },
+        22 => Fault::MasterDrift {
+            parts_per_million: drift(random, 1_000),
+        },
+        23 => Fault::MarkGone { agent },
+        _ => {
+            let per_million = u32::try_from(random.below(20_000)).unwrap_or(0);
+            Fault::Cuts { per_million }
+        }
+    }
+}
+
 /// Draws the faults of a run, in the order of their beginning.
 #[must_use]
 pub fn plan(
@@ -159,44 +292,7 @@ pub fn plan(
     for _ in 0..count {
         let after = Duration::from_millis(random.below(millis.max(1)));
         let (agent, framework) = (pick(random, agents), pick(random, frameworks));
-        let fault = match random.below(22) {
-            0..=2 => Fault::AgentCrash { agent },
-            3..=4 => {
-                let calls = random.below(40);
-                Fault::TornWrite { agent, calls }
-            }
-            5 => Fault::Unregister { agent },
-            6 => Fault::DiskFull { agent },
-            7 => Fault::MasterCrash,
-            8..=9 => Fault::FrameworkCrash { framework },
-            10 => Fault::FailOver { framework },
-            11 if random.below(3) == 0 => Fault::TearDown { framework },
-            11..=14 => Fault::Partition {
-                agent,
-                blocked: blocked(random),
-            },
-            15..=16 => Fault::FrameworkPartition {
-                framework,
-                blocked: blocked(random),
-            },
-            17 => Fault::SlowLink {
-                agent,
-                latency: Duration::from_millis(10 + random.below(5_000)),
-            },
-            18 => Fault::AgentDrift {
-                agent,
-                parts_per_million: drift(random, 100_000),
-                ahead: Duration::from_secs(random.below(2) * random.below(120)),
-            },
-            19 => Fault::MasterDrift {
-                parts_per_million: drift(random, 1_000),
-            },
-            20 => Fault::MarkGone { agent },
-            _ => {
-                let per_million = u32::try_from(random.below(20_000)).unwrap_or(0);
-                Fault::Cuts { per_million }
-            }
-        };
+        let fault = fault(random, agent, framework);
         let lasts = lasts(random);
         planned.push(Planned {
             after,
@@ -206,4 +302,21 @@ pub fn plan(
     }
     planned.sort_by_key(|planned| planned.after);
     planned
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn each_kind_of_fault_is_drawn_in_its_order_of_time() {
+        let hour = Duration::from_secs(3600);
+        let planned = plan(&Random::from_number(3), 3, 4, hour, 1000);
+        assert_eq!(planned.len(), 1000);
+        assert!(planned.is_sorted_by_key(|planned| planned.after));
+        let drawn: BTreeSet<&str> = planned.iter().map(|it| it.fault.name()).collect();
+        assert_eq!(drawn, BTreeSet::from(Fault::NAMES));
+    }
 }

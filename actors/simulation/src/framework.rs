@@ -21,7 +21,8 @@ use tepui_protocol::mesos::v1::{
 };
 use tepui_runtime::{Bytes, Time};
 
-pub(crate) use self::ledger::Ledger;
+pub(crate) use self::crews::sender_of;
+pub(crate) use self::ledger::{Ledger, is_over};
 use self::tasks::Orders;
 use crate::temperament::{Acknowledges, Temperament};
 
@@ -53,6 +54,8 @@ pub(crate) struct Player {
 
 impl Player {
     pub(crate) fn new(ledger: Ledger, now: Time) -> Player {
+        // What a former scheduler suppressed, the first SUBSCRIBE of this one says no more.
+        ledger.lock().suppressed = false;
         Player {
             ledger,
             now,
@@ -216,8 +219,6 @@ impl Scheduler for Player {
         let ending = {
             let mut memory = self.ledger.lock();
             memory.subscribed = true;
-            // SUBSCRIBE says that no role is suppressed.
-            memory.suppressed = false;
             memory.id = Some(id.clone());
             memory.ending
         };

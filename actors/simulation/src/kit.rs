@@ -43,7 +43,7 @@
 //! lab.start_agent(0)?;
 //! lab.run_for(Duration::from_secs(600));
 //! assert_eq!(lab.look(&stubborn, |it| (it.tries, it.finished)), Some((2, true)));
-//! lab.assert_in_order();
+//! lab.assert_at_rest();
 //! # Ok(())
 //! # }
 //! ```
@@ -58,6 +58,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tepui_framework::{Framework, Options, Scheduler, spawn_with};
+use tepui_invariants::Violation;
+use tepui_invariants::books::{self, Books};
 use tepui_protocol::mesos::v1::{FrameworkInfo, TaskState};
 use tepui_runtime::{Node, SimOptions, Time};
 
@@ -273,20 +275,155 @@ impl Lab {
             .count()
     }
 
-    /// What was broken so far of the rules that always hold, with when; none, unless Tepui or the
-    /// scheduler has a defect.
-    #[must_use]
-    pub fn violations(&self) -> Vec<String> {
-        let seen = self.observer.violations();
-        seen.iter().map(|(at, it)| format!("{at} {it}")).collect()
+    /// What was broken so far of the rules on what happens, with when, and what the books of master,
+    /// allocator and agents break just now of those that hold at any time; none, unless Tepui or
+    /// the scheduler has a defect.
+    pub fn violations(&mut self) -> Vec<String> {
+        self.compared(books::at_any_time)
     }
 
-    /// Asserts that no rule was broken.
+    /// Asserts that no rule was broken of those that hold at any time.
     ///
     /// # Panics
     /// If one was.
-    pub fn assert_in_order(&self) {
+    pub fn assert_in_order(&mut self) {
         let violations = self.violations();
         assert!(violations.is_empty(), "{}", violations.join("\n"));
+    }
+
+    /// Asserts the same, and the rules of a cluster in which nothing moves any more: every book
+    /// agrees, what was launched runs or its end was told, and no update waits. Let it run for a
+    /// while without faults before: agents whose update was lost say it again after ten seconds at
+    /// first, and then twice as long each time.
+    ///
+    /// # Panics
+    /// If a rule was broken.
+    pub fn assert_at_rest(&mut self) {
+        let violations = self.compared(books::once_quiet);
+        assert!(violations.is_empty(), "{}", violations.join("\n"));
+    }
+
+    fn compared(&mut self, rules: fn(&Books) -> Vec<Violation>) -> Vec<String> {
+        let books = self.observer.books(&mut self.cluster);
+        let (now, seen) = (self.now(), self.observer.violations());
+        let found = rules(&books).into_iter().map(|it| (now, it));
+        let all = seen.into_iter().chain(found);
+        all.map(|(at, it)| format!("{at} {it}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tepui_framework::{Driver, Task};
+    use tepui_protocol::mesos::v1::{Offer, TaskStatus};
+    use tepui_runtime::{
+        Bytes, CodecError, Context, Declaration, Encoding, Handle, Id, Message, Process,
+    };
+
+    use super::*;
+
+    /// Runs one task, and acknowledges nothing.
+    #[derive(Default)]
+    struct Mute(bool);
+
+    impl Scheduler for Mute {
+        fn offers(&mut self, driver: &mut Driver<'_>, offers: Vec<Offer>) {
+            for offer in &offers {
+                if std::mem::replace(&mut self.0, true) {
+                    driver.decline(offer);
+                } else {
+                    let task = Task::command("one", "sleep 1000");
+                    driver.launch(offer, [task.cpus(1.0).mem(64.0).on(offer)]);
+                }
+            }
+        }
+
+        fn update(&mut self, _: &mut Driver<'_>, _: TaskStatus) {}
+    }
+
+    fn lab(acknowledge: bool) -> Lab {
+        let mut lab = Lab::new(5, 1).unwrap();
+        let info = FrameworkInfo {
+            user: "root".to_owned(),
+            name: "mute".to_owned(),
+            ..FrameworkInfo::default()
+        };
+        let options = Options {
+            acknowledge,
+            ..Options::default()
+        };
+        lab.start_with(info, Mute::default(), options).unwrap();
+        lab.run_for(Duration::from_secs(60));
+        assert_eq!(lab.tasks_running(), 1);
+        lab
+    }
+
+    /// Its decoder does not take what its encoder wrote.
+    #[derive(Clone, Debug)]
+    struct Scrambled;
+
+    impl Message for Scrambled {
+        const NAME: &'static str = "test.Scrambled";
+        const ENCODINGS: &'static [Encoding] = &[Encoding::Json];
+
+        fn encode(&self, _: Encoding) -> Result<Bytes, CodecError> {
+            Ok(Bytes::from_static(b"?"))
+        }
+
+        fn decode(_: Encoding, _: &[u8]) -> Result<Scrambled, CodecError> {
+            Err(CodecError::Decode {
+                message: Self::NAME.to_owned(),
+                path: String::new(),
+                problem: "it is gone".to_owned(),
+            })
+        }
+    }
+
+    struct Unscrambler;
+
+    impl Process for Unscrambler {
+        fn declare(declaration: &mut Declaration<Unscrambler>) {
+            declaration.message::<Scrambled>();
+        }
+    }
+
+    impl Handle<Scrambled> for Unscrambler {
+        fn handle(&mut self, _: Scrambled, _: &mut Context<'_, Unscrambler>) {}
+    }
+
+    #[test]
+    fn a_message_that_is_not_read_back_breaks_a_rule() {
+        let mut lab = Lab::new(6, 1).unwrap();
+        let (here, there) = (lab.cluster.framework_host(), lab.cluster.framework_host());
+        let (here, there) = (here.unwrap(), there.unwrap());
+        let to = there.spawn(Id::chosen("there"), Unscrambler).unwrap();
+        lab.assert_in_order();
+        for _ in 0..100 {
+            here.send(&here.pid_of("here"), to.pid(), Scrambled);
+        }
+        lab.run_for(Duration::from_secs(1));
+        let violations = lab.violations();
+        let [one] = &violations[..] else {
+            panic!("{violations:?}")
+        };
+        assert!(
+            one.ends_with("reads-back: test.Scrambled does not decode: it is gone"),
+            "{one}"
+        );
+    }
+
+    #[test]
+    fn what_acknowledges_is_at_rest() {
+        lab(true).assert_at_rest();
+    }
+
+    /// What always holds is not broken by it, what holds once quiet is.
+    #[test]
+    #[should_panic(expected = "nothing-waits")]
+    fn who_never_acknowledges_is_in_order_and_not_at_rest() {
+        let mut lab = lab(false);
+        assert_eq!(lab.violations(), Vec::<String>::new());
+        lab.assert_in_order();
+        lab.assert_at_rest();
     }
 }

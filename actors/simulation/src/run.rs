@@ -4,10 +4,12 @@
 //! ```text
 //! busy for --hours, with faults --> all is healed and started, frameworks want nothing new -->
 //! the books agree, twice in a row (or too late: what still differs is a violation) -->
-//! frameworks that want all there is share it --> the books agree, and the shares are fair
+//! frameworks that want all there is share it --> each gives some up, one by one, and what gets
+//! free goes to whoever has least --> the books agree, and the shares are fair
 //! ```
 
 mod glance;
+mod overlaps;
 mod weather;
 mod workload;
 
@@ -16,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tepui_containerizer::simulated::{SimulatedOptions, Trouble};
-use tepui_invariants::{Planted, Violation, books};
+use tepui_invariants::{ALL, Checked, FAIR, Invariant, Planted, Violation, books};
 use tepui_master::MasterOptions;
 use tepui_runtime::{Passage, Random, SimOptions, Time};
 
@@ -42,11 +44,17 @@ const REST_WITHIN: Duration = Duration::from_secs(45 * 60);
 /// The books of a quiet cluster are compared that often.
 const REST: Duration = Duration::from_secs(45);
 
-/// Of those who share what there is, the richest gives a task up that often, at least: what gets
-/// free one by one goes to the poorest.
-const ROUNDS: u32 = 15;
+/// Each of those who share what there is gives a task up so often, whatever it has. What gets free
+/// one by one is the poorest's: once whoever had too much has given that up, each has been served
+/// last when it was the poorest, and so no two differ by more than a task. An allocator that
+/// looks at anything else gives it all to somebody.
+const GIVES_UP: usize = 7;
 
-/// All must be shared within this.
+/// What was given up is somebody's after this, and no offer is under way any more: longer than an
+/// offer takes to everybody who refuses it, on slow links, and than a refusal of what would do.
+const TURN: Duration = Duration::from_secs(15);
+
+/// All must be at rest again within this.
 const SHARED_WITHIN: Duration = Duration::from_secs(15 * 60);
 
 /// How often there is a glance at the cluster.
@@ -129,6 +137,10 @@ pub struct Outcome {
     pub deliveries: u64,
     /// What happened, in numbers.
     pub numbers: BTreeMap<&'static str, u64>,
+    /// The rules that it was held to.
+    pub checked: Vec<&'static Invariant>,
+    /// Those that it was not held to, since it ended before it came to that.
+    pub not_reached: Vec<&'static Invariant>,
     /// What rules were broken, and when.
     pub violations: Vec<(Time, Violation)>,
 }
@@ -170,6 +182,18 @@ pub fn run_watched(options: RunOptions, watch: impl Watch) -> Result<Outcome, Cl
     })
 }
 
+/// How far the hosts of a run are from each other: in what words, and how long a message takes at
+/// least and at most.
+fn distance(seed: u64) -> (&'static str, Duration, Duration) {
+    let (what, least, most) = match Random::from_number(seed ^ 0xd1_57).below(3) {
+        0 => ("distance: one room, 0.1 to 1 ms", 100, 1_000),
+        1 => ("distance: one country, 1 to 50 ms", 1_000, 50_000),
+        _ => ("distance: the world, 20 to 300 ms", 20_000, 300_000),
+    };
+    let micros = Duration::from_micros;
+    (what, micros(least), micros(most))
+}
+
 fn cluster(options: RunOptions) -> Result<Cluster, ClusterError> {
     let random = Random::from_number(options.seed ^ 0xc1_05_7e);
     let offer_timeout = match random.below(4) {
@@ -177,8 +201,10 @@ fn cluster(options: RunOptions) -> Result<Cluster, ClusterError> {
         1 => Some(Duration::from_secs(60)),
         _ => None,
     };
+    let limited = random.below(4) == 0;
     let mut master = MasterOptions {
         offer_timeout,
+        agent_removal_rate_limit: limited.then_some(Duration::from_secs(60)),
         ..MasterOptions::default()
     };
     master.allocator.decisions.weights = workload::weights();
@@ -189,7 +215,7 @@ fn cluster(options: RunOptions) -> Result<Cluster, ClusterError> {
         hangs: one_in(40),
         dies: one_in(20),
     };
-    Cluster::new(ClusterOptions {
+    let cluster = Cluster::new(ClusterOptions {
         world: SimOptions {
             seed: options.seed,
             trace_lines: 0,
@@ -204,7 +230,10 @@ fn cluster(options: RunOptions) -> Result<Cluster, ClusterError> {
             ..SimulatedOptions::default()
         },
         ..ClusterOptions::default()
-    })
+    })?;
+    let (_, least, most) = distance(options.seed);
+    cluster.simulation.network().set_latency(least, most);
+    Ok(cluster)
 }
 
 fn go(
@@ -231,6 +260,8 @@ fn go(
         workload,
         weather: Weather::new(planned, started, random),
         found: Vec::new(),
+        reached: Reached::default(),
+        stirred: false,
         look: Box::new(look),
         next_look: started,
     };
@@ -244,6 +275,29 @@ fn go(
 /// Has a glance at the cluster.
 type Look = Box<dyn FnMut(Time, &Cluster)>;
 
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Reached {
+    /// The books were compared.
+    compared: bool,
+    /// They were when all was to be quiet.
+    quiet: bool,
+    /// They were when all had been shared.
+    shared: bool,
+}
+
+impl Reached {
+    /// Whether a run that came so far was held to a rule.
+    fn checks(self, rule: &Invariant) -> bool {
+        match rule.checked {
+            Checked::AsItHappens => true,
+            Checked::AtAnyTime => self.compared,
+            Checked::OnceQuiet if rule.id == FAIR.id => self.shared,
+            Checked::OnceQuiet => self.quiet,
+        }
+    }
+}
+
 struct Run {
     options: RunOptions,
     cluster: Cluster,
@@ -252,6 +306,9 @@ struct Run {
     weather: Weather,
     /// Broken rules of the books.
     found: Vec<(Time, Violation)>,
+    reached: Reached,
+    /// Who shares what there is has given up what was to be given up.
+    stirred: bool,
     look: Look,
     next_look: Time,
 }
@@ -265,6 +322,7 @@ impl Run {
             moments += 1;
             if moments.is_multiple_of(LOOK_EVERY) {
                 let books = self.observer.books(&mut self.cluster);
+                self.reached.compared = true;
                 self.add(books::at_any_time(&books));
             }
         }
@@ -303,16 +361,12 @@ impl Run {
             return Ok(());
         }
         self.workload.share_out(&mut self.cluster)?;
-        let end = self.cluster.simulation.now() + SHARED_WITHIN;
-        let mut rounds = 0;
-        while !self.is_over() && self.cluster.simulation.now() < end {
-            self.moment(3 * MOMENT)?;
-            if rounds >= ROUNDS && self.workload.is_even() {
-                break;
-            }
-            rounds += 1;
-            self.workload.stir();
+        self.pass(TURN)?;
+        for giver in self.workload.givers(GIVES_UP) {
+            self.workload.give_up_one(giver);
+            self.pass(TURN)?;
         }
+        self.stirred = true;
         self.rest(SHARED_WITHIN, 1)?;
         Ok(())
     }
@@ -359,6 +413,9 @@ impl Run {
     }
 
     fn compare(&mut self) -> Vec<Violation> {
+        self.reached.compared = true;
+        self.reached.quiet = true;
+        self.reached.shared = self.stirred;
         let own = self.workload.books();
         let books = self.observer.books_with(&mut self.cluster, own);
         books::once_quiet(&books)
@@ -377,11 +434,18 @@ impl Run {
         let mut numbers = self.observer.numbers();
         self.workload.count(&mut numbers);
         let simulation = &self.cluster.simulation;
+        let network = simulation.network();
+        numbers.insert("messages through their codec", network.written());
+        numbers.insert("messages not read back", network.unreadable());
+        numbers.insert(distance(self.options.seed).0, 1);
+        let (checked, not_reached) = ALL.iter().partition(|rule| self.reached.checks(rule));
         Outcome {
             hash: simulation.trace_hash(),
             time: simulation.now().since(started),
             deliveries: simulation.deliveries(),
             numbers,
+            checked,
+            not_reached,
             violations,
         }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tepui_framework::{Framework, Info, Options, Patience};
 use tepui_protocol::mesos::v1::FrameworkId;
+use tepui_runtime::Node;
 use tepui_simulation::ClusterError;
 use tepui_simulation::kit::Lab;
 
@@ -124,12 +125,12 @@ fn service(version: &str, instances: usize) -> Service {
     }
 }
 
-/// Starts a keeper that remembers the framework's id in `kept`.
+/// Starts a keeper that remembers the framework's id in `kept`; also gives its host.
 fn keep(
     lab: &mut Lab,
     service: Service,
     kept: &Arc<Mutex<Option<String>>>,
-) -> Result<Framework<Keeper>, ClusterError> {
+) -> Result<(Framework<Keeper>, Node), ClusterError> {
     let mut info = Info::new("web")
         .failover_timeout(Duration::from_secs(3600))
         .checkpoint()
@@ -149,8 +150,7 @@ fn keep(
         ..Options::default()
     };
     let keeper = Keeper::new(service, Box::new(remember), told);
-    let (keeper, _) = lab.start_with(info.build(), keeper, options)?;
-    Ok(keeper)
+    lab.start_with(info.build(), keeper, options)
 }
 
 fn ready(lab: &mut Lab, keeper: &Framework<Keeper>) -> Vec<(String, usize)> {
@@ -168,7 +168,7 @@ fn a_keeper_holds_its_instances_when_agents_go_and_come_back() {
     for seed in 0..5 {
         let mut lab = Lab::new(seed, 3).unwrap();
         let kept = Arc::default();
-        let keeper = keep(&mut lab, service("v1", 4), &kept).unwrap();
+        let (keeper, _) = keep(&mut lab, service("v1", 4), &kept).unwrap();
         lab.run_for(Duration::from_secs(30));
         assert_eq!(ready(&mut lab, &keeper), of("v1", 4), "seed {seed}");
         lab.cut_agent_off(0);
@@ -198,10 +198,10 @@ fn a_keeper_holds_its_instances_when_agents_go_and_come_back() {
 fn a_new_keeper_takes_the_instances_up_and_replaces_them_one_by_one() {
     let mut lab = Lab::new(11, 2).unwrap();
     let kept = Arc::default();
-    let first = keep(&mut lab, service("v1", 3), &kept).unwrap();
+    let (first, _) = keep(&mut lab, service("v1", 3), &kept).unwrap();
     lab.run_for(Duration::from_secs(30));
     assert_eq!(ready(&mut lab, &first), of("v1", 3));
-    let second = keep(&mut lab, service("v2", 3), &kept).unwrap();
+    let (second, _) = keep(&mut lab, service("v2", 3), &kept).unwrap();
     let mut least = usize::MAX;
     let mut most = 0;
     let done = lab.run_until(Duration::from_secs(300), |lab| {
@@ -216,16 +216,51 @@ fn a_new_keeper_takes_the_instances_up_and_replaces_them_one_by_one() {
         command: "exit 1".to_owned(),
         ..service("v3", 3)
     };
-    let third = keep(&mut lab, broken, &kept).unwrap();
+    let (third, _) = keep(&mut lab, broken, &kept).unwrap();
     lab.run_for(Duration::from_secs(120));
     assert_eq!(
         ready(&mut lab, &third),
         of("v2", 3),
         "a broken version replaces nothing"
     );
-    let none = keep(&mut lab, service("v3", 0), &kept).unwrap();
+    let (none, _) = keep(&mut lab, service("v3", 0), &kept).unwrap();
     lab.run_for(Duration::from_secs(60));
     assert_eq!((lab.tasks_running(), lab.frameworks_registered()), (0, 0));
     drop(none);
     lab.assert_in_order();
+}
+
+#[test]
+fn a_kill_that_is_lost_leaves_no_instance_too_many() {
+    for (cut_off, seconds) in [("the keeper", 60), ("the agents", 10)] {
+        let mut lab = Lab::new(5, 2).unwrap();
+        let kept = Arc::default();
+        let (first, _) = keep(&mut lab, service("v1", 3), &kept).unwrap();
+        lab.run_for(Duration::from_secs(30));
+        assert_eq!(ready(&mut lab, &first), of("v1", 3));
+        let (second, host) = keep(&mut lab, service("v2", 3), &kept).unwrap();
+        while lab.tasks_running() < 4 {
+            lab.run_for(Duration::from_millis(100));
+        }
+        // The first of the new version runs, and is ready in two seconds: nothing is killed yet.
+        lab.run_for(Duration::from_millis(200));
+        let (master, _) = lab.cluster.master().unwrap();
+        let network = lab.cluster.simulation.network();
+        if cut_off == "the keeper" {
+            network.partition(&[&host], &[master]);
+            lab.run_for(Duration::from_secs(seconds));
+            let (master, _) = lab.cluster.master().unwrap();
+            lab.cluster.simulation.network().heal(&host, master);
+        } else {
+            (0..2).for_each(|number| lab.cut_agent_off(number));
+            lab.run_for(Duration::from_secs(seconds));
+            (0..2).for_each(|number| lab.heal_agent(number));
+        }
+        let done = lab.run_until(Duration::from_secs(600), |lab| {
+            ready(lab, &second) == of("v2", 3) && lab.tasks_running() == 3
+        });
+        let running = lab.tasks_running();
+        assert!(done, "cut off: {cut_off}; {running} run");
+        lab.assert_in_order();
+    }
 }

@@ -20,7 +20,7 @@ use tepui_simulation::{RunOptions, run};
 const SEEDS: u64 = 20;
 
 /// The bugs in words, in the order of the table.
-const BUGS: [(PlantedBug, &str); 12] = [
+const BUGS: [(PlantedBug, &str); 13] = [
     (
         PlantedBug::AcknowledgementDropped,
         "an acknowledgement is dropped",
@@ -63,6 +63,7 @@ const BUGS: [(PlantedBug, &str); 12] = [
         PlantedBug::KillReachesAnother,
         "a framework's kill reaches another's task of the same id",
     ),
+    (PlantedBug::SharesIgnored, "shares are ignored"),
 ];
 
 /// The rules that a run breaks, up to the moment of the first.

@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tepui_invariants::ALL;
+use tepui_invariants::Invariant;
 use tepui_runtime::{Passage, Stage, Time};
 use tepui_simulation::{ClusterError, Outcome, RunOptions, Watch, run, run_watched};
 
@@ -66,14 +66,23 @@ fn simulate(values: &Values) -> Result<ExitCode, Failure> {
             };
             let outcome = outcome.map_err(failed)?;
             say::text(&report(plan.options, &outcome));
-            outcome.violations.is_empty()
+            !is_broken(&outcome)
         }
     };
-    Ok(if holds {
+    Ok(status(holds))
+}
+
+fn is_broken(outcome: &Outcome) -> bool {
+    !outcome.violations.is_empty()
+}
+
+/// What a shell is told.
+fn status(holds: bool) -> ExitCode {
+    if holds {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    }
 }
 
 fn failed(problem: ClusterError) -> Failure {
@@ -164,8 +173,17 @@ fn report(options: RunOptions, outcome: &Outcome) -> String {
     {
         let _infallible = writeln!(text, "  {:>12}  {what}", grouped(number));
     }
-    let ids: Vec<&str> = ALL.iter().map(|invariant| invariant.id).collect();
-    let _infallible = writeln!(text, "{} invariants checked: {}", ids.len(), ids.join(", "));
+    for (what, rules) in [
+        ("checked", &outcome.checked),
+        ("not reached", &outcome.not_reached),
+    ] {
+        if !rules.is_empty() {
+            let rule = |rule: &&'static Invariant| rule.id;
+            let ids: Vec<&str> = rules.iter().map(rule).collect();
+            let (count, ids) = (ids.len(), ids.join(", "));
+            let _infallible = writeln!(text, "{count} invariants {what}: {ids}");
+        }
+    }
     text + &complaint(options, outcome)
 }
 
@@ -279,7 +297,7 @@ impl Progress {
         self.done += 1;
         self.deliveries += outcome.deliveries;
         self.virtual_time += outcome.time;
-        self.broken += u64::from(!outcome.violations.is_empty());
+        self.broken += u64::from(is_broken(&outcome));
         self.early.insert(seed, outcome);
         while let Some(outcome) = self.early.remove(&self.untold.start) {
             let seed = self.untold.start;
@@ -357,9 +375,10 @@ impl Watch for Tracer {
 
 #[cfg(test)]
 mod tests {
-    use tepui_invariants::Violation;
+    use tepui_invariants::{ALL, Violation};
 
     use super::*;
+    use crate::flags::{Parsed, Sources, parse};
 
     fn outcome(broken: usize) -> Outcome {
         let violation = |number: usize| {
@@ -372,6 +391,8 @@ mod tests {
             time: Duration::from_secs(1234),
             deliveries: 5_678_901,
             numbers: BTreeMap::from([("offers", 7)]),
+            checked: ALL[2..].to_vec(),
+            not_reached: ALL[..2].to_vec(),
             violations: (0..broken).map(violation).collect(),
         }
     }
@@ -385,9 +406,17 @@ mod tests {
         assert_eq!(lines[1], "         1,234  seconds of virtual time");
         assert_eq!(lines[2], "     5,678,901  deliveries");
         assert_eq!(lines[3], "             7  offers");
-        let checked = format!("{} invariants checked: {},", ALL.len(), ALL[0].id);
+        let checked = format!("{} invariants checked: {},", ALL.len() - 2, ALL[2].id);
         assert!(lines[4].starts_with(&checked), "{text}");
-        assert_eq!(lines.len(), 5);
+        let not = format!("2 invariants not reached: {}, {}", ALL[0].id, ALL[1].id);
+        assert_eq!(lines[5..], [not]);
+        let (checked, not_reached) = (ALL.to_vec(), Vec::new());
+        let whole = Outcome {
+            checked,
+            not_reached,
+            ..outcome(0)
+        };
+        assert!(!report(options, &whole).contains("not reached"));
     }
 
     #[test]
@@ -403,6 +432,65 @@ mod tests {
             "Again: tepui simulate --seed=9 --agents=3 --frameworks=4 --hours=0.1 --faults=80"
         );
         assert_eq!(complaint(options, &outcome(0)), "");
+    }
+
+    #[test]
+    fn the_command_that_is_shown_runs_the_same_again() {
+        let sizes = [
+            RunOptions::default(),
+            RunOptions::quick(u64::MAX),
+            RunOptions {
+                seed: 12_345,
+                agents: 10_000,
+                frameworks: 1,
+                hours: 1.0 / 3.0,
+                faults: 0,
+                ..RunOptions::default()
+            },
+            RunOptions {
+                agents: 1,
+                frameworks: 1000,
+                hours: 700.0,
+                faults: 100_000,
+                ..RunOptions::default()
+            },
+        ];
+        for options in sizes {
+            let command = options.command();
+            let words = command.strip_prefix("tepui simulate ").unwrap();
+            let arguments: Vec<String> = words.split(' ').map(str::to_owned).collect();
+            let sources = Sources {
+                arguments: &arguments,
+                environment: &BTreeMap::new(),
+                read: &|_| Err(io::ErrorKind::NotFound.into()),
+            };
+            let Parsed::Values(values) = parse(&[SIMULATE], &sources).unwrap() else {
+                panic!("{command} is no run")
+            };
+            let again = plan(&values).unwrap();
+            assert_eq!(again.options, options, "{command}");
+            assert!(again.seeds.is_none() && !again.trace);
+        }
+    }
+
+    /// Whether runs hold of which so many rules are broken each.
+    fn holds(broken: &[usize]) -> bool {
+        let (sender, receiver) = channel();
+        for (seed, broken) in (0..).zip(broken) {
+            sender.send((seed, Ok(outcome(*broken)))).unwrap();
+        }
+        drop(sender);
+        let progress = Progress::new(RunOptions::default(), 0..broken.len() as u64);
+        progress.follow(receiver).unwrap()
+    }
+
+    #[test]
+    fn the_exit_status_is_zero_only_where_nothing_was_broken() {
+        let said = |holds| format!("{:?}", status(holds));
+        assert_eq!(said(holds(&[0, 0, 0])), format!("{:?}", ExitCode::SUCCESS));
+        assert_eq!(said(holds(&[0, 1, 0])), format!("{:?}", ExitCode::FAILURE));
+        assert_eq!(said(holds(&[3])), format!("{:?}", ExitCode::FAILURE));
+        assert!(!is_broken(&outcome(0)) && is_broken(&outcome(1)));
     }
 
     #[test]

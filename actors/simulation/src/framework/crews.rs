@@ -1,4 +1,5 @@
-//! The executors of a framework's own that its tasks share, and what becomes of each.
+//! The executors of a framework's own that its tasks share, what becomes of each, and what it is
+//! asked.
 //!
 //! Not here: the executor itself (`crew.rs`).
 
@@ -6,7 +7,7 @@ use std::collections::BTreeMap;
 
 use tepui_framework::executor;
 use tepui_protocol::mesos::v1::{ExecutorInfo, FrameworkId, Offer};
-use tepui_runtime::Random;
+use tepui_runtime::{Bytes, Random};
 
 /// Cpus and megabytes of an executor.
 pub(super) const NEEDS: (f64, f64) = (0.1, 32.0);
@@ -22,6 +23,21 @@ pub(crate) struct Crews {
 /// The id of an executor: the same ones in every framework.
 pub(super) fn id(number: u64) -> String {
     format!("crew-{number}")
+}
+
+/// How a framework greets its executors, which say back what they hear.
+const GREETING: &str = "greetings from ";
+
+/// What a framework says to one of its executors.
+pub(super) fn greeting(framework: Option<&FrameworkId>) -> Bytes {
+    let own = framework.map_or("nobody", |id| id.value.as_str());
+    Bytes::from(format!("{GREETING}{own}"))
+}
+
+/// Whose executor says this, if it answers a greeting.
+pub(crate) fn sender_of(answer: &[u8]) -> Option<String> {
+    let answer = std::str::from_utf8(answer).ok()?;
+    answer.strip_prefix(GREETING).map(str::to_owned)
 }
 
 impl Crews {
@@ -66,5 +82,18 @@ fn command(random: &Random) -> String {
         5 => format!("crew; sleep {seconds}"),
         6..=8 => format!("crew; leave {}", random.below(10)),
         _ => "crew".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_greeted_is_in_the_answer() {
+        let value = "F-0001".to_owned();
+        let greeting = greeting(Some(&FrameworkId { value }));
+        assert_eq!(sender_of(&greeting).as_deref(), Some("F-0001"));
+        assert_eq!(sender_of(b"another word"), None);
     }
 }

@@ -1,6 +1,6 @@
 //! A framework's own memory: it outlives its scheduler, as a framework's database does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tepui_invariants::books::{Demand, FrameworkBook, TaskBook};
@@ -12,6 +12,9 @@ use tepui_runtime::Random;
 
 use super::crews::Crews;
 use crate::temperament::{Acknowledges, Temperament};
+
+/// So many tasks that ended are remembered as the last ones.
+const LAST: usize = 20;
 
 /// A task as its framework knows it.
 #[derive(Clone, Debug)]
@@ -79,6 +82,8 @@ pub(crate) struct Memory {
     pub(crate) http: bool,
     pub(crate) id: Option<FrameworkId>,
     pub(crate) tasks: BTreeMap<String, OwnTask>,
+    /// The last of them that ended.
+    pub(crate) ended_last: VecDeque<String>,
     next: u64,
     /// Its own executors, where it has any.
     pub(crate) crews: Option<Crews>,
@@ -122,6 +127,7 @@ impl Ledger {
             http,
             id: None,
             tasks: BTreeMap::new(),
+            ended_last: VecDeque::new(),
             next: 1,
             crews: crews.then(Crews::default),
             over: false,
@@ -164,6 +170,12 @@ impl Memory {
         task.told = Some(state);
         task.ended = is_over(state) && status.uuid.is_some();
         task.unknown = state == TaskState::TaskUnknown;
+        if task.ended {
+            if self.ended_last.len() == LAST {
+                self.ended_last.pop_front();
+            }
+            self.ended_last.push_back(status.task_id.value.clone());
+        }
     }
 
     /// It would take all that is offered, and answers nothing.

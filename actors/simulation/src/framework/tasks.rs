@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use tepui_framework::{Driver, Task, scalar};
+use tepui_framework::{Driver, Task, ports, scalar};
 use tepui_protocol::mesos::v1::offer::{Operation, operation};
 use tepui_protocol::mesos::v1::{
-    ExecutorId, ExecutorInfo, Filters, Offer, TaskGroupInfo, TaskId, TaskInfo, TaskState,
+    ExecutorId, ExecutorInfo, Filters, Offer, Resource, TaskGroupInfo, TaskId, TaskInfo, TaskState,
+    value,
 };
 use tepui_protocol::resources::Resources;
-use tepui_runtime::{Bytes, Random};
+use tepui_runtime::Random;
 
 use super::ledger::{Memory, OwnTask, SHARE};
 use super::{Player, crews};
@@ -64,7 +65,9 @@ pub(super) fn accept(driver: &mut Driver<'_>, offer: &Offer, orders: &Orders, fi
 }
 
 /// For how long one who shares refuses what it did not take of an offer: not at all where there
-/// is room for another of its tasks, unless it took nothing.
+/// is room for another of its tasks, unless it took nothing. What is too small it refuses for good:
+/// an offer counts as held, and whoever is just asked again comes behind others with what gets
+/// free meanwhile.
 pub(super) fn shared_refusal(offer: &Offer, taken: usize) -> Duration {
     let (cpus, mem) = (
         scalar(&offer.resources, "cpus") / SHARE.0,
@@ -74,7 +77,7 @@ pub(super) fn shared_refusal(offer: &Offer, taken: usize) -> Duration {
     Duration::from_secs(match (room, taken) {
         (true, 0) => 5,
         (true, _) => 0,
-        (false, _) => 30,
+        (false, _) => 24 * 3600,
     })
 }
 
@@ -100,6 +103,27 @@ fn command(random: &Random) -> String {
         _ => "",
     };
     format!("{slow}{stubborn}sleep {seconds}{end}")
+}
+
+/// One or two of the lowest ports that are left, for one task in three.
+fn some_ports(left: &mut Vec<u64>, random: &Random) -> Option<Resource> {
+    let wanted = match random.below(3) {
+        0 => 1 + usize::try_from(random.below(2)).unwrap_or(0),
+        _ => 0,
+    };
+    let taken = left.drain(..wanted.min(left.len()));
+    let range: Vec<value::Range> = taken
+        .map(|port| value::Range {
+            begin: port,
+            end: port,
+        })
+        .collect();
+    (!range.is_empty()).then(|| Resource {
+        name: "ports".to_owned(),
+        r#type: value::Type::Ranges as i32,
+        ranges: Some(value::Ranges { range }),
+        ..Resource::default()
+    })
 }
 
 fn draw<T: Copy>(random: &Random, of: &[T], default: T) -> T {
@@ -144,6 +168,7 @@ impl Player {
         let (most, at_once) = memory.temperament.appetite();
         let mut cpus = scalar(&offer.resources, "cpus");
         let mut mem = scalar(&offer.resources, "mem");
+        let mut ports = ports(&offer.resources);
         let room = most.saturating_sub(memory.live());
         for _ in 0..room.min(at_once) {
             let shares = memory.temperament == Temperament::Sharing;
@@ -181,7 +206,13 @@ impl Player {
                 None => Task::command(&id, text),
                 Some(crew) => Task::custom(&id, crew).data(text),
             };
-            let task = task.cpus(needs.0).mem(needs.1).on(offer);
+            let task = task.cpus(needs.0).mem(needs.1);
+            let task = match shares {
+                true => task.on(offer),
+                false => task
+                    .resources(some_ports(&mut ports, &memory.random))
+                    .on(offer),
+            };
             // Another of the same id: the master has to refuse it.
             let repeated = memory.temperament == Temperament::Nonsense
                 && orders.group.is_none()
@@ -280,18 +311,20 @@ impl Player {
         if let Some((executor, agent)) = crewed.get(at).cloned() {
             match ends {
                 true => driver.shutdown(executor, agent),
-                false => driver.message(agent, executor, Bytes::from_static(b"how are you?")),
+                false => driver.message(agent, executor, crews::greeting(memory.id.as_ref())),
             }
         }
     }
 
-    /// Asks for all tasks that the master has, or for each that has not ended.
+    /// Asks for all tasks that the master has, or for each that has not ended and now and then
+    /// for those that ended last, too.
     pub(super) fn reconcile(&mut self, driver: &mut Driver<'_>, implicit: bool) {
         let memory = self.ledger.lock();
-        let asked = memory
-            .tasks
-            .iter()
-            .filter(|(_, task)| !task.ended && !task.unknown);
+        let looks_back = !implicit && memory.random.below(2) == 0;
+        let asked = memory.tasks.iter().filter(|(id, task)| {
+            let ended = looks_back && memory.ended_last.contains(*id);
+            ended || (!task.ended && !task.unknown)
+        });
         let asked = asked.map(|(id, task)| {
             let value = id.clone();
             (TaskId { value }, Some(task.agent.clone()))
@@ -302,5 +335,32 @@ impl Player {
         } else if !asked.is_empty() {
             driver.reconcile(asked);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_task_in_three_takes_ports_and_each_only_once() {
+        let random = Random::from_number(7);
+        let mut left: Vec<u64> = (31_000..31_100).collect();
+        let taken: Vec<Vec<u64>> = (0..300)
+            .map(|_| some_ports(&mut left, &random))
+            .map(|own| own.map_or_else(Vec::new, |own| ports(&[own])))
+            .collect();
+        let mut all = taken.concat();
+        assert_eq!(
+            all,
+            (31_000..31_100).collect::<Vec<u64>>(),
+            "until none is left"
+        );
+        all.dedup();
+        assert_eq!(all.len(), 100);
+        let first = &taken[..60];
+        let with = first.iter().filter(|own| !own.is_empty()).count();
+        assert!((10..=30).contains(&with), "{with} of 60");
+        assert!(first.iter().all(|own| own.len() <= 2));
     }
 }

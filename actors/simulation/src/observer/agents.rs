@@ -16,6 +16,9 @@ pub(super) struct Agents {
     ids: BTreeMap<Pid, String>,
     /// The last update that was sent of each task and is not acknowledged, by agent.
     waiting: BTreeMap<String, BTreeMap<TaskKey, Vec<u8>>>,
+    /// Frameworks whose end an agent was told and of which it was given nothing since: it keeps no
+    /// update of theirs.
+    ended: BTreeMap<String, BTreeSet<String>>,
     /// Whose executor speaks from a PID.
     executors: BTreeMap<Pid, String>,
     /// Whose task an update is of, by its uuid.
@@ -33,6 +36,26 @@ impl Agents {
     /// The id of the agent at a PID.
     pub(super) fn id_of(&self, pid: &Pid) -> Option<&str> {
         self.ids.get(pid).map(String::as_str)
+    }
+
+    /// The agent at `pid` was told that a framework is over.
+    pub(super) fn told_end(&mut self, pid: &Pid, framework: &str) {
+        let Some(id) = self.ids.get(pid) else {
+            return;
+        };
+        if let Some(waiting) = self.waiting.get_mut(id) {
+            waiting.retain(|task, _| task.framework != framework);
+        }
+        let ended = self.ended.entry(id.clone()).or_default();
+        ended.insert(framework.to_owned());
+    }
+
+    /// The agent at `pid` was given a task of a framework.
+    pub(super) fn given(&mut self, pid: &Pid, framework: &str) {
+        let ended = self.ids.get(pid).and_then(|id| self.ended.get_mut(id));
+        if let Some(ended) = ended {
+            ended.remove(framework);
+        }
     }
 
     /// An executor of a framework called from a PID.
@@ -75,8 +98,11 @@ impl Agents {
                 task, agent, uuid, ..
             } => {
                 self.owners.insert(uuid.clone(), task.framework.clone());
-                let waiting = self.waiting.entry(agent.clone()).or_default();
-                waiting.insert(task.clone(), uuid.clone());
+                let ended = self.ended.get(agent);
+                if ended.is_none_or(|ended| !ended.contains(&task.framework)) {
+                    let waiting = self.waiting.entry(agent.clone()).or_default();
+                    waiting.insert(task.clone(), uuid.clone());
+                }
             }
             Fact::Recorded { task, uuid, .. } => {
                 for waiting in self.waiting.values_mut() {
@@ -94,6 +120,7 @@ impl Agents {
             Fact::AgentCrashed { agent } | Fact::AgentEnding { agent } => {
                 // What it kept is sent again.
                 self.waiting.remove(agent);
+                self.ended.remove(agent);
             }
             _ => {}
         }

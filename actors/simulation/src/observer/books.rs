@@ -9,7 +9,7 @@ use std::time::Duration;
 use tepui_agent::core::executor::{ExecutorState, Phase};
 use tepui_agent::snapshot::{ExecutorView, Snapshot as AgentSnapshot};
 use tepui_invariants::TaskKey;
-use tepui_invariants::books::{AgentBooks, Books, FrameworkBook};
+use tepui_invariants::books::{AgentBooks, Books, FrameworkBook, Held};
 use tepui_master::snapshot::{Agent, Snapshot};
 use tepui_protocol::mesos::v1::Resource;
 use tepui_protocol::resources::Resources;
@@ -55,8 +55,10 @@ impl Observer {
             }
         }
         let mut books = Books {
-            agents: BTreeMap::new(),
+            hosts: hosts(cluster),
+            unreadable: cluster.simulation.network().first_unreadable(),
             frameworks,
+            ..Books::default()
         };
         let Some((node, master)) = cluster.master().cloned() else {
             return books;
@@ -114,6 +116,14 @@ impl Observer {
 /// The allocator's process on the master's node.
 const ALLOCATOR: &str = "hierarchical-allocator(1)";
 
+/// The hosts that are up, with the id that the agent of each has.
+fn hosts(cluster: &Cluster) -> BTreeMap<String, String> {
+    let hosts = cluster.agents().iter();
+    let up = hosts.filter_map(|host| Some((host.name.clone(), present(host)?)));
+    up.map(|(name, own)| (name, own.agent_id().to_owned()))
+        .collect()
+}
+
 fn present(host: &AgentHost) -> Option<std::sync::Arc<AgentSnapshot>> {
     host.up
         .as_ref()
@@ -166,7 +176,12 @@ fn by_master(snapshot: &Snapshot, agent: &Agent) -> AgentBooks {
             *executors_use.entry(framework.clone()).or_default() += resources(&info.resources);
         }
     }
+    let holders = snapshot.holders(agent).into_iter();
     AgentBooks {
+        connected: agent.connected,
+        held: holders
+            .map(|(by, resources)| Held { by, resources })
+            .collect(),
         unreachable,
         executors_use,
         total: agent.total.clone(),

@@ -8,6 +8,8 @@ use tepui_protocol::mesos::v1::{ExecutorInfo, FrameworkInfo, TaskInfo};
 use tepui_protocol::resources::Resources;
 use tepui_runtime::Pid;
 
+use crate::framework::is_over;
+
 /// The frameworks that were ever subscribed.
 #[derive(Debug, Default)]
 pub(super) struct Frameworks {
@@ -33,6 +35,9 @@ struct Framework {
     book: FrameworkBook,
     /// Uuids that it was told, to know repeats by.
     heard: BTreeSet<Vec<u8>>,
+    /// Tasks whose end it was told by their agent: what a master says of them later, it does not
+    /// heed.
+    ended: BTreeSet<String>,
 }
 
 impl Frameworks {
@@ -52,16 +57,20 @@ impl Frameworks {
         self.asked.insert(pid.clone(), info.clone());
     }
 
-    /// The master sent SUBSCRIBED.
-    pub(super) fn subscribed(&mut self, pid: &Pid, id: &str) {
+    /// The master sent SUBSCRIBED; whether it said it before to the same scheduler, which did not
+    /// hear it and so asked again without an id.
+    pub(super) fn subscribed(&mut self, pid: &Pid, id: &str) -> bool {
         self.ids.insert(pid.clone(), id.to_owned());
         let info = self.asked.remove(pid);
         let known = self.known.entry(id.to_owned()).or_default();
+        let repeated = known.present.as_ref() == Some(pid);
+        let repeated = repeated && info.as_ref().is_none_or(|info| info.id.is_none());
         known.present = Some(pid.clone());
         if let Some(info) = info {
             known.failover_timeout = info.failover_timeout();
             known.checkpoint = info.checkpoint();
         }
+        repeated
     }
 
     /// An UPDATE_FRAMEWORK reached the master, which may refuse it.
@@ -148,6 +157,12 @@ impl Frameworks {
             .map_or(&[], Vec::as_slice)
     }
 
+    /// Whether a framework was told by an agent that a task has ended.
+    pub(super) fn has_ended(&self, id: &str, task: &str) -> bool {
+        let known = self.known.get(id);
+        known.is_some_and(|known| known.ended.contains(task))
+    }
+
     pub(super) fn happened(&mut self, fact: &Fact) {
         match fact {
             Fact::Told {
@@ -155,6 +170,7 @@ impl Frameworks {
                 task,
                 uuid,
                 state,
+                ..
             } => {
                 let Some(known) = self.known.get_mut(to) else {
                     return;
@@ -162,10 +178,15 @@ impl Frameworks {
                 let repeated = uuid
                     .as_ref()
                     .is_some_and(|uuid| !known.heard.insert(uuid.clone()));
+                let heeded = uuid.is_some() || !known.ended.contains(&task.task);
                 if let Some(book) = known.book.tasks.get_mut(&task.task)
                     && !repeated
+                    && heeded
                 {
                     book.told = Some(*state);
+                }
+                if uuid.is_some() && is_over(*state) {
+                    known.ended.insert(task.task.clone());
                 }
             }
             Fact::Removed { framework, .. } => {

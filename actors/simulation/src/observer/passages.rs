@@ -12,12 +12,14 @@ use tepui_protocol::mesos::internal::{
 };
 use tepui_protocol::mesos::v1::offer::Operation;
 use tepui_protocol::mesos::v1::scheduler::{Call, Event, call, event};
+use tepui_protocol::mesos::v1::task_status::Reason;
 use tepui_protocol::mesos::v1::{FrameworkId, OfferId, TaskInfo, TaskState, executor};
 use tepui_protocol::tepui::allocator::RemoveFramework;
 use tepui_runtime::{Passage, Pid, Stage};
 
 use super::Seen;
 use super::errands::Errand;
+use crate::framework::sender_of;
 
 impl Seen {
     /// What a passage means, in the order in which it happened.
@@ -117,8 +119,11 @@ impl Seen {
                 };
                 self.count("subscriptions", 1);
                 let framework = subscribed.framework_id.value.clone();
-                self.frameworks.subscribed(to, &framework);
-                vec![Fact::Subscribed { framework }]
+                let repeated = self.frameworks.subscribed(to, &framework);
+                vec![Fact::Subscribed {
+                    framework,
+                    repeated,
+                }]
             }
             event::Type::Offers => {
                 let offers = event.offers.as_ref().map(|all| all.offers.as_slice());
@@ -135,10 +140,9 @@ impl Seen {
             event::Type::Rescind => {
                 self.count("rescinds", 1);
                 let offer = event.rescind.as_ref().map(|it| it.offer_id.value.clone());
-                offer
-                    .map(|offer| Fact::Rescinded { offer })
-                    .into_iter()
-                    .collect()
+                let to = id_of(self.frameworks.id_of(to));
+                let rescinded = offer.map(|offer| Fact::Rescinded { to, offer });
+                rescinded.into_iter().collect()
             }
             _ => Vec::new(),
         }
@@ -234,6 +238,11 @@ impl Seen {
 
     fn told_to_agent(&mut self, passage: &Passage<'_>) -> Vec<Fact> {
         let Passage { from, to, at, .. } = *passage;
+        if let Some(message) = passage.message_as::<ShutdownFramework>() {
+            self.agents.told_end(to, &message.framework_id.value);
+        } else if let Some(framework) = whose_task(passage) {
+            self.agents.given(to, &framework);
+        }
         if let Some((errand, _)) = errand(passage) {
             return self.errands.arrived(at, to, &errand).into_iter().collect();
         }
@@ -260,11 +269,19 @@ impl Seen {
     }
 
     fn told_to_framework(&mut self, passage: &Passage<'_>) -> Vec<Fact> {
-        let event = passage.message_as::<Event>();
-        let Some(update) = event.and_then(|event| event.update.as_ref()) else {
+        let Some(event) = passage.message_as::<Event>() else {
             return Vec::new();
         };
         let Some(to) = self.frameworks.id_of(passage.to).map(str::to_owned) else {
+            return Vec::new();
+        };
+        if let Some(message) = &event.message {
+            self.count("messages of executors", 1);
+            let framework = sender_of(&message.data);
+            let heard = framework.map(|framework| Fact::Heard { to, framework });
+            return heard.into_iter().collect();
+        }
+        let Some(update) = &event.update else {
             return Vec::new();
         };
         let status = &update.status;
@@ -275,11 +292,20 @@ impl Seen {
         let uuid = status.uuid.as_ref().map(|uuid| uuid.to_vec());
         let owner = uuid.as_ref().and_then(|uuid| self.agents.owner_of(uuid));
         let owner = owner.unwrap_or(&to);
+        let task = TaskKey::new(owner, &status.task_id.value);
+        let reconciled = uuid.is_none() && status.reason() == Reason::Reconciliation;
+        if reconciled {
+            self.count("reconciliation answers", 1);
+            if self.frameworks.has_ended(&to, &task.task) {
+                self.count("reconciliation answers of ended tasks", 1);
+            }
+        }
         vec![Fact::Told {
-            task: TaskKey::new(owner, &status.task_id.value),
+            task,
             to,
             uuid,
             state,
+            reconciled,
         }]
     }
 
@@ -440,6 +466,14 @@ fn errand<'a>(passage: &Passage<'a>) -> Option<(Errand, Option<&'a str>)> {
     }
     let shutdown = passage.message_as::<Shutdown>();
     shutdown.map(|_| (Errand::Shutdown, None))
+}
+
+/// The framework of which a message gives an agent something to run.
+fn whose_task(passage: &Passage<'_>) -> Option<String> {
+    let alone = passage.message_as::<RunTask>().map(|run| &run.framework);
+    let group = passage.message_as::<RunTaskGroup>();
+    let framework = alone.or(group.map(|run| &run.framework))?;
+    framework.id.as_ref().map(|id| id.value.clone())
 }
 
 /// Who an agent says that it is when it asks to be registered; empty where it has no id.

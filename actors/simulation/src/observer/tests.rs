@@ -1,13 +1,13 @@
 //! A cluster that is watched: calm, with an agent that crashes, with a master that crashes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tepui_framework::{Driver, Framework, Scheduler, Task, spawn};
 use tepui_invariants::TaskKey;
 use tepui_invariants::books::{Books, FrameworkBook, at_any_time, once_quiet};
 use tepui_protocol::mesos::v1::framework_info::{Capability, capability};
-use tepui_protocol::mesos::v1::{FrameworkInfo, Offer, TaskState, TaskStatus};
+use tepui_protocol::mesos::v1::{FrameworkInfo, Offer, TaskId, TaskState, TaskStatus};
 use tepui_runtime::SimOptions;
 
 use super::*;
@@ -165,6 +165,58 @@ fn an_agent_crashes_and_comes_back_and_all_agree_again() {
 }
 
 #[test]
+fn an_agent_that_is_away_is_still_registered_and_one_that_is_cut_off_is_not() {
+    let mut stage = Stage::new(8, 0, "");
+    stage.run(30);
+    let unregistered = |stage: &mut Stage| {
+        let books = stage.observer.books(&mut stage.cluster);
+        let found = once_quiet(&books).into_iter();
+        let found = found.filter(|it| it.invariant.id == "is-registered");
+        found.map(|it| it.detail).collect::<Vec<String>>()
+    };
+    assert_eq!(unregistered(&mut stage), Vec::<String>::new());
+    stage.cluster.crash_agent(0);
+    let [ghost] = &unregistered(&mut stage)[..] else {
+        panic!("one has crashed, and the master does not know")
+    };
+    assert!(ghost.ends_with("nobody that is up"), "{ghost}");
+    stage.cluster.start_agent(0).unwrap();
+    stage.run(60);
+    assert_eq!(unregistered(&mut stage), Vec::<String>::new());
+    let (master, _) = stage.cluster.master().unwrap();
+    let (node, _) = stage.cluster.agents()[1].up.as_ref().unwrap();
+    let network = stage.cluster.simulation.network();
+    network.block(master, node);
+    network.block(node, master);
+    stage.run(1200);
+    let [vanished] = &unregistered(&mut stage)[..] else {
+        panic!("one is cut off, and the master has given it up")
+    };
+    assert!(vanished.ends_with("not registered"), "{vanished}");
+}
+
+#[test]
+fn what_a_master_says_of_a_task_that_ended_changes_no_book() {
+    let mut stage = Stage::new(9, 1, "sleep 1");
+    stage.run(60);
+    let told = |stage: &mut Stage| {
+        let books = stage.observer.books(&mut stage.cluster);
+        Stage::framework_book(&books).tasks["t0"].told
+    };
+    assert_eq!(told(&mut stage), Some(TaskState::TaskFinished));
+    stage.framework.call(|_, driver| {
+        let value = "t0".to_owned();
+        driver.reconcile([(TaskId { value }, None)]);
+    });
+    stage.run(10);
+    assert_eq!(stage.number("reconciliation answers"), 1);
+    assert_eq!(stage.number("reconciliation answers of ended tasks"), 1);
+    assert_eq!(stage.number("TASK_UNKNOWN"), 1);
+    assert_eq!(told(&mut stage), Some(TaskState::TaskFinished));
+    assert_eq!(stage.observer.violations(), []);
+}
+
+#[test]
 fn a_master_crashes_and_its_successor_has_the_same_books() {
     let mut stage = Stage::new(4, 6, "sleep 100000");
     stage.run(30);
@@ -205,4 +257,31 @@ fn an_agent_that_was_told_another_id_and_ends_for_that_is_itself() {
     assert_eq!(waiting(), 0, "it is told again if it was kept");
     let seen = stage.observer.seen();
     assert_eq!(seen.agents.id_of(&pid), Some("S3"));
+}
+
+#[test]
+fn an_agent_keeps_nothing_of_a_framework_whose_end_it_was_told() {
+    let stage = Stage::new(6, 0, "");
+    let at = stage.cluster.simulation.now();
+    let pid: Pid = "slave(1)@10.1.0.1:5051".parse().unwrap();
+    let mut seen = stage.observer.seen();
+    seen.agents.registered(&pid, "S3");
+    let forwarded = |framework: &str| Fact::Forwarded {
+        task: TaskKey::new(framework, "t"),
+        agent: "S3".into(),
+        uuid: vec![1],
+        state: TaskState::TaskRunning,
+        had: true,
+    };
+    seen.happened(at, &forwarded("F"));
+    seen.happened(at, &forwarded("G"));
+    seen.agents.told_end(&pid, "F");
+    let waits = [TaskKey::new("G", "t")];
+    assert_eq!(seen.agents.waiting("S3"), BTreeSet::from(waits.clone()));
+    // What was under way meanwhile is not kept either; what belongs to its next life is.
+    seen.happened(at, &forwarded("F"));
+    assert_eq!(seen.agents.waiting("S3"), BTreeSet::from(waits));
+    seen.agents.given(&pid, "F");
+    seen.happened(at, &forwarded("F"));
+    assert_eq!(seen.agents.waiting("S3").len(), 2);
 }

@@ -137,31 +137,34 @@ impl Workload {
         Ok(())
     }
 
-    /// What each of those who share has, in tasks of weight 1, with its scheduler.
-    fn shares(&self) -> impl Iterator<Item = (f64, &Actor)> {
+    fn sharing(&self) -> impl Iterator<Item = &Actor> {
         let sharing = |actor: &&Actor| actor.temperament == Temperament::Sharing;
-        self.actors.iter().filter(sharing).map(|actor| {
-            let memory = actor.ledger.lock();
-            (memory.live() as f64 / memory.weight, actor)
-        })
+        self.actors.iter().filter(sharing)
     }
 
-    /// The richest of those who share gives a task up.
-    pub(super) fn stir(&self) {
-        let richest = self.shares().max_by(|one, other| one.0.total_cmp(&other.0));
-        if let Some(life) = richest.and_then(|(_, actor)| actor.life.as_ref()) {
+    /// Which of those who share is to give a task up, and then which: each as often as the others,
+    /// in an order that is drawn. Who refused offers for a while does so no more.
+    pub(super) fn givers(&self, each: usize) -> Vec<usize> {
+        let mut sharers = 0;
+        for actor in self.sharing() {
+            actor.ledger.lock().coy = 0;
+            sharers += 1;
+        }
+        let mut left: Vec<usize> = (0..sharers * each).map(|turn| turn % sharers).collect();
+        let mut givers = Vec::new();
+        while !left.is_empty() {
+            let at = self.random.below(left.len() as u64);
+            givers.push(left.swap_remove(usize::try_from(at).unwrap_or(0)));
+        }
+        givers
+    }
+
+    /// One of those who share gives a task up, if it has any that runs.
+    pub(super) fn give_up_one(&self, sharer: usize) {
+        let life = self.sharing().nth(sharer).and_then(|it| it.life.as_ref());
+        if let Some(life) = life {
             life.call(|player, driver| player.give_up_one(driver));
         }
-    }
-
-    /// Whether those who share differ by no more than a task.
-    pub(super) fn is_even(&self) -> bool {
-        let shares = || self.shares().map(|(share, _)| share);
-        let (most, least) = (
-            shares().fold(0.0, f64::max),
-            shares().fold(f64::MAX, f64::min),
-        );
-        most - least <= 1.0
     }
 
     fn ledger(&mut self, temperament: Temperament) -> Ledger {
@@ -208,36 +211,47 @@ impl Workload {
         Ok(())
     }
 
-    pub(super) fn crash(&mut self, number: usize, away: u64) {
-        if let Some(actor) = self.actors.get_mut(number)
-            && let Some(life) = actor.life.take()
-        {
+    /// The host of a framework crashes. False where it is down.
+    pub(super) fn crash(&mut self, number: usize, away: u64) -> bool {
+        let Some(actor) = self.actors.get_mut(number) else {
+            return false;
+        };
+        let life = actor.life.take();
+        if let Some(life) = &life {
             life.node.crash();
             actor.away = away.max(1);
         }
+        life.is_some()
     }
 
-    /// A second scheduler, while the first is still there.
+    /// A second scheduler, while the first is still there. False where none is.
     pub(super) fn fail_over(
         &mut self,
         cluster: &mut Cluster,
         number: usize,
-    ) -> Result<(), ClusterError> {
-        if let Some(actor) = self.actors.get_mut(number) {
-            let older = actor.life.take().map(|life| life.node);
-            actor.older.extend(older);
-        }
-        self.revive(cluster, number)
+    ) -> Result<bool, ClusterError> {
+        let Some(actor) = self.actors.get_mut(number) else {
+            return Ok(false);
+        };
+        let Some(first) = actor.life.take() else {
+            return Ok(false);
+        };
+        actor.older.push(first.node);
+        self.revive(cluster, number)?;
+        Ok(true)
     }
 
-    /// A framework ends itself; it looks later whether it did.
-    pub(super) fn tear_down(&mut self, number: usize) {
-        if let Some(actor) = self.actors.get_mut(number)
-            && let Some(life) = actor.life.take()
-        {
+    /// A framework ends itself; it looks later whether it did. False where it is down.
+    pub(super) fn tear_down(&mut self, number: usize) -> bool {
+        let Some(actor) = self.actors.get_mut(number) else {
+            return false;
+        };
+        let life = actor.life.take();
+        if let Some(life) = &life {
             actor.away = 30;
             life.call(|player, driver| player.tear_down(driver));
         }
+        life.is_some()
     }
 
     /// The host of a framework, while it is up.
