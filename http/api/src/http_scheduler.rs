@@ -20,6 +20,7 @@ use tepui_runtime::{Context, Declaration, Handle, Pid, Process, ProcessRef};
 use tracing::{info, warn};
 
 use crate::{
+    scheduler::UpdateFramework,
     sessions::{Admission, Session, Sessions},
     stream::{EventStream, StreamEnd},
 };
@@ -51,6 +52,7 @@ pub(crate) struct HttpScheduler {
     /// Events taken so far.
     taken: u64,
     _admission: Admission,
+    update: UpdateFramework,
 }
 
 impl HttpScheduler {
@@ -61,6 +63,7 @@ impl HttpScheduler {
         subscribe: Call,
         stream: EventStream,
         admission: Admission,
+        update: UpdateFramework,
     ) -> Self {
         Self {
             master,
@@ -71,6 +74,7 @@ impl HttpScheduler {
             framework_id: None,
             taken: 0,
             _admission: admission,
+            update,
         }
     }
 
@@ -143,7 +147,7 @@ impl HttpScheduler {
 
 impl Process for HttpScheduler {
     fn declare(declaration: &mut Declaration<Self>) {
-        declaration.message::<Event>();
+        declaration.message::<Event>().inward::<Call>();
     }
 
     fn initialize(&mut self, ctx: &mut Context<'_, Self>) {
@@ -195,6 +199,13 @@ impl Handle<Event> for HttpScheduler {
             }
             _ => self.write(&event, ctx),
         }
+    }
+}
+
+/// An UPDATE_FRAMEWORK, of the gateway, which is told what came of it.
+impl Handle<Call> for HttpScheduler {
+    fn handle(&mut self, call: Call, ctx: &mut Context<'_, Self>) {
+        (self.update)(ctx.pid().clone(), call, ctx.sender().clone());
     }
 }
 
@@ -260,6 +271,7 @@ mod tests {
                 },
                 EventStream::new(writer, Encoding::Protobuf),
                 sessions.admit().unwrap(),
+                Arc::new(|_, _, _| {}),
             );
             let adapter = node.spawn(Id::prefix("http-scheduler"), adapter).unwrap();
             let adapter = adapter.pid().clone();

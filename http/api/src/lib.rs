@@ -30,6 +30,6 @@ pub use self::{
     executor::{AgentView, ValidateExecutorCall},
     options::{ApiOptions, Verbosity},
     routes::{agent_routes, executor_routes, master_routes, scheduler_routes},
-    scheduler::{CheckCall, FindFramework, Framework, MasterView},
+    scheduler::{FindFramework, Framework, MasterView, UpdateFramework},
     views::{MESOS_VERSION, TEPUI_VERSION},
 };

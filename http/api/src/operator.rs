@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// How long the master may take; it has a limit of its own for its registry.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The operators' entrance to one master.
 pub(crate) struct Operators {
@@ -111,16 +111,7 @@ impl Operators {
             .ask(&self.master, question, PATIENCE)
             .await
             .map_err(|problem| Refusal::Unavailable(format!("the master: {problem}")))?;
-        let problem = answer.problem.unwrap_or_default();
-        match answer.status {
-            200 => {}
-            400 => return Err(Refusal::BadRequest(problem)),
-            404 => return Err(Refusal::NotFound(problem)),
-            409 => return Err(Refusal::Conflict(problem)),
-            501 => return Err(Refusal::NotImplemented(problem)),
-            503 => return Err(Refusal::Unavailable(problem)),
-            _ => return Err(Refusal::Internal(problem)),
-        }
+        outcome(answer)?;
         // The framework is not told; its stream just ends.
         if let Some(session) = torn_down.and_then(|id| self.sessions.find(&id)) {
             session
@@ -129,6 +120,21 @@ impl Operators {
         }
         Ok(Response::ok())
     }
+}
+
+/// What the master answered, as HTTP has it.
+pub(crate) fn outcome(answer: Operated) -> Result<(), Refusal> {
+    let problem = answer.problem.unwrap_or_default();
+    Err(match answer.status {
+        200 => return Ok(()),
+        400 => Refusal::BadRequest(problem),
+        403 => Refusal::Forbidden(problem),
+        404 => Refusal::NotFound(problem),
+        409 => Refusal::Conflict(problem),
+        501 => Refusal::NotImplemented(problem),
+        503 => Refusal::Unavailable(problem),
+        _ => Refusal::Internal(problem),
+    })
 }
 
 const UNREADY: &str = "Master has not finished recovery";

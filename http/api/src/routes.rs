@@ -25,7 +25,7 @@ pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
         Arc::clone(master.published()),
         Arc::clone(master.published()),
     );
-    let checked = master.clone();
+    let updated = master.clone();
     let find: FindFramework = Arc::new(move |id| match published.load().framework(id) {
         None => Framework::Unknown,
         Some(framework) => match &framework.connection {
@@ -37,7 +37,7 @@ pub fn master_routes(node: &Node, master: &Master, options: ApiOptions) {
         recovered: Arc::new(move || recovery.load().recovered),
         find,
         supported: tepui_master::supported,
-        check: Arc::new(move |call| checked.check(call)),
+        update: Arc::new(move |from, call, asker| updated.update_framework(from, call, asker)),
     };
     let flags = Arc::clone(&options.flags);
     let (log, verbosity) = (options.log_file.clone(), options.verbosity);

@@ -1,19 +1,22 @@
 //! `POST /api/v1/scheduler`: the scheduler API of the master.
 //!
 //! SUBSCRIBE opens a stream and spawns its adapter (`http_scheduler.rs`); every other call is
-//! checked and handed to the adapter of its framework's stream. `202` means received, no more.
+//! checked and handed to the adapter of its framework's stream. `202` means received, no more; the
+//! `200` of UPDATE_FRAMEWORK says that it is done.
 
 use std::sync::Arc;
 
 use tepui_protocol::mesos::v1::scheduler::{Call, call};
+use tepui_protocol::tepui::operator::Operated;
 use tepui_runtime::{
-    Encoding, Id, Node, Pid,
+    AskError, Encoding, Id, Node, Pid,
     http::{Handler, Request, Response, body_channel},
 };
 
 use crate::{
     checks::{self, Refusal},
     http_scheduler::{HttpScheduler, SchedulerSessions},
+    operator,
     options::ApiOptions,
     stream::EventStream,
     validate,
@@ -33,8 +36,9 @@ pub enum Framework {
 /// Asks the master's latest snapshot for a framework.
 pub type FindFramework = Arc<dyn Fn(&str) -> Framework + Send + Sync>;
 
-/// Asks the master's latest snapshot whether a call fits it.
-pub type CheckCall = Arc<dyn Fn(&Call) -> Result<(), String> + Send + Sync>;
+/// Gives the master an UPDATE_FRAMEWORK of the first PID, and has the second one answered with an
+/// `Operated` when it is done.
+pub type UpdateFramework = Arc<dyn Fn(Pid, Call, Pid) + Send + Sync>;
 
 /// What the gateway asks of a master without a message to it.
 #[derive(Clone)]
@@ -45,8 +49,8 @@ pub struct MasterView {
     pub find: FindFramework,
     /// Whether calls of a type are offered; the others are answered 501.
     pub supported: fn(call::Type) -> bool,
-    /// What stands against a call as the master is now, where that is answered at once.
-    pub check: CheckCall,
+    /// How an UPDATE_FRAMEWORK reaches it: that call alone is answered when it is done.
+    pub update: UpdateFramework,
 }
 
 /// The scheduler API of one master.
@@ -62,11 +66,14 @@ impl SchedulerApi {
         let api = Arc::new(self);
         Arc::new(move |request, node| {
             let api = Arc::clone(&api);
-            Box::pin(async move { api.answer(&request, &node).unwrap_or_else(Response::from) })
+            Box::pin(async move {
+                let answer = api.answer(&request, &node).await;
+                answer.unwrap_or_else(Response::from)
+            })
         })
     }
 
-    fn answer(&self, request: &Request, node: &Node) -> Result<Response, Refusal> {
+    async fn answer(&self, request: &Request, node: &Node) -> Result<Response, Refusal> {
         if !(self.view.recovered)() {
             let problem = "Master has not finished recovery".to_owned();
             return Err(Refusal::Unavailable(problem));
@@ -88,9 +95,9 @@ impl SchedulerApi {
             }
             call::Type::ReconcileOperations => {
                 checks::accept(&request.headers)?;
-                self.call(call, stream_id)
+                self.call(call, stream_id, node).await
             }
-            _ => self.call(call, stream_id),
+            _ => self.call(call, stream_id, node).await,
         }
     }
 
@@ -113,6 +120,7 @@ impl SchedulerApi {
             call,
             EventStream::new(writer, encoding),
             admission,
+            Arc::clone(&self.view.update),
         );
         node.spawn(Id::prefix("http-scheduler"), adapter)
             .map_err(|problem| Refusal::Unavailable(problem.to_string()))?;
@@ -121,7 +129,12 @@ impl SchedulerApi {
     }
 
     /// Every call but SUBSCRIBE. The order of the checks is Mesos'.
-    fn call(&self, call: Call, stream_id: Option<&str>) -> Result<Response, Refusal> {
+    async fn call(
+        &self,
+        call: Call,
+        stream_id: Option<&str>,
+        node: &Node,
+    ) -> Result<Response, Refusal> {
         let framework_id = call
             .framework_id
             .as_ref()
@@ -155,18 +168,30 @@ impl SchedulerApi {
                 kind.as_str_name()
             )));
         }
-        (self.view.check)(&call).map_err(Refusal::BadRequest)?;
+        if kind == call::Type::UpdateFramework {
+            return update_framework(session.pid, call, node).await;
+        }
         if kind == call::Type::Teardown {
             self.sessions.leaves(&framework_id);
         }
         session
             .adapter
             .dispatch(move |adapter, ctx| adapter.forward(call, ctx));
-        Ok(match kind {
-            call::Type::UpdateFramework => Response::ok(),
-            _ => Response::accepted(),
-        })
+        Ok(Response::accepted())
     }
+}
+
+/// The call that is answered when it is done. It goes by the adapter, behind the calls before it.
+async fn update_framework(adapter: Pid, call: Call, node: &Node) -> Result<Response, Refusal> {
+    let answer = node.ask(&adapter, call, operator::PATIENCE).await;
+    let answer: Operated = answer.map_err(|problem| match problem {
+        AskError::Exited | AskError::Refused { .. } => {
+            Refusal::Forbidden("Framework is not subscribed".to_owned())
+        }
+        other => Refusal::Unavailable(format!("the master: {other}")),
+    })?;
+    operator::outcome(answer)?;
+    Ok(Response::ok())
 }
 
 /// Whether a framework's PID is one of our adapters, whose stream may just have ended.

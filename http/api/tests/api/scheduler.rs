@@ -16,6 +16,7 @@ use tepui_protocol::mesos::v1::{
     FrameworkId, OfferId,
     scheduler::{Call, Event, call, event},
 };
+use tepui_protocol::tepui::operator::Operated;
 use tepui_runtime::{
     Context, Declaration, Encoding, Handle, Id, Message as _, Node, NodeOptions, Pid, Process,
     RealOptions, World,
@@ -150,13 +151,19 @@ impl Stage {
         let supported = |kind| kind != call::Type::Request;
         let recovered = Arc::new(AtomicBool::new(true));
         let is_recovered = Arc::clone(&recovered);
+        let answering = node.clone();
         let view = MasterView {
             recovered: Arc::new(move || is_recovered.load(Ordering::Acquire)),
             find: Arc::new(find),
             supported,
-            check: Arc::new(|call| match &call.update_framework {
-                Some(update) if update.framework_info.name == "other" => Err("not so".to_owned()),
-                _ => Ok(()),
+            update: Arc::new(move |from, call, asker| {
+                let update = call.update_framework.unwrap();
+                let (status, problem) = match update.framework_info.name.as_str() {
+                    "other" => (400, Some("not so".to_owned())),
+                    "late" => (403, Some("Framework is not subscribed".to_owned())),
+                    _ => (200, None),
+                };
+                answering.send(&from, &asker, Operated { status, problem });
             }),
         };
         scheduler_routes(&node, master.pid(), view, options);
@@ -442,6 +449,8 @@ fn update_framework_is_answered_by_what_it_says() {
         (reply.status, reply.text())
     };
     assert_eq!(answer("other"), (400, "not so".to_owned()));
+    let late = "Framework is not subscribed".to_owned();
+    assert_eq!(answer("late"), (403, late));
     assert_eq!(answer("same"), (200, String::new()));
 }
 
