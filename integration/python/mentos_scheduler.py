@@ -133,13 +133,23 @@ def main(master):
         told.state(task_id, "TASK_RUNNING")
         print("messages, reconciled")
 
-        for refused in (
-            lambda: driver.request([{"resources": [scalar("cpus", 1)]}]),
-            lambda: driver.shutdown(agent_id, "MinimalExecutor"),
+        for expected, missing, refused in (
+            (
+                "REQUEST",
+                b"'request' to be present",
+                lambda: driver.request([{"resources": [scalar("cpus", 1)]}]),
+            ),
+            (
+                "SHUTDOWN",
+                b"kill.task_id: missing required field",
+                lambda: driver.shutdown(agent_id, "MinimalExecutor"),
+            ),
         ):
             refused()
             kind, reasons = told.next("refused")
             print("refused:", kind, reasons)
+            assert kind == expected, kind
+            assert reasons and all(missing in reason for reason in reasons), reasons
         driver.kill(task_id, agent_id)
         told.state(task_id, "TASK_KILLED")
         print("killed")

@@ -8,9 +8,11 @@ each step. Exits with an exception at the first answer that is not as Mesos give
 """
 
 import http.client
+import json
 import os
 import sys
 import tempfile
+import time
 
 import grpc_tools.protoc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -166,6 +168,19 @@ def reconcile(stream, tasks):
     return found
 
 
+def wait_for_disconnection(master):
+    """Waits until the master has seen that its only framework is away."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        connection = http.client.HTTPConnection(master, timeout=PATIENCE)
+        connection.request("GET", "/frameworks")
+        (framework,) = json.load(connection.getresponse())["frameworks"]
+        connection.close()
+        if not framework["connected"]:
+            return
+        assert time.monotonic() < deadline, framework
+
+
 def main(master):
     """The session."""
     first = Stream(master)
@@ -182,6 +197,7 @@ def main(master):
     print("reconciled")
 
     first.close()
+    wait_for_disconnection(master)
     second = Stream(master, first.framework_id)
     assert second.framework_id == first.framework_id
     assert second.id != first.id

@@ -1,5 +1,5 @@
-"""A scheduler on pymesos that is a bad correspondent: it withholds every fifth acknowledgement and
-drops its connection ten times, five of them with another driver in its place.
+"""A scheduler on pymesos that is a bad correspondent: of every fifth update it withholds the first
+acknowledgement, and it drops its connection ten times, five of them with another driver in its place.
 
     pymesos_scheduler.py MASTER AGENTS TASKS ON_EXECUTORS
 
@@ -87,7 +87,7 @@ class BadCorrespondent(Scheduler):
         self.lost_executors = set()
         self.whole = False
         self.counts = dict.fromkeys(
-            ["acknowledgements", "withheld", "retries", "breaks", "failovers", "reregistered"], 0
+            ["updates", "withheld", "retries", "breaks", "failovers", "reregistered"], 0
         )
 
     def registered(self, driver, framework_id, master_info):
@@ -171,6 +171,7 @@ class BadCorrespondent(Scheduler):
         is_new = status["uuid"] not in seen
         if is_new:
             seen[status["uuid"]] = status["state"]
+            self.counts["updates"] += 1
         else:
             self.counts["retries"] += 1
             assert seen[status["uuid"]] == status["state"], status
@@ -178,8 +179,7 @@ class BadCorrespondent(Scheduler):
             self.finished.add(task_id)
         elif status["state"] not in ("TASK_STARTING", "TASK_RUNNING"):
             self.wishes.put(f"error: {status}")
-        self.counts["acknowledgements"] += 1
-        if is_new and self.counts["acknowledgements"] % 5 == 0:
+        if is_new and self.counts["updates"] % 5 == 0:
             self.counts["withheld"] += 1
             self.withheld.add(status["uuid"])
         else:
@@ -187,7 +187,7 @@ class BadCorrespondent(Scheduler):
             self.withheld.discard(status["uuid"])
         self.end_executors(driver)
         self.look()
-        if is_new and sum(map(len, self.updates.values())) % UPDATES_A_DROP == 0:
+        if is_new and self.counts["updates"] % UPDATES_A_DROP == 0:
             self.drop()
 
     def drop(self):

@@ -174,8 +174,8 @@ fn flag(name: &str, path: &Path) -> OsString {
 }
 
 /// A port that nobody listens on and that the kernel gives to no outgoing connection, so that an
-/// agent that is killed finds it free again.
-fn free_port() -> u16 {
+/// agent that is killed, or a task's server, finds it free again.
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = std::process::id() % 10_000;
     loop {

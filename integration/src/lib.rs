@@ -11,7 +11,7 @@ mod stream;
 
 use std::path::PathBuf;
 
-pub use cluster::Cluster;
+pub use cluster::{Cluster, free_port};
 pub use daemon::{Daemon, Line};
 pub use dice::Dice;
 pub use host::{Remains, Sweep, cgroup_mounts, folders};

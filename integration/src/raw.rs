@@ -1,6 +1,6 @@
 //! HTTP by hand, for what no client would send: bytes out, one answer back.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
@@ -118,6 +118,32 @@ pub fn exchange(address: &str, bytes: &[u8]) -> Option<Answer> {
     // Who answers before the end of what is sent may close before it, too.
     let _ = stream.write_all(bytes);
     read_answer(&mut stream)
+}
+
+/// Sends bytes and gives the first answer, if there is one, of a connection that is closed then.
+///
+/// # Panics
+///
+/// When it stays open.
+pub fn exchange_and_close(address: &str, bytes: &[u8]) -> Option<Answer> {
+    let mut stream = connect(address);
+    let _ = stream.write_all(bytes);
+    let answer = read_answer(&mut stream);
+    let said = String::from_utf8_lossy(&bytes[..bytes.len().min(200)]);
+    assert!(
+        is_closed(&mut stream),
+        "{said:?} leaves the connection open"
+    );
+    answer
+}
+
+/// Reads on until the connection is closed; whether it is.
+pub fn is_closed(stream: &mut TcpStream) -> bool {
+    match stream.read_to_end(&mut Vec::new()) {
+        Ok(_) => true,
+        // What was not read there resets it.
+        Err(error) => error.kind() == ErrorKind::ConnectionReset,
+    }
 }
 
 /// Reads one answer; `None` where the connection is closed before its head is whole.

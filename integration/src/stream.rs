@@ -153,6 +153,19 @@ impl Subscription {
         }
     }
 
+    /// Takes in what has come, or comes in this time; other events than offers are passed over.
+    pub fn look(&mut self, time: Duration) {
+        let mut deadline = Instant::now() + time;
+        while self.receive(deadline).is_ok() {
+            deadline = Instant::now();
+        }
+    }
+
+    /// The offers that came with the events so far, and are neither used, declined nor rescinded.
+    pub fn offers(&self) -> Vec<Value> {
+        self.offers.borrow().values().cloned().collect()
+    }
+
     /// Gives an offer that `wanted` accepts, one that came already or the next that comes; others
     /// are declined without a filter.
     ///
@@ -162,7 +175,7 @@ impl Subscription {
     pub fn offer(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let all: Vec<Value> = self.offers.borrow().values().cloned().collect();
+            let all = self.offers();
             let (mut good, bad): (Vec<_>, Vec<_>) = all.into_iter().partition(|it| wanted(it));
             if let Some(offer) = good.pop() {
                 return offer;

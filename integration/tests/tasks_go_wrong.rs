@@ -123,13 +123,14 @@ fn a_fork_bomb_is_bounded_and_destroyed() {
     framework.state("bomb", "TASK_RUNNING");
     // It hits its bound, which is what the kernel counts.
     let root = cluster.cgroups_root(0);
-    let events = || {
+    let read = |file: &str| {
         let tops = cgroup_mounts().into_iter().map(|mount| mount.join(&root));
         let containers = tops.flat_map(|top| folders(&top));
-        let texts =
-            containers.filter_map(|it| std::fs::read_to_string(it.join("pids.events")).ok());
+        let texts = containers.filter_map(|it| std::fs::read_to_string(it.join(file)).ok());
         texts.collect::<String>()
     };
+    assert_eq!(read("pids.max"), format!("{MOST}\n"));
+    let events = || read("pids.events");
     let deadline = Instant::now() + PATIENCE;
     let is_bounded = |text: &str| {
         let counts = text.lines().filter_map(|line| line.strip_prefix("max "));

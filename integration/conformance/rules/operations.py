@@ -69,3 +69,21 @@ def accept(trial):
     one = trial.framework()
     kind = "RECONCILE_OPERATIONS"
     refused(one.call(kind, headers={"Accept": "text/html"}, **parts(kind)), 406)
+
+
+@rule("OP-7", "Each operation that is named is answered for, in its order; a list of none says nothing.")
+def each(trial):
+    one = trial.framework()
+    one.take_in("RECONCILE_OPERATIONS", reconcile_operations={"operations": []})
+    offer = one.offer()
+    agents = (offer["agent_id"], UNKNOWN)
+    asked = [
+        {"operation_id": {"value": f"op-{number}"}, "agent_id": agent}
+        for number, agent in enumerate(agents)
+    ]
+    one.take_in("RECONCILE_OPERATIONS", reconcile_operations={"operations": asked})
+    for operation in asked:
+        status = one.wait("UPDATE_OPERATION_STATUS")["update_operation_status"]["status"]
+        same("the id", status["operation_id"], operation["operation_id"])
+        same("the agent", status["agent_id"], operation["agent_id"])
+        same("the state", status["state"], "OPERATION_UNKNOWN")

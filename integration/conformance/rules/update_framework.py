@@ -1,6 +1,9 @@
 """UPDATE_FRAMEWORK: a framework that changes while it is subscribed."""
 
+import json
+
 from framework import UNKNOWN
+from streams import request
 from suite import ensure, lone_rule, refused, same
 
 
@@ -115,3 +118,18 @@ def tasks_go_on(trial):
     one.take_in("SUPPRESS")
     one.reconcile(task)
     one.status(task, "TASK_RUNNING")
+
+
+@lone_rule("CHANGE-11", "With the answer the change is done: whoever looks then sees it.")
+def seen_at_once(trial):
+    one = trial.framework()
+    # Work that the master has to do before the change.
+    tasks = [{"task_id": {"value": f"none-{number}"}} for number in range(4000)]
+    for number in range(3):
+        for _ in range(3):
+            one.take_in("RECONCILE", reconcile={"tasks": tasks})
+        url = f"http://client.example/{number}"
+        updated(one, {"webui_url": url}, suppressed_roles=one.roles)
+        path = f"/master/frameworks?framework_id={one.id['value']}"
+        [shown] = json.loads(request(trial.world.master, "GET", path).body)["frameworks"]
+        same("the URL", shown.get("webui_url"), url)

@@ -9,7 +9,7 @@ use super::{Rule, Stage, check_refused};
 pub const RULES: &[Rule] = &[
     Rule {
         id: "EXEC-1",
-        sent: "a wrong method, no type, another type, no JSON",
+        sent: "a wrong method, no type, another type, no JSON or a record of RecordIO, whole or truncated",
         answer: "405, 400, 415, 400",
         check: |stage| {
             let agent = stage.cluster.agent_address(0);
@@ -20,8 +20,10 @@ pub const RULES: &[Rule] = &[
             check_refused(&answer, 400, "Content-Type");
             let answer = Request::post(path, "application/recordio", "2\n{}").send(&agent);
             check_refused(&answer, 415, "");
-            let answer = Request::post(path, "application/json", "2\n{").send(&agent);
-            check_refused(&answer, 400, "JSON");
+            for body in ["", "2\n{", "3\n{}\n", "100\n{\"type\":", "5\n{}", "12"] {
+                let answer = Request::post(path, "application/json", body).send(&agent);
+                check_refused(&answer, 400, "JSON");
+            }
         },
     },
     Rule {
@@ -33,21 +35,37 @@ pub const RULES: &[Rule] = &[
             let executor = json!({"value": "nobody"});
             let nobody = json!({"value": "nobody"});
             let subscribe = json!({"unacknowledged_tasks": [], "unacknowledged_updates": []});
-            for call in [
-                json!({"type": "SUBSCRIBE", "subscribe": subscribe}),
-                json!({"type": "SUBSCRIBE", "subscribe": subscribe, "framework_id": framework}),
-                json!({"type": "SUBSCRIBE", "subscribe": subscribe, "framework_id": framework,
-                    "executor_id": executor}),
-                json!({"type": "MESSAGE", "message": {"data": "AAAA"}, "framework_id": nobody,
-                    "executor_id": executor}),
+            for (call, said) in [
+                (
+                    json!({"type": "SUBSCRIBE", "subscribe": subscribe}),
+                    "executor_id",
+                ),
+                (
+                    json!({"type": "SUBSCRIBE", "subscribe": subscribe, "framework_id": framework}),
+                    "executor_id",
+                ),
+                (
+                    json!({"type": "SUBSCRIBE", "subscribe": subscribe, "executor_id": executor}),
+                    "framework_id",
+                ),
+                (
+                    json!({"type": "SUBSCRIBE", "subscribe": subscribe, "framework_id": framework,
+                        "executor_id": executor}),
+                    "cannot be found",
+                ),
+                (
+                    json!({"type": "MESSAGE", "message": {"data": "AAAA"}, "framework_id": nobody,
+                        "executor_id": executor}),
+                    "cannot be found",
+                ),
             ] {
-                check_refused(&send(stage, &call), 400, "");
+                check_refused(&send(stage, &call), 400, said);
             }
         },
     },
     Rule {
         id: "EXEC-3",
-        sent: "an update of a task's state by who is not subscribed as its executor",
+        sent: "an update of a task's state by an executor that is not there, in the master's name, or without a uuid",
         answer: "400 or 403; the task goes on",
         check: |stage| {
             let name = stage.name();

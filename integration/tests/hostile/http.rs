@@ -2,9 +2,9 @@
 //! subscriptions that come to nothing.
 
 use serde_json::{Value, json};
-use tepui_integration::raw::Request;
+use tepui_integration::raw::{Request, exchange_and_close};
 
-use super::{Rule, Stage, info, scheduler, subscribe};
+use super::{MOST_HELD, Rule, Stage, info, scheduler, subscribe};
 
 const NOT_JSON: &str = "JSON";
 const NOT_PROTOBUF: &str = "Failed to parse body into Call protobuf";
@@ -70,25 +70,33 @@ pub const RULES: &[Rule] = &[
                 .output()
                 .expect("gzip");
             assert!(bomb.stdout.len() < 1_000_000);
+            let before = stage.memory(MOST_HELD);
             let request = scheduler(bomb.stdout).with("Content-Encoding", "gzip");
             stage.refused(&request, 415, "Content-Encoding");
+            let taken = stage.memory(MOST_HELD) - before;
+            assert!(taken < 50_000_000, "{taken} bytes for it");
         },
     },
     Rule {
         id: "HTTP-6",
-        sent: "a body that is no JSON, is cut off, goes on behind its end, or is RecordIO",
-        answer: "400 that says where",
+        sent: "a body that is no JSON, is cut off, goes on behind its end, or is RecordIO, whole or truncated",
+        answer: "400 that says where, or that it is no object",
         check: |stage| {
-            for body in [
-                "",
-                "hello",
-                r#"{"type": "#,
-                "{} {}",
-                "[]",
-                "3\n{}\n",
-                "\u{0}",
+            for (body, wrong) in [
+                ("", "line 1 column 0"),
+                ("hello", "line 1 column 1"),
+                (r#"{"type": "#, "line 1 column 9"),
+                ("{} {}", "line 1 column 4"),
+                ("[]", "a JSON object"),
+                ("\u{0}", "line 1 column 1"),
+                ("3\n{}\n", "line 2 column 1"),
+                // A record that is cut off: in its JSON, before its end, and behind its length.
+                ("100\n{\"type\":", "line 2 column 1"),
+                ("5\n{}", "line 2 column 1"),
+                ("12", "a JSON object"),
             ] {
                 stage.refused(&scheduler(body), 400, NOT_JSON);
+                stage.refused(&scheduler(body), 400, wrong);
             }
         },
     },
@@ -176,13 +184,28 @@ pub const RULES: &[Rule] = &[
         sent: "a call without the part that its type needs",
         answer: "400 that names it",
         check: |stage| {
-            stage.refused(
-                &scheduler(r#"{"type": "SUBSCRIBE"}"#),
-                400,
-                "Expecting 'subscribe' to be present",
-            );
-            let body = r#"{"type": "ACCEPT", "framework_id": {"value": "f"}}"#;
-            stage.refused(&scheduler(body), 400, "Expecting 'accept' to be present");
+            for part in [
+                "subscribe",
+                "accept",
+                "decline",
+                "kill",
+                "shutdown",
+                "acknowledge",
+                "reconcile",
+                "message",
+                "request",
+                "accept_inverse_offers",
+                "decline_inverse_offers",
+                "acknowledge_operation_status",
+                "reconcile_operations",
+                "update_framework",
+            ] {
+                let call = json!({
+                    "type": part.to_uppercase(), "framework_id": {"value": "f"},
+                });
+                let missing = format!("Expecting '{part}' to be present");
+                stage.refused(&scheduler(call.to_string()), 400, &missing);
+            }
             let body = r#"{"type": "SUBSCRIBE", "subscribe": {"framework_info": {"name": "x"}}}"#;
             stage.refused(&scheduler(body), 400, "user");
         },
@@ -229,13 +252,9 @@ pub const RULES: &[Rule] = &[
                 "POST /api/v1/scheduler HTTP/1.1\r\nHost: t\r\nContent-Length: -1\r\n\r\n"
                     .to_owned(),
             ] {
-                let answer =
-                    tepui_integration::raw::exchange(stage.cluster.address(), request.as_bytes());
-                // Closed without a word is as good.
-                assert!(
-                    answer.as_ref().is_none_or(|answer| answer.status == 400),
-                    "{request:?}: {answer:?}"
-                );
+                let answer = exchange_and_close(stage.cluster.address(), request.as_bytes());
+                let answer = answer.unwrap_or_else(|| panic!("no answer to {request:?}"));
+                assert_eq!(answer.status, 400, "{request:?}: {answer:?}");
             }
         },
     },
@@ -323,7 +342,7 @@ pub const RULES: &[Rule] = &[
             let call = json!({"type": "TEARDOWN", "framework_id": id});
             for stream in [other.stream_id(), "x", ""] {
                 let request = scheduler(call.to_string()).with("Mesos-Stream-Id", stream);
-                stage.refused(&request, 400, "");
+                stage.refused(&request, 400, "stream ID");
             }
             other.teardown();
         },

@@ -9,10 +9,18 @@ pub mod offers;
 pub mod tasks;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tepui_integration::raw::{Answer, Request};
 use tepui_integration::{Cluster, Subscription, command_task};
+
+/// How long something that nobody is told of may take.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// What the master holds in memory.
+pub const HELD: &str = "VmRSS:";
+/// The most that it has ever held.
+pub const MOST_HELD: &str = "VmHWM:";
 
 /// One rule. `id`, `sent` and `answer` are a row of `HOSTILE.md`.
 pub struct Rule {
@@ -49,7 +57,9 @@ pub struct Stage {
 impl Stage {
     pub fn new() -> Stage {
         let mut cluster = Cluster::start(&["--allocation_interval=100ms"]);
-        cluster.add_agent(&["--resources=cpus:4;mem:4096;disk:1024;ports:[31000-31009]"]);
+        cluster.add_agent(&[
+            "--resources=cpus:4;mem:4096;disk:1024;ports:[31000-31009];gadgets:{a,b}",
+        ]);
         let framework = Subscription::open(cluster.address(), &info("the victim"));
         Stage {
             cluster,
@@ -94,6 +104,24 @@ impl Stage {
         let offer = self.framework.offer(|_| true);
         self.framework.launch(&offer, vec![task]);
         self.framework.state(&name, "TASK_FINISHED");
+    }
+
+    /// The names of frameworks in one of the lists of `/frameworks`.
+    pub fn frameworks(&self, list: &str) -> Vec<String> {
+        let answer = Request::new("GET", "/frameworks").send(self.cluster.address());
+        let body: Value = serde_json::from_str(&answer.body).expect("JSON");
+        let all = body[list].as_array().expect("a list").iter();
+        let names = all.map(|framework| framework["name"].as_str().expect("a name").to_owned());
+        names.collect()
+    }
+
+    /// A figure of the master's memory, in bytes.
+    pub fn memory(&self, what: &str) -> usize {
+        let path = format!("/proc/{}/status", self.cluster.master.pid());
+        let status = std::fs::read_to_string(path).expect("the master lives");
+        let line = status.lines().find(|line| line.starts_with(what));
+        let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<usize>().ok());
+        kilobytes.expect("a figure") << 10
     }
 
     /// Whether both daemons answer.

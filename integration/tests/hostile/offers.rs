@@ -1,10 +1,18 @@
 //! Offers that are not the framework's, not any more, or not enough. The refusal is a status of
 //! each task, and what was offered is not lost.
 
-use serde_json::{Value, json};
-use tepui_integration::{Subscription, command_task};
+use std::time::{Duration, Instant};
 
-use super::{Rule, Stage};
+use serde_json::{Value, json};
+use tepui_integration::raw::Request;
+use tepui_integration::{Cluster, Subscription, command_task, scalar};
+
+use super::{PATIENCE, Rule, Stage, info};
+
+/// How long a refusal lasts that says nothing that can be.
+const DEFAULT: Duration = Duration::from_secs(5);
+/// What its end may take longer: batches, and a busy machine.
+const LATE: Duration = Duration::from_secs(4);
 
 /// The rules of this file.
 pub const RULES: &[Rule] = &[
@@ -44,10 +52,11 @@ pub const RULES: &[Rule] = &[
         sent: "ACCEPT that names an offer twice",
         answer: "TASK_DROPPED, REASON_INVALID_OFFERS; the offer comes again",
         check: |stage| {
-            let offer = stage.framework.offer(|_| true);
+            let offer = stage.framework.offer(whole);
             let task = stage.task();
             let id = &offer["id"];
             dropped(&mut stage.framework, &[id, id], &offer["agent_id"], task);
+            comes_again(&mut stage.framework, &offer);
         },
     },
     Rule {
@@ -55,16 +64,22 @@ pub const RULES: &[Rule] = &[
         sent: "ACCEPT of an invented offer, alone or beside a valid one, or of none",
         answer: "TASK_DROPPED, REASON_INVALID_OFFERS; the valid one comes again",
         check: |stage| {
-            let offer = stage.framework.offer(|_| true);
             let invented = json!({"value": "invented/../O1"});
-            for offers in [
-                [&invented].as_slice(),
-                [&offer["id"], &invented].as_slice(),
-                &[],
-            ] {
+            for valid in [true, false] {
+                let offer = stage.framework.offer(whole);
+                let mut offers = vec![&invented];
+                if valid {
+                    offers.insert(0, &offer["id"]);
+                }
                 let task = stage.task();
-                dropped(&mut stage.framework, offers, &offer["agent_id"], task);
+                dropped(&mut stage.framework, &offers, &offer["agent_id"], task);
+                if valid {
+                    comes_again(&mut stage.framework, &offer);
+                }
             }
+            let offer = stage.framework.offer(whole);
+            let task = stage.task();
+            dropped(&mut stage.framework, &[], &offer["agent_id"], task);
         },
     },
     Rule {
@@ -93,23 +108,9 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "OFFER-6",
-        sent: "ACCEPT whose filter is negative, not finite, or a hundred years",
-        answer: "the default, or Mesos' limit of a year; the framework goes on",
-        check: |stage| {
-            for seconds in [json!(-1), json!(1e300), json!(3.2e9), json!("NaN")] {
-                let offer = stage.framework.offer(|_| true);
-                let filters = json!({"refuse_seconds": seconds});
-                let decline = json!({"offer_ids": [offer["id"]], "filters": filters});
-                let status = stage
-                    .framework
-                    .call(json!({"type": "DECLINE", "decline": decline}));
-                assert!(status == 202 || status == 400, "{seconds}: {status}");
-                if status == 400 {
-                    stage.framework.decline(&offer);
-                }
-                assert_eq!(stage.framework.call(json!({"type": "REVIVE"})), 202);
-            }
-        },
+        sent: "ACCEPT and DECLINE whose filter is negative, no number, 1e300 or a hundred years",
+        answer: "5 s for what is negative or no number; the others hold on until a REVIVE",
+        check: |_| filters_that_cannot_be(),
     },
 ];
 
@@ -131,6 +132,18 @@ fn dropped(framework: &mut Subscription, offers: &[&Value], agent: &Value, mut t
     assert_eq!(status.get("uuid"), None, "{status:#}");
 }
 
+/// Whether an offer is of all that the stage's agent has.
+fn whole(offer: &Value) -> bool {
+    scalar(offer, "cpus") == 4.0 && scalar(offer, "mem") == 4096.0
+}
+
+/// Sees what an offer held in another one.
+fn comes_again(framework: &mut Subscription, offer: &Value) {
+    let again = framework.offer(whole);
+    assert_ne!(again["id"], offer["id"]);
+    assert_eq!(again["resources"], offer["resources"]);
+}
+
 /// Launches a task on an offer and sees it finish.
 fn finishes(stage: &mut Stage, offer: &Value, task: Value) {
     let name = task["name"].as_str().expect("a name").to_owned();
@@ -141,4 +154,124 @@ fn finishes(stage: &mut Stage, offer: &Value, task: Value) {
 /// A task for the rules about tasks: it would run long.
 pub fn long_task(name: &str) -> Value {
     command_task(name, "exec sleep 1000", 0.1, 32.0)
+}
+
+/// A framework that refuses what it is offered for a time that cannot be.
+struct Refuser {
+    framework: Subscription,
+    seconds: Value,
+    /// Whether it refuses what a task leaves over, or all.
+    accepts: bool,
+    /// Whether its refusal is to hold on.
+    lasts: bool,
+    /// When it refused.
+    since: Option<Instant>,
+    /// Whether it was offered the same again.
+    again: bool,
+}
+
+impl Refuser {
+    /// Looks whether it was offered something, and refuses that: the first time as it does, and
+    /// then for long.
+    fn look(&mut self) {
+        self.framework.look(Duration::from_millis(20));
+        let offers = self.framework.offers();
+        let Some(offer) = offers.first() else {
+            return;
+        };
+        if let Some(since) = self.since {
+            let (after, seconds) = (since.elapsed(), &self.seconds);
+            assert!(!self.again && !self.lasts, "{seconds}: after {after:?}");
+            let on_time = (DEFAULT..DEFAULT + LATE).contains(&after);
+            assert!(on_time, "{seconds}: after {after:?}");
+            self.again = true;
+            refuse(&self.framework, offer, &json!(3600), None);
+        } else {
+            self.since = Some(Instant::now());
+            let task = self.accepts.then_some("task");
+            refuse(&self.framework, offer, &self.seconds, task);
+        }
+    }
+}
+
+/// Frameworks refuse the same resources one after the other, each for another time that cannot be:
+/// those whose refusals are to hold on hear nothing while the others are offered all of it again.
+fn filters_that_cannot_be() {
+    let mut cluster = Cluster::start(&["--allocation_interval=100ms"]);
+    cluster.add_agent(&["--resources=cpus:4;mem:4096;disk:0;ports:[]"]);
+    let start = Instant::now();
+    let mut all: Vec<Refuser> = Vec::new();
+    for (seconds, lasts) in [
+        (json!(1e300), true),
+        (json!(3.2e9), true),
+        (json!(-1), false),
+        (json!("NaN"), false),
+    ] {
+        for accepts in [true, false] {
+            let name = format!("{seconds} {accepts}");
+            all.push(Refuser {
+                framework: Subscription::open(cluster.address(), &info(&name)),
+                seconds: seconds.clone(),
+                accepts,
+                lasts,
+                since: None,
+                again: false,
+            });
+            while all.iter().any(|refuser| refuser.since.is_none()) {
+                assert!(start.elapsed() < PATIENCE, "no offer for {name}");
+                all.iter_mut().for_each(Refuser::look);
+            }
+        }
+    }
+    while !all.iter().all(|refuser| refuser.lasts || refuser.again) {
+        assert!(start.elapsed() < PATIENCE, "no offers again");
+        all.iter_mut().for_each(Refuser::look);
+    }
+    // Two batches with nobody but those to offer to; one may have begun before.
+    let runs = || {
+        let answer = Request::new("GET", "/metrics/snapshot").send(cluster.address());
+        let metrics: Value = serde_json::from_str(&answer.body).expect("JSON");
+        let runs = &metrics["allocator/mesos/allocation_runs"];
+        runs.as_f64().expect("a count")
+    };
+    let before = runs();
+    while runs() < before + 3.0 {
+        assert!(start.elapsed() < PATIENCE, "no batches");
+    }
+    for refuser in all.iter_mut().filter(|refuser| refuser.lasts) {
+        // What was offered to it would be on its stream before this answer.
+        let tasks = json!([{"task_id": {"value": "nobody"}}]);
+        let call = json!({"type": "RECONCILE", "reconcile": {"tasks": tasks}});
+        assert_eq!(refuser.framework.call(call), 202);
+        refuser.framework.status("nobody", |_| true);
+        assert_eq!(refuser.framework.offers(), [] as [Value; 0]);
+    }
+    for refuser in all.iter_mut().filter(|refuser| refuser.lasts) {
+        let framework = &mut refuser.framework;
+        assert_eq!(framework.call(json!({"type": "REVIVE"})), 202);
+        // All but what the four tasks have.
+        let offer = framework.offer(|offer| (scalar(offer, "cpus") - 3.6).abs() < 0.0005);
+        refuse(framework, &offer, &json!(3600), None);
+    }
+    for mut refuser in all {
+        refuser.framework.teardown();
+        refuser.framework.wait_for_end();
+    }
+    cluster.stop();
+}
+
+/// Refuses all of an offer, or what a task leaves over.
+fn refuse(framework: &Subscription, offer: &Value, seconds: &Value, task: Option<&str>) {
+    let ids = json!([offer["id"]]);
+    let filters = json!({"refuse_seconds": seconds});
+    let call = if let Some(name) = task {
+        let mut task = long_task(name);
+        task["agent_id"] = offer["agent_id"].clone();
+        let launch = json!({"type": "LAUNCH", "launch": {"task_infos": [task]}});
+        let accept = json!({"offer_ids": ids, "operations": [launch], "filters": filters});
+        json!({"type": "ACCEPT", "accept": accept})
+    } else {
+        json!({"type": "DECLINE", "decline": {"offer_ids": ids, "filters": filters}})
+    };
+    assert_eq!(framework.call(call), 202);
 }

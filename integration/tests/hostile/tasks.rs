@@ -1,10 +1,10 @@
 //! Tasks that cannot be: each is answered by TASK_ERROR that says why, and its offer comes again.
 
 use serde_json::{Value, json};
-use tepui_integration::resources;
+use tepui_integration::{command_task, resources, scalar};
 
 use super::offers::long_task;
-use super::{Rule, Stage};
+use super::{Rule, Stage, check_refused};
 
 /// The rules of this file.
 pub const RULES: &[Rule] = &[
@@ -13,9 +13,22 @@ pub const RULES: &[Rule] = &[
         sent: "a task that asks for more than was offered, by much or by a thousandth of a cpu",
         answer: "TASK_ERROR, REASON_TASK_INVALID",
         check: |stage| {
-            for (cpus, mem) in [(4.001, 32.0), (1e9, 32.0), (0.1, 4097.0)] {
-                refused(stage, |task| task["resources"] = resources(cpus, mem));
+            for (cpus, mem) in [(0.001, 0.0), (1e9, 0.0), (0.0, 0.001), (0.0, 1.0)] {
+                let name = stage.name();
+                let offer = stage.framework.offer(|_| true);
+                let all = ["cpus", "mem"].map(|what| scalar(&offer, what));
+                let mut task = long_task(&name);
+                task["resources"] = resources(all[0] + cpus, all[1] + mem);
+                stage.framework.launch(&offer, vec![task]);
+                is_error(stage, &name);
             }
+            // All of it is not too much.
+            let offer = stage.framework.offer(|_| true);
+            let mut task = stage.task();
+            task["resources"] = resources(scalar(&offer, "cpus"), scalar(&offer, "mem"));
+            let name = task["name"].as_str().expect("a name").to_owned();
+            stage.framework.launch(&offer, vec![task]);
+            stage.framework.state(&name, "TASK_FINISHED");
         },
     },
     Rule {
@@ -36,6 +49,22 @@ pub const RULES: &[Rule] = &[
                 task["resources"] = json!([{"name": "cpus", "type": "SCALAR"}])
             });
             refused(stage, |task| task["resources"] = json!([]));
+            let name = stage.name();
+            let mut task = long_task(&name);
+            let offer = stage.framework.offer(|_| true);
+            task["agent_id"] = offer["agent_id"].clone();
+            for text in [json!("many"), json!(null), json!({}), json!("0x10")] {
+                task["resources"] = json!([scalar("cpus", text)]);
+                let launch = json!({"type": "LAUNCH", "launch": {"task_infos": [task]}});
+                let accept = json!({"offer_ids": [offer["id"]], "operations": [launch]});
+                let answer = stage.call(json!({"type": "ACCEPT", "accept": accept}));
+                check_refused(&answer, 400, "resources");
+            }
+            // The offer is as good as before.
+            stage
+                .framework
+                .launch(&offer, vec![command_task(&name, "exit 0", 0.1, 32.0)]);
+            stage.framework.state(&name, "TASK_FINISHED");
             for text in ["NaN", "Infinity", "-Infinity"] {
                 refused(stage, |task| {
                     task["resources"] = json!([scalar("cpus", json!(text))])
@@ -59,8 +88,16 @@ pub const RULES: &[Rule] = &[
                 json!([{"begin": 31009, "end": 31000}]),
                 json!([{"begin": 31000, "end": 31010}]),
                 json!([{"begin": 0, "end": 18_446_744_073_709_551_615_u64}]),
+                json!([{"begin": 31000, "end": 31002}, {"begin": 31002, "end": 31003}]),
+                json!([{"begin": 31000, "end": 31001}, {"begin": 31000, "end": 31001}]),
             ] {
                 refused(stage, |task| task["resources"] = ports(ranges.clone()));
+            }
+            for items in [json!(["c"]), json!(["a", "c"]), json!(["a", "a"])] {
+                let mut all = resources(0.1, 32.0);
+                let set = json!({"name": "gadgets", "type": "SET", "set": {"item": items}});
+                all.as_array_mut().expect("a list").push(set);
+                refused(stage, |task| task["resources"] = all.clone());
             }
         },
     },
@@ -91,7 +128,7 @@ pub const RULES: &[Rule] = &[
     },
     Rule {
         id: "TASK-5",
-        sent: "task ids with `/`, `\\`, `..`, `.`, a control character, 256 bytes, or none",
+        sent: "task ids with `/`, `\\`, `..`, `.`, a control character, 256 bytes, or nothing",
         answer: "TASK_ERROR, REASON_TASK_INVALID",
         check: |stage| {
             let long = "x".repeat(256);
@@ -109,7 +146,7 @@ pub const RULES: &[Rule] = &[
         check: |stage| {
             let mut task = stage.task();
             let id = task["name"].as_str().expect("a name").to_owned();
-            task["name"] = json!("../../../../tmp/tepui-hostile-name");
+            task["name"] = json!(format!("{}tmp/tepui-hostile-name", "../".repeat(20)));
             let offer = stage.framework.offer(|_| true);
             stage.framework.launch(&offer, vec![task]);
             stage.framework.state(&id, "TASK_FINISHED");
@@ -184,14 +221,13 @@ pub const RULES: &[Rule] = &[
         answer: "the task is refused or fails, and nothing is written outside",
         check: |stage| {
             let outside = "/tmp/tepui-hostile-output";
-            for output in [
-                "../../../../../../../../../../tmp/tepui-hostile-output",
-                outside,
-            ] {
+            let inside = tepui_integration::top().join("LICENSE");
+            let up = format!("{}{outside}", "../".repeat(20));
+            for output in [&up, outside] {
                 let mut task = stage.task();
                 let name = task["name"].as_str().expect("a name").to_owned();
                 task["command"]["uris"] = json!([{
-                    "value": "file:///etc/hostname", "output_file": output, "extract": false,
+                    "value": inside, "output_file": output, "extract": false,
                 }]);
                 let offer = stage.framework.offer(|_| true);
                 stage.framework.launch(&offer, vec![task]);

@@ -88,6 +88,19 @@ impl Tree {
     }
 }
 
+/// Whether a Rust text has a test of this name: `#[test]` is right above it, other attributes at
+/// most between.
+pub fn has_test(text: &str, name: &str) -> bool {
+    let start = format!("fn {name}(");
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let functions = (0..lines.len()).filter(|&at| lines[at].starts_with(&start));
+    functions.into_iter().any(|at| {
+        let attributes = lines[..at].iter().rev();
+        let mut attributes = attributes.take_while(|line| line.starts_with("#["));
+        attributes.any(|line| *line == "#[test]")
+    })
+}
+
 /// What the `tepui` command prints on stdout.
 pub fn output_of_tepui(arguments: &[&str]) -> String {
     let output = Command::new(tepui_integration::tepui())

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::hygiene_tree::Tree;
+use crate::hygiene_tree::{Tree, has_test};
 
 const FILE: &str = "integration/SEMANTICS.md";
+/// Where the rules of the conformance suite are.
+const CHECKS: &str = "integration/conformance/rules/";
 
 /// A row: the rule's id, what holds, and what shows it.
 struct Rule<'a> {
@@ -30,15 +32,27 @@ fn rules(text: &str) -> Vec<Rule<'_>> {
     cells.filter(|rule| rule.id != "rule").collect()
 }
 
-/// Whether a file has a test, or a check of the conformance suite, of this name.
-fn has_test(path: &str, text: &str, name: &str) -> bool {
-    if path.ends_with(".py") {
-        return text.contains("rule(") && text.contains(&format!("def {name}("));
+/// Whether a file has a test, or a check of a rule of the conformance suite, of this name.
+fn shows(path: &str, text: &str, name: &str) -> bool {
+    if !path.starts_with(CHECKS) {
+        return path.ends_with(".rs") && has_test(text, name);
     }
-    let Some(at) = text.find(&format!("fn {name}(")) else {
-        return false;
-    };
-    text[..at].trim_end().ends_with("#[test]")
+    // Its decorators are right above it, each on a line or on several.
+    let (start, mut block) = (format!("def {name}("), Vec::new());
+    for line in text.lines().map(str::trim) {
+        if line.starts_with(&start) {
+            let names = block
+                .iter()
+                .filter_map(|line: &&str| line.strip_prefix('@'));
+            let mut names = names.filter_map(|line| line.split_once('('));
+            return names.any(|(name, _)| name == "rule" || name.ends_with("_rule"));
+        }
+        if line.is_empty() {
+            block.clear();
+        }
+        block.push(line);
+    }
+    false
 }
 
 /// What is wrong with one of the guards of a rule.
@@ -53,7 +67,7 @@ fn fault(tree: &Tree, guard: &str) -> Option<String> {
     match name {
         None if path.starts_with("actors/allocator/scenarios/") && path.ends_with(".txt") => None,
         None => Some(format!("{path} is no scenario")),
-        Some(name) if has_test(path, tree.text(path), name) => None,
+        Some(name) if shows(path, tree.text(path), name) => None,
         Some(name) => Some(format!("no test {name} in {path}")),
     }
 }
@@ -102,11 +116,19 @@ fn a_row_can_fail() {
     let own = "integration/tests/hygiene_tree/semantics.rs";
     for (guard, problem) in [
         (format!("{own}::a_row_can_fail"), None),
-        (format!("{own}::has_test"), Some("no test has_test")),
+        (format!("{own}::shows"), Some("no test shows")),
         (format!("{own}::no_such"), Some("no test no_such")),
         (own.to_owned(), Some("is no scenario")),
         ("integration/nowhere.rs::x".to_owned(), Some("no file")),
-        ("integration/conformance/suite.py::same".to_owned(), None),
+        (format!("{CHECKS}accept.py::unknown"), None),
+        (
+            format!("{CHECKS}accept.py::dropped"),
+            Some("no test dropped"),
+        ),
+        (
+            "integration/conformance/suite.py::same".to_owned(),
+            Some("no test same"),
+        ),
         ("actors/allocator/scenarios/filters.txt".to_owned(), None),
     ] {
         let found = fault(&tree, &guard);

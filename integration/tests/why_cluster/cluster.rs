@@ -1,5 +1,5 @@
-//! A simulated cluster of agents and frameworks that are drawn from a seed, and the means to take
-//! away what keeps an agent from a framework.
+//! A simulated cluster of agents and frameworks that are drawn from a seed, and what is known of them
+//! because the test itself has made them so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,10 +15,17 @@ use tepui_framework::{
 };
 use tepui_master::{Master, MasterOptions};
 use tepui_protocol::attributes;
+use tepui_protocol::mesos::v1::domain_info::{
+    FaultDomain,
+    fault_domain::{RegionInfo, ZoneInfo},
+};
 use tepui_protocol::mesos::v1::framework_info::{Capability, capability};
 use tepui_protocol::mesos::v1::offer_filters::{MinAllocatableResources, ResourceQuantities};
+use tepui_protocol::mesos::v1::resource::RevocableInfo;
 use tepui_protocol::mesos::v1::scheduler::{self, OfferConstraints, call};
-use tepui_protocol::mesos::v1::{AgentId, FrameworkInfo, OfferFilters, master, value::Scalar};
+use tepui_protocol::mesos::v1::{
+    AgentId, DomainInfo, FrameworkInfo, OfferFilters, master, value::Scalar,
+};
 use tepui_protocol::resources::parse_text;
 use tepui_protocol::tepui::operator::{Operate, Operated};
 use tepui_runtime::{
@@ -28,31 +35,65 @@ use tepui_runtime::{
 
 use crate::taker::{Greed, Taker};
 
-const AGENTS: [&str; 4] = [
+/// What agents have. Of the last all is revocable.
+const AGENTS: [&str; 6] = [
     "cpus:4;mem:4096",
     "cpus:2;mem:1024;gpus:1",
     "cpus:8;mem:512",
     "cpus:0.005;mem:16",
+    "cpus(b):2;mem(b):512",
+    "cpus:3;mem:256",
 ];
-const ROLES: [&str; 3] = ["a", "b", "team/x"];
+const REVOCABLE: usize = 5;
+pub const ROLES: [&str; 3] = ["a", "b", "team/x"];
+/// The role that has reservations.
+pub const RESERVED: &str = ROLES[1];
+/// Of frameworks with constraints agents have to be here.
+pub const RACK: &str = "r1";
+/// Where the master is not.
+pub const ABROAD: &str = "abroad";
+
+/// An agent and how it was started.
+pub struct Host {
+    node: Node,
+    _agent: Agent,
+    pub resources: &'static str,
+    pub is_revocable: bool,
+    pub rack: String,
+    pub is_abroad: bool,
+}
 
 /// A framework and what it has said of itself.
-struct Known {
+pub struct Known {
     node: Node,
     framework: Framework<Taker>,
     greed: Greed,
-    info: FrameworkInfo,
-    suppressed: BTreeSet<String>,
-    constraints: Option<OfferConstraints>,
+    pub info: FrameworkInfo,
+    pub suppressed: BTreeSet<String>,
+    pub constraints: Option<OfferConstraints>,
+    pub is_away: bool,
+}
+
+impl Known {
+    pub fn can(&self, kind: capability::Type) -> bool {
+        let mut all = self.info.capabilities.iter();
+        all.any(|capability| capability.r#type() == kind)
+    }
+
+    pub fn learn(&mut self, kind: capability::Type) {
+        self.info.capabilities.extend(capabilities(&[kind]));
+    }
 }
 
 pub struct Cluster {
     simulation: Simulation,
     random: Random,
     node: Node,
-    master: Master,
-    agents: Vec<(Node, Agent)>,
-    frameworks: Vec<Known>,
+    pub master: Master,
+    agents: Vec<Host>,
+    pub frameworks: Vec<Known>,
+    /// Ids of agents that an operator has deactivated.
+    pub deactivated: BTreeSet<String>,
 }
 
 impl Cluster {
@@ -60,7 +101,7 @@ impl Cluster {
     pub fn plain(agents: usize) -> Cluster {
         let mut cluster = Cluster::new(0);
         for _ in 0..agents {
-            cluster.add_agent(AGENTS[0], "rack:r1");
+            cluster.add_agent(0, RACK, false);
         }
         cluster.run_for(10);
         cluster
@@ -69,16 +110,22 @@ impl Cluster {
     /// Agents and frameworks from a seed, after half a minute.
     pub fn random(seed: u64) -> Cluster {
         let mut cluster = Cluster::new(seed);
-        let agents = 2 + cluster.random.below(3);
+        let agents = 2 + cluster.random.below(4);
         for number in 0..agents {
-            let rack = format!("rack:r{}", cluster.random.below(2));
-            // The first is never too small.
-            let kinds = if number == 0 { 3 } else { 4 };
-            let kind = usize::try_from(cluster.random.below(kinds)).unwrap();
-            cluster.add_agent(AGENTS[kind], &rack);
+            let rack = format!("r{}", cluster.random.below(2));
+            // The first is neither too small nor of no use to many.
+            let kinds = if number == 0 { 3 } else { AGENTS.len() };
+            let kind = usize::try_from(cluster.random.below(kinds as u64)).unwrap();
+            let is_abroad = number > 0 && cluster.one_in(4);
+            cluster.add_agent(kind, &rack, is_abroad);
         }
         cluster.run_for(5);
-        for number in 0..2 + cluster.random.below(3) {
+        let early = cluster.one_in(2);
+        if early && cluster.one_in(4) {
+            cluster.deactivate_one();
+        }
+        // One alone is not kept from agents by others.
+        for number in 0..1 + cluster.random.below(4) {
             let random = &cluster.random;
             let all = [Greed::Keeps, Greed::Refuses, Greed::Half, Greed::All];
             let greed = all[usize::try_from(random.below(4)).unwrap()];
@@ -86,12 +133,13 @@ impl Cluster {
             cluster.run_for(2);
         }
         cluster.run_for(10);
-        if cluster.one_in(4) {
-            let agent = cluster.agent_ids().pop_first().unwrap();
-            cluster.operate(&agent, master::call::Type::DeactivateAgent);
+        if !early && cluster.one_in(4) {
+            cluster.deactivate_one();
         }
-        if cluster.one_in(4) {
-            cluster.frameworks[0].node.crash();
+        if cluster.one_in(3) {
+            let last = cluster.frameworks.last_mut().unwrap();
+            last.node.crash();
+            last.is_away = true;
         }
         // Past the silence after which a connection is given up.
         cluster.run_for(120);
@@ -104,7 +152,11 @@ impl Cluster {
             ..SimOptions::default()
         });
         let node = node(&simulation, "master", 1, 5050);
-        let master = tepui_master::spawn(&node, MasterOptions::default()).unwrap();
+        let options = MasterOptions {
+            domain: Some(domain("home")),
+            ..MasterOptions::default()
+        };
+        let master = tepui_master::spawn(&node, options).unwrap();
         tepui_api::master_routes(&node, &master, ApiOptions::default());
         Cluster {
             simulation,
@@ -113,7 +165,15 @@ impl Cluster {
             master,
             agents: Vec::new(),
             frameworks: Vec::new(),
+            deactivated: BTreeSet::new(),
         }
+    }
+
+    fn deactivate_one(&mut self) {
+        let agents: Vec<String> = self.agent_ids().into_iter().collect();
+        let agent = self.pick(&agents).clone();
+        self.operate(&agent, master::call::Type::DeactivateAgent);
+        self.deactivated.insert(agent);
     }
 
     fn one_in(&self, many: u64) -> bool {
@@ -124,18 +184,55 @@ impl Cluster {
         &of[usize::try_from(self.random.below(of.len() as u64)).unwrap()]
     }
 
-    fn add_agent(&mut self, resources: &str, attributes: &str) {
+    fn add_agent(&mut self, kind: usize, rack: &str, is_abroad: bool) {
+        self.add_agent_with(kind, rack, is_abroad, SimulatedOptions::default());
+    }
+
+    /// An agent of the first kind that can launch no container.
+    pub fn add_broken_agent(&mut self) {
+        let mut options = SimulatedOptions::default();
+        options.trouble.fails = 1;
+        self.add_agent_with(0, RACK, false, options);
+    }
+
+    fn add_agent_with(
+        &mut self,
+        kind: usize,
+        rack: &str,
+        is_abroad: bool,
+        containers: SimulatedOptions,
+    ) {
         let number = u8::try_from(self.agents.len()).unwrap();
         let name = format!("agent-{number}");
         let node = node(&self.simulation, &name, 10 + number, 5051);
-        let containerizer = simulated::spawn(&node, SimulatedOptions::default()).unwrap();
+        let containerizer = simulated::spawn(&node, containers).unwrap();
         let work_dir = "/var/lib/tepui".into();
         let mut options = AgentOptions::new(self.master.pid().clone(), work_dir, containerizer);
         options.hostname = name;
-        options.resources = parse_text(resources, "*").unwrap().to_proto();
-        options.attributes = attributes::parse(attributes).unwrap();
+        options.resources = parse_text(AGENTS[kind], "*").unwrap().to_proto();
+        let is_revocable = kind == REVOCABLE;
+        for resource in &mut options.resources {
+            resource.revocable = is_revocable.then(RevocableInfo::default);
+        }
+        options.attributes = attributes::parse(&format!("rack:{rack}")).unwrap();
+        options.domain = is_abroad.then(|| domain(ABROAD));
         let agent = tepui_agent::spawn(&node, options).unwrap();
-        self.agents.push((node, agent));
+        self.agents.push(Host {
+            node,
+            _agent: agent,
+            resources: AGENTS[kind],
+            is_revocable,
+            rack: rack.to_owned(),
+            is_abroad,
+        });
+    }
+
+    /// The agent of this id.
+    pub fn host(&self, id: &str) -> &Host {
+        let snapshot = self.master.snapshot();
+        let name = &snapshot.agent(id).unwrap().info.hostname;
+        let number: usize = name.strip_prefix("agent-").unwrap().parse().unwrap();
+        &self.agents[number]
     }
 
     fn draw_framework(&mut self, name: &str, greed: Greed) {
@@ -158,7 +255,7 @@ impl Cluster {
             false => BTreeSet::new(),
         };
         let constraints = self.one_in(3).then(|| {
-            let rack = Constraint::Is(Selector::Attribute("rack".to_owned()), "r1".to_owned());
+            let rack = Constraint::Is(Selector::Attribute("rack".to_owned()), RACK.to_owned());
             let mut all = OfferConstraints::default();
             for role in &roles {
                 let of_role = offer_constraints(role, [&rack]);
@@ -203,6 +300,7 @@ impl Cluster {
             info,
             suppressed,
             constraints,
+            is_away: false,
         });
     }
 
@@ -236,7 +334,7 @@ impl Cluster {
         self.master.snapshot().agents.keys().cloned().collect()
     }
 
-    fn call(
+    pub fn call(
         &mut self,
         framework: usize,
         call: impl FnOnce(&mut Taker, &mut Driver<'_>) + Send + 'static,
@@ -252,7 +350,7 @@ impl Cluster {
     }
 
     pub fn cut_agent_off(&mut self, number: usize) {
-        let (agent, _) = &self.agents[number];
+        let agent = &self.agents[number].node;
         self.simulation.network().partition(&[agent], &[&self.node]);
     }
 
@@ -261,24 +359,32 @@ impl Cluster {
         self.simulation.network().heal_all(&world);
     }
 
+    /// Asks a scheduler, which says nothing when its host is gone.
+    pub fn ask<T: Send + 'static>(
+        &mut self,
+        framework: usize,
+        question: impl FnOnce(&mut Taker) -> T + Send + 'static,
+    ) -> Option<T> {
+        let slot = Arc::new(Mutex::new(None));
+        let into = Arc::clone(&slot);
+        self.call(framework, move |taker, _| {
+            *into.lock().unwrap() = Some(question(taker));
+        });
+        self.simulation.run_until_idle();
+        slot.lock().unwrap().take()
+    }
+
     /// The id of a framework, which is learned once.
-    fn id(&mut self, framework: usize) -> String {
+    pub fn id(&mut self, framework: usize) -> String {
         if self.frameworks[framework].info.id.is_none() {
-            let slot = Arc::new(Mutex::new(None));
-            let into = Arc::clone(&slot);
-            let known = &self.frameworks[framework];
-            let name = known.info.name.clone();
-            known
-                .framework
-                .call(move |taker, _| into.lock().unwrap().clone_from(&taker.id));
-            self.simulation.run_until_idle();
-            let id = slot.lock().unwrap().take();
+            let id = self.ask(framework, |taker| taker.id.clone());
+            let name = &self.frameworks[framework].info.name;
             let snapshot = self.master.snapshot();
             let by_name = snapshot
                 .frameworks
                 .values()
-                .find(|known| known.info.name == name);
-            let id = id.or_else(|| by_name?.info.id.clone());
+                .find(|known| known.info.name == *name);
+            let id = id.flatten().or_else(|| by_name?.info.id.clone());
             self.frameworks[framework].info.id = id;
         }
         let id = self.frameworks[framework].info.id.as_ref();
@@ -309,7 +415,7 @@ impl Cluster {
         serde_json::from_str(&body).unwrap()
     }
 
-    fn operate(&mut self, agent: &str, kind: master::call::Type) {
+    pub fn operate(&mut self, agent: &str, kind: master::call::Type) {
         let agent_id = AgentId {
             value: agent.to_owned(),
         };
@@ -331,61 +437,8 @@ impl Cluster {
         assert_eq!(answer.unwrap().status, 200);
     }
 
-    /// Ends what is said to keep an agent from a framework, and nothing else.
-    pub fn take_away(&mut self, framework: usize, agent: &str, said: &Value) {
-        let role = said["role"].as_str().unwrap().to_owned();
-        let name = agent.to_owned();
-        self.call(framework, {
-            let name = name.clone();
-            move |taker, driver| taker.keep(driver, &name)
-        });
-        match said["reason"].as_str().unwrap() {
-            "waiting" | "just_refused" => {}
-            "suppressed" => {
-                self.frameworks[framework].suppressed.remove(&role);
-                self.call(framework, move |_, driver| driver.revive(vec![role]));
-            }
-            "refused" => self.call(framework, move |_, driver| driver.revive(vec![role])),
-            "held" => {
-                for holder in said["details"]["by"].as_array().unwrap() {
-                    let id = holder["framework"].as_str().unwrap();
-                    let other = (0..self.frameworks()).find(|other| self.id(*other) == id);
-                    let other = other.unwrap();
-                    if other != framework {
-                        self.release(other, &name);
-                    }
-                }
-            }
-            "gpu_agent" => {
-                let info = &mut self.frameworks[framework].info;
-                info.capabilities
-                    .extend(capabilities(&[capability::Type::GpuResources]));
-                self.update(framework);
-            }
-            "below_minimum" => {
-                // What is free is what others left.
-                for other in (0..self.frameworks()).filter(|other| *other != framework) {
-                    self.release(other, &name);
-                }
-                let filters = &mut self.frameworks[framework].info.offer_filters;
-                filters.insert(role, at_least(0.001));
-                self.update(framework);
-            }
-            "constrained" => {
-                if let Some(constraints) = &mut self.frameworks[framework].constraints {
-                    constraints.role_constraints.remove(&role);
-                }
-                self.update(framework);
-            }
-            "agent_inactive" => self.operate(agent, master::call::Type::ReactivateAgent),
-            "framework_inactive" => self.come_back(framework, &name),
-            other => panic!("nobody made a cluster with {other}: {said}"),
-        }
-        self.run_for(5);
-    }
-
     /// A framework gives back all of an agent, also one whose scheduler is away.
-    fn release(&mut self, framework: usize, agent: &str) {
+    pub fn release(&mut self, framework: usize, agent: &str) {
         let name = agent.to_owned();
         let id = self.id(framework);
         let away = self
@@ -401,7 +454,7 @@ impl Cluster {
     }
 
     /// A new scheduler takes a framework over, whose tasks it learns of by asking for them.
-    fn come_back(&mut self, framework: usize, keeps: &str) {
+    pub fn come_back(&mut self, framework: usize, wanted: &str) {
         let number = u8::try_from(framework).unwrap();
         self.id(framework);
         let node = node(
@@ -420,14 +473,14 @@ impl Cluster {
             known.constraints.clone(),
         );
         let known = &mut self.frameworks[framework];
-        (known.node, known.framework) = (node, started);
-        let keeps = keeps.to_owned();
-        self.call(framework, move |taker, driver| taker.keep(driver, &keeps));
+        (known.node, known.framework, known.is_away) = (node, started, false);
+        let wanted = wanted.to_owned();
+        self.call(framework, move |taker, _| taker.want(&wanted));
         self.run_for(5);
         self.call(framework, |_, driver| driver.reconcile([]));
     }
 
-    fn update(&mut self, framework: usize) {
+    pub fn update(&mut self, framework: usize) {
         self.id(framework);
         let known = &self.frameworks[framework];
         let update = call::UpdateFramework {
@@ -455,6 +508,18 @@ fn info(name: &str) -> FrameworkInfo {
     }
 }
 
+fn domain(region: &str) -> DomainInfo {
+    let zone = ZoneInfo {
+        name: "z".to_owned(),
+    };
+    let region = RegionInfo {
+        name: region.to_owned(),
+    };
+    DomainInfo {
+        fault_domain: Some(FaultDomain { region, zone }),
+    }
+}
+
 fn capabilities(kinds: &[capability::Type]) -> Vec<Capability> {
     let one = |kind: &capability::Type| Capability {
         r#type: Some(*kind as i32),
@@ -463,7 +528,7 @@ fn capabilities(kinds: &[capability::Type]) -> Vec<Capability> {
 }
 
 /// No offers with fewer cpus.
-fn at_least(cpus: f64) -> OfferFilters {
+pub fn at_least(cpus: f64) -> OfferFilters {
     let quantities = [("cpus".to_owned(), Scalar { value: cpus })];
     OfferFilters {
         min_allocatable_resources: Some(MinAllocatableResources {

@@ -33,6 +33,8 @@ pub struct Taker {
     /// else.
     averse: BTreeSet<String>,
     keeps: BTreeSet<String>,
+    /// By role and agent what it has refused for long, and not revived.
+    pub refusals: BTreeSet<(String, String)>,
     next: u32,
 }
 
@@ -45,6 +47,7 @@ impl Taker {
             tasks: BTreeMap::new(),
             averse: BTreeSet::new(),
             keeps: BTreeSet::new(),
+            refusals: BTreeSet::new(),
             next: 0,
         }
     }
@@ -55,11 +58,16 @@ impl Taker {
         self.give_up(driver, agent);
     }
 
-    /// Ends what it has of an agent, and keeps what it is offered of it.
-    pub fn keep(&mut self, driver: &mut Driver<'_>, agent: &str) {
+    /// Keeps what it is offered of an agent from now on.
+    pub fn want(&mut self, agent: &str) {
         self.averse.remove(agent);
         self.keeps.insert(agent.to_owned());
-        self.end_tasks(driver, agent);
+    }
+
+    /// Ends its refusals in a role.
+    pub fn revive(&mut self, driver: &mut Driver<'_>, role: &str) {
+        self.refusals.retain(|(refused, _)| refused != role);
+        driver.revive(vec![role.to_owned()]);
     }
 
     fn give_up(&mut self, driver: &mut Driver<'_>, agent: &str) {
@@ -67,13 +75,14 @@ impl Taker {
         let there = offers.filter(|(_, offer)| offer.agent_id.value == agent);
         let ids: Vec<String> = there.map(|(id, _)| id.clone()).collect();
         for id in ids {
-            self.offers.remove(&id);
-            refuse(driver, OfferId { value: id });
+            let offer = self.offers.remove(&id).unwrap();
+            self.refuse(driver, &offer);
         }
         self.end_tasks(driver, agent);
     }
 
-    fn end_tasks(&self, driver: &mut Driver<'_>, agent: &str) {
+    /// Kills its tasks on an agent.
+    pub fn end_tasks(&self, driver: &mut Driver<'_>, agent: &str) {
         for (task, on) in self.tasks.iter().filter(|(_, on)| on.value == agent) {
             let value = task.clone();
             driver.kill(TaskId { value }, Some(on.clone()), None);
@@ -89,6 +98,21 @@ impl Taker {
         );
     }
 
+    fn refuse(&mut self, driver: &mut Driver<'_>, offer: &Offer) {
+        let filters = self.for_long(offer);
+        driver.decline_with(vec![offer.id.clone()], Some(filters));
+    }
+
+    /// What it does not take of an offer it does not want for long.
+    fn for_long(&mut self, offer: &Offer) -> Filters {
+        let role = offer.allocation_info.as_ref().unwrap().role();
+        let key = (role.to_owned(), offer.agent_id.value.clone());
+        self.refusals.insert(key);
+        Filters {
+            refuse_seconds: Some(LONG),
+        }
+    }
+
     fn run(&mut self, driver: &mut Driver<'_>, offer: &Offer, part: f64) {
         self.next += 1;
         let id = format!("t{}", self.next);
@@ -97,18 +121,9 @@ impl Taker {
         let task = Task::command(id, "sleep 1000000000")
             .cpus(of("cpus"))
             .mem(of("mem"));
-        let filters = Filters {
-            refuse_seconds: Some(LONG),
-        };
+        let filters = self.for_long(offer);
         driver.launch_on(vec![offer.id.clone()], [task.on(offer)], Some(filters));
     }
-}
-
-fn refuse(driver: &mut Driver<'_>, id: OfferId) {
-    let filters = Filters {
-        refuse_seconds: Some(LONG),
-    };
-    driver.decline_with(vec![id], Some(filters));
 }
 
 impl Scheduler for Taker {
@@ -122,13 +137,13 @@ impl Scheduler for Taker {
             if self.keeps.contains(agent) {
                 self.offers.insert(offer.id.value.clone(), offer);
             } else if self.averse.contains(agent) {
-                refuse(driver, offer.id);
+                self.refuse(driver, &offer);
             } else {
                 match self.greed {
                     Greed::Keeps => {
                         self.offers.insert(offer.id.value.clone(), offer);
                     }
-                    Greed::Refuses => refuse(driver, offer.id),
+                    Greed::Refuses => self.refuse(driver, &offer),
                     Greed::Half => self.run(driver, &offer, 0.5),
                     Greed::All => self.run(driver, &offer, 1.0),
                 }
