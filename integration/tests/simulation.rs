@@ -20,7 +20,7 @@ const FRESH: u64 = 300;
 
 /// What has to happen in the fresh seeds somewhere, beside faults of each kind. Of the states of a
 /// task there are missing those that only others than this master and these agents say.
-const HAPPENS: [&str; 36] = [
+const HAPPENS: [&str; 42] = [
     "TASK_DROPPED",
     "TASK_ERROR",
     "TASK_FAILED",
@@ -54,9 +54,15 @@ const HAPPENS: [&str; 36] = [
     "master crashes",
     "nonsense calls",
     "reconciliations",
+    "requests",
     "rescinds",
+    "revivals of one role",
+    "subscriptions with offer constraints",
+    "subscriptions with suppressed roles",
+    "suppressions of one role",
     "task groups sent to agents",
     "teardowns",
+    "updates of frameworks",
 ];
 
 /// After so many seeds that fail no others are run.
@@ -135,7 +141,7 @@ fn fresh_seeds_break_no_invariant() {
         ("tasks started", 20 * FRESH),
         ("offers", 50 * FRESH),
         ("acknowledgements recorded", 20 * FRESH),
-        ("faults: agent crash", FRESH / 2),
+        ("faults: agent crash", FRESH * 2 / 5),
         ("faults: agent partition", FRESH / 2),
         ("messages through their codec", 100 * FRESH),
     ] {

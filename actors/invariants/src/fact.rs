@@ -1,5 +1,7 @@
 //! What can happen in a cluster, as far as a rule speaks of it.
 
+use std::collections::BTreeSet;
+
 use tepui_protocol::mesos::v1::TaskState;
 
 /// A task: ids are a framework's own, so they mean nothing without it.
@@ -40,6 +42,32 @@ pub enum Fact {
         framework: String,
         /// The offer's id.
         offer: String,
+        /// The role that it is made to.
+        role: String,
+        /// The id of the agent that it is of.
+        agent: String,
+        /// When, in nanoseconds.
+        at: u64,
+    },
+    /// In which roles a framework wants offers from now on, as the master has taken it: those that
+    /// it has and did not suppress.
+    Wants {
+        /// Its id.
+        framework: String,
+        /// The roles.
+        roles: BTreeSet<String>,
+        /// When, in nanoseconds.
+        at: u64,
+    },
+    /// An operator was told that an agent is deactivated.
+    Deactivated {
+        /// Its id.
+        agent: String,
+    },
+    /// An operator asks that an agent be active again.
+    Reactivated {
+        /// Its id.
+        agent: String,
     },
     /// The master took an offer back and said so: it sent a RESCIND. Those of a framework that
     /// disconnects, subscribes anew or is removed are taken back without a word.

@@ -5,6 +5,7 @@ mod frameworks;
 mod offers;
 mod tasks;
 mod updates;
+mod wishes;
 
 pub use self::updates::one_update_at_a_time;
 use crate::{Fact, Invariant, Violation};
@@ -17,6 +18,7 @@ pub struct History {
     offers: offers::Offers,
     tasks: tasks::Tasks,
     updates: updates::Updates,
+    wishes: wishes::Wishes,
 }
 
 impl History {
@@ -30,6 +32,7 @@ impl History {
     pub fn see(&mut self, fact: &Fact) -> Vec<Violation> {
         let mut found = Found::default();
         self.offers.see(fact, &mut found);
+        self.wishes.see(fact, &mut found);
         self.tasks.see(fact, &mut found);
         self.updates.see(fact, &mut found);
         self.frameworks.see(fact, &mut found);

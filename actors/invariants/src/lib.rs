@@ -92,6 +92,9 @@ invariants! {
     OFFER_USED_ONCE "offer-used-once"
         "A task that reaches an agent was launched on offers of that framework which were not used, declined or rescinded before."
         AsItHappens;
+    WANTED_WHERE_OFFERED "wanted-where-offered"
+        "No offer is made in a role that its framework has suppressed or given up, nor of a deactivated agent."
+        AsItHappens;
     HEARS_ITS_OWN "hears-its-own"
         "A framework hears of its own offers, tasks and executors, and of nobody else's."
         AsItHappens;
@@ -193,6 +196,7 @@ mod tests {
             include_str!("history/offers.rs"),
             include_str!("history/tasks.rs"),
             include_str!("history/updates.rs"),
+            include_str!("history/wishes.rs"),
         ];
         let processes = [
             ("master", include_str!("../../master/src/core/offers.rs")),

@@ -37,6 +37,11 @@ pub enum Fault {
         /// The agent's number.
         agent: usize,
     },
+    /// An operator deactivates an agent, and reactivates it.
+    Deactivate {
+        /// The agent's number.
+        agent: usize,
+    },
     /// An agent's disk is full.
     DiskFull {
         /// The agent's number.
@@ -119,7 +124,7 @@ pub enum Fault {
 
 impl Fault {
     /// Under what each kind is counted.
-    pub const NAMES: [&str; 18] = [
+    pub const NAMES: [&str; 19] = [
         "faults: agent crash",
         "faults: agent killed",
         "faults: torn write",
@@ -138,6 +143,7 @@ impl Fault {
         "faults: clock of a framework drifts",
         "faults: clock of the master drifts",
         "faults: cuts",
+        "faults: agent deactivated",
     ];
 
     /// Under what it is counted.
@@ -162,6 +168,7 @@ impl Fault {
             Fault::FrameworkDrift { .. } => 15,
             Fault::MasterDrift { .. } => 16,
             Fault::Cuts { .. } => 17,
+            Fault::Deactivate { .. } => 18,
         };
         Fault::NAMES[kind]
     }
@@ -227,7 +234,7 @@ fn ahead(random: &Random) -> Duration {
 
 /// Draws what goes wrong next.
 fn fault(random: &Random, agent: usize, framework: usize) -> Fault {
-    match random.below(25) {
+    match random.below(26) {
         0..=1 => Fault::AgentCrash { agent },
         2..=3 => Fault::AgentKill { agent },
         4..=5 => {
@@ -270,6 +277,7 @@ fn fault(random: &Random, agent: usize, framework: usize) -> Fault {
             parts_per_million: drift(random, 1_000),
         },
         23 => Fault::MarkGone { agent },
+        24 => Fault::Deactivate { agent },
         _ => {
             let per_million = u32::try_from(random.below(20_000)).unwrap_or(0);
             Fault::Cuts { per_million }

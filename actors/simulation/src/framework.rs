@@ -12,6 +12,7 @@ mod crews;
 mod ledger;
 mod nonsense;
 mod tasks;
+mod wishes;
 
 use std::time::Duration;
 
@@ -49,13 +50,13 @@ pub(crate) struct Player {
     unheard: Vec<(Time, Offer, Orders)>,
     next_reconcile: Time,
     subscribed: bool,
+    /// It said that it wants offers everywhere.
+    calm: bool,
     torn_down: bool,
 }
 
 impl Player {
     pub(crate) fn new(ledger: Ledger, now: Time) -> Player {
-        // What a former scheduler suppressed, the first SUBSCRIBE of this one says no more.
-        ledger.lock().suppressed = false;
         Player {
             ledger,
             now,
@@ -65,6 +66,7 @@ impl Player {
             unheard: Vec::new(),
             next_reconcile: now,
             subscribed: false,
+            calm: false,
             torn_down: false,
         }
     }
@@ -176,6 +178,7 @@ impl Player {
             return;
         }
         self.suppress_or_revive(driver);
+        self.may_change_its_mind(driver);
         if kill {
             self.kill_one(driver);
         }
@@ -194,8 +197,8 @@ impl Player {
             return;
         }
         self.next_reconcile = self.now + RECONCILE_EVERY;
-        if std::mem::take(&mut self.ledger.lock().suppressed) {
-            driver.revive(Vec::new());
+        if !std::mem::replace(&mut self.calm, true) {
+            self.want_all(driver);
         }
         self.kill_what_does_not_stay(driver);
         // What it believes lost may be back, and only the question for all says so.
@@ -267,6 +270,7 @@ impl Scheduler for Player {
     fn disconnected(&mut self, _: &mut Driver<'_>) {
         self.held.clear();
         self.unacknowledged.clear();
+        self.calm = false;
         self.subscribed = false;
         self.ledger.lock().subscribed = false;
     }

@@ -17,13 +17,15 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::future::{AbortHandle, Abortable};
 use tepui_framework::{Driver, Scheduler, deliver};
-use tepui_protocol::mesos::v1::FrameworkInfo;
-use tepui_protocol::mesos::v1::scheduler::{Call, Event, call, event};
+use tepui_protocol::mesos::v1::scheduler::call::{self, Subscribe};
+use tepui_protocol::mesos::v1::scheduler::{Call, Event, event};
 use tepui_protocol::recordio::Decoder;
 use tepui_runtime::{
     Address, Body, Bytes, Context, Declaration, Encoding, HttpError, Id, Message as _, Network,
     Node, Pid, Process, ProcessRef, Request, Response, SpawnError,
 };
+
+use crate::wishes;
 
 /// The longest record of events that it reads, in bytes.
 const RECORD_LIMIT: usize = 64 << 20;
@@ -55,8 +57,9 @@ impl<S: Scheduler> HttpFramework<S> {
     }
 }
 
-/// Starts a scheduler that subscribes over HTTP to the master at an address. With `acknowledge`,
-/// updates are acknowledged before [`Scheduler::update`]'s own calls.
+/// Starts a scheduler that subscribes over HTTP to the master at an address, at first with these
+/// words; what its calls change is in those of the next time. With `acknowledge`, updates are
+/// acknowledged before [`Scheduler::update`]'s own calls.
 ///
 /// # Errors
 /// [`SpawnError`] where the node is down.
@@ -64,7 +67,7 @@ pub fn spawn_http<S: Scheduler>(
     node: &Node,
     network: &Network,
     master: Address,
-    info: FrameworkInfo,
+    words: Subscribe,
     scheduler: S,
     acknowledge: bool,
 ) -> Result<HttpFramework<S>, SpawnError> {
@@ -72,7 +75,7 @@ pub fn spawn_http<S: Scheduler>(
         scheduler,
         network: network.clone(),
         master,
-        info,
+        words,
         acknowledge,
         attempt: 0,
         stream: None,
@@ -90,8 +93,8 @@ struct HttpClient<S> {
     scheduler: S,
     network: Network,
     master: Address,
-    /// Has an id once the master gave one.
-    info: FrameworkInfo,
+    /// What its SUBSCRIBE says; it has an id once the master gave one.
+    words: Subscribe,
     acknowledge: bool,
     /// Tells what belongs to the present stream from what belongs to an earlier one.
     attempt: u64,
@@ -156,12 +159,9 @@ impl<S: Scheduler> HttpClient<S> {
         self.attempt += 1;
         let attempt = self.attempt;
         let call = Call {
-            framework_id: self.info.id.clone(),
+            framework_id: self.words.framework_info.id.clone(),
             r#type: Some(call::Type::Subscribe.into()),
-            subscribe: Some(call::Subscribe {
-                framework_info: self.info.clone(),
-                ..call::Subscribe::default()
-            }),
+            subscribe: Some(self.words.clone()),
             ..Call::default()
         };
         let Some(request) = self.request(&call, None) else {
@@ -250,7 +250,8 @@ impl<S: Scheduler> HttpClient<S> {
                 if let Some(stream) = &mut self.stream {
                     stream.subscribed = true;
                 }
-                self.info.id = Some(subscribed.framework_id.clone());
+                let id = subscribed.framework_id.clone();
+                self.words.framework_info.id = Some(id);
                 self.run(ctx, |scheduler, driver| {
                     let master = subscribed.master_info.as_ref();
                     scheduler.subscribed(driver, &subscribed.framework_id, master);
@@ -285,9 +286,13 @@ impl<S: Scheduler> HttpClient<S> {
 
     /// Lets the scheduler work, and posts what it calls.
     fn run(&mut self, ctx: &mut Ctx<'_, S>, work: impl FnOnce(&mut S, &mut Driver<'_>)) {
-        let mut driver = Driver::new(self.info.id.as_ref(), ctx.now());
+        let id = self.words.framework_info.id.clone();
+        let mut driver = Driver::new(id.as_ref(), ctx.now());
         work(&mut self.scheduler, &mut driver);
         let asked = driver.finish();
+        for call in &asked.calls {
+            wishes::heed(&mut self.words, call);
+        }
         if self.stream.as_ref().is_some_and(|stream| stream.subscribed) {
             self.calls.extend(asked.calls);
         }

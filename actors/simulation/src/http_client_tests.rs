@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use tepui_framework::Task;
-use tepui_protocol::mesos::v1::{FrameworkId, MasterInfo, Offer, TaskState, TaskStatus};
+use tepui_protocol::mesos::v1::{
+    FrameworkId, FrameworkInfo, MasterInfo, Offer, TaskState, TaskStatus,
+};
 use tepui_runtime::Body;
 
 use super::*;
@@ -67,7 +69,14 @@ fn a_scheduler_on_the_http_api_runs_a_task_through_a_cut_of_its_stream() {
     let network = cluster.simulation.network().clone();
     let (master_node, master) = cluster.master().unwrap().clone();
     let address = master_node.address();
-    let client = spawn_http(&host, &network, address, info, scribe, true).unwrap();
+    let client = {
+        let words = Subscribe {
+            framework_info: info,
+            suppressed_roles: Vec::new(),
+            offer_constraints: None,
+        };
+        spawn_http(&host, &network, address, words, scribe, true).unwrap()
+    };
     cluster.simulation.run_for(Duration::from_secs(20));
     let seen = || std::mem::take(&mut *log.lock().unwrap());
     assert_eq!(seen(), ["subscribed", "TASK_STARTING", "TASK_RUNNING"]);
@@ -77,6 +86,19 @@ fn a_scheduler_on_the_http_api_runs_a_task_through_a_cut_of_its_stream() {
         framework.pid().map(|pid| pid.id().to_owned())
     };
     assert_eq!(pid(&master).as_deref(), Some("http-scheduler(1)"));
+
+    let suppressed = |master: &tepui_master::Master| {
+        let snapshot = master.snapshot();
+        let framework = snapshot.frameworks.values().next().unwrap();
+        framework
+            .suppressed_roles
+            .iter()
+            .cloned()
+            .collect::<Vec<String>>()
+    };
+    client.call(|_, driver| driver.suppress(Vec::new()));
+    cluster.simulation.run_for(Duration::from_secs(1));
+    assert_eq!(suppressed(&master), ["*"]);
 
     network.cut(&host, &master_node);
     cluster.simulation.run_for(Duration::from_millis(100));
@@ -88,6 +110,7 @@ fn a_scheduler_on_the_http_api_runs_a_task_through_a_cut_of_its_stream() {
     cluster.simulation.run_for(Duration::from_secs(10));
     assert_eq!(seen(), ["disconnected", "subscribed"]);
     assert_eq!(pid(&master).as_deref(), Some("http-scheduler(2)"));
+    assert_eq!(suppressed(&master), ["*"], "as it said it again");
 
     cluster.simulation.run_for(Duration::from_secs(200));
     assert_eq!(seen(), ["TASK_FINISHED"], "told once: it was acknowledged");

@@ -12,6 +12,7 @@ pub mod kit;
 mod observer;
 mod run;
 mod temperament;
+mod wishes;
 
 pub use cluster::{AgentHost, Cluster, ClusterError, ClusterOptions};
 pub use faults::{Blocked, Fault, Planned, plan};

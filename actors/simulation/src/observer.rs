@@ -125,6 +125,16 @@ impl Observer {
         self.seen().happened(at, &Fact::Gone { agent });
     }
 
+    /// The master has taken it that nothing of an agent is offered any more.
+    pub(crate) fn deactivated(&self, agent: String, at: Time) {
+        self.seen().happened(at, &Fact::Deactivated { agent });
+    }
+
+    /// The master is about to be told that an agent may be offered again.
+    pub(crate) fn reactivated(&self, agent: String, at: Time) {
+        self.seen().happened(at, &Fact::Reactivated { agent });
+    }
+
     /// The disk of the agent at a PID becomes full, or is so no more.
     pub(crate) fn disk_is_full(&self, pid: Pid, full: bool, at: Time) {
         self.seen().agents.disk_is_full(pid, full, at);

@@ -28,6 +28,7 @@ impl Offers {
                 to,
                 framework,
                 offer,
+                ..
             } => {
                 if to != framework {
                     let detail = format!("offer {offer} of {framework} was sent to {to}");

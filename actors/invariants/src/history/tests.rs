@@ -28,6 +28,9 @@ fn offered(offer: &str) -> Fact {
         to: "f".into(),
         framework: "f".into(),
         offer: offer.into(),
+        role: "r".into(),
+        agent: "a".into(),
+        at: 7,
     }
 }
 
@@ -180,11 +183,59 @@ fn offers_of_who_goes_or_comes_anew_are_void() {
 }
 
 #[test]
+fn offers_are_made_where_they_are_wanted() {
+    let wants_since = |at: u64, framework: &str, roles: &[&str]| Fact::Wants {
+        framework: framework.into(),
+        roles: roles.iter().map(|&role| role.to_owned()).collect(),
+        at,
+    };
+    let wants = |framework: &str, roles: &[&str]| wants_since(6, framework, roles);
+    let unwanted = ["wanted-where-offered"];
+    assert_eq!(last(&[offered("o")]), NONE, "nobody knows what it wants");
+    assert_eq!(last(&[wants("f", &["r", "s"]), offered("o")]), NONE);
+    assert_eq!(last(&[wants("f", &["s"]), offered("o")]), unwanted);
+    assert_eq!(last(&[wants("f", &[]), offered("o")]), unwanted);
+    assert_eq!(last(&[wants("g", &[]), offered("o")]), NONE, "another's");
+    let granted = last(&[wants_since(7, "f", &[]), offered("o")]);
+    assert_eq!(granted, NONE, "it was under way in that instant");
+    let suppressed = || vec![wants("f", &["r"]), offered("o"), wants("f", &[])];
+    let answered = [suppressed(), vec![accepted("o", "t"), sent("t")]].concat();
+    assert_eq!(last(&answered), NONE, "it was out before");
+    let again = [suppressed(), vec![offered("p")]].concat();
+    assert_eq!(last(&again), unwanted);
+    let revived = [suppressed(), vec![wants("f", &["r"]), offered("p")]].concat();
+    assert_eq!(last(&revived), NONE);
+    let crashed = [suppressed(), vec![Fact::MasterCrashed, offered("p")]].concat();
+    assert_eq!(last(&crashed), NONE, "its successor was told nothing yet");
+}
+
+#[test]
+fn nothing_of_a_deactivated_agent_is_offered() {
+    let deactivated = |agent: &str| Fact::Deactivated {
+        agent: agent.into(),
+    };
+    let reactivated = |agent: &str| Fact::Reactivated {
+        agent: agent.into(),
+    };
+    let after = |facts: &[Fact]| last(&[facts, &[offered("o")]].concat());
+    let unwanted = ["wanted-where-offered"];
+    assert_eq!(after(&[deactivated("a")]), unwanted);
+    assert_eq!(after(&[deactivated("b")]), NONE);
+    assert_eq!(after(&[deactivated("a"), reactivated("b")]), unwanted);
+    assert_eq!(after(&[deactivated("a"), reactivated("a")]), NONE);
+    assert_eq!(after(&[deactivated("a"), subscribed(false)]), unwanted);
+    assert_eq!(after(&[deactivated("a"), Fact::MasterCrashed]), NONE);
+}
+
+#[test]
 fn a_framework_hears_its_own() {
     let offer = Fact::Offered {
         to: "g".into(),
         framework: "f".into(),
         offer: "o".into(),
+        role: "r".into(),
+        agent: "a".into(),
+        at: 7,
     };
     assert_eq!(last(&[offer]), ["hears-its-own"]);
     let update = Fact::Told {

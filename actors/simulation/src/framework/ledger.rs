@@ -1,9 +1,10 @@
 //! A framework's own memory: it outlives its scheduler, as a framework's database does.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tepui_invariants::books::{Demand, FrameworkBook, TaskBook};
+use tepui_protocol::mesos::v1::scheduler::OfferConstraints;
 use tepui_protocol::mesos::v1::{
     AgentId, ExecutorId, FrameworkId, FrameworkInfo, TaskState, TaskStatus,
 };
@@ -97,8 +98,10 @@ pub(crate) struct Memory {
     /// a while each.
     pub(crate) weight: f64,
     pub(crate) coy: u32,
-    /// It wanted no offers, and did not revive them yet.
-    pub(crate) suppressed: bool,
+    /// The roles in which it wanted no offers, and did not revive them yet.
+    pub(crate) suppressed: BTreeSet<String>,
+    /// Of which agents it wants offers, where that matters to it.
+    pub(crate) constraints: Option<OfferConstraints>,
     /// Where it is quiet: it takes and keeps every offer.
     pub(crate) keeps_offers: bool,
     /// Its scheduler has ended, since it was told that another one has the framework.
@@ -135,7 +138,8 @@ impl Ledger {
             subscribed: false,
             weight: 1.0,
             coy: 3,
-            suppressed: false,
+            suppressed: BTreeSet::new(),
+            constraints: None,
             keeps_offers: false,
             replaced: false,
             quiet: false,

@@ -1,7 +1,9 @@
 //! Calls that no sane framework makes; none of them may harm another.
 
 use tepui_framework::{Driver, Task};
-use tepui_protocol::mesos::v1::{AgentId, ExecutorId, Filters, Offer, OfferId, TaskId, TaskStatus};
+use tepui_protocol::mesos::v1::{
+    AgentId, ExecutorId, Filters, Offer, OfferId, Request, TaskId, TaskStatus,
+};
 use tepui_runtime::Bytes;
 
 use super::tasks::{self, Orders};
@@ -20,7 +22,7 @@ impl Player {
         };
         let used = self.used.first().cloned();
         let guessed = guess(used.as_ref(), random.below(50));
-        match random.below(7) {
+        match random.below(8) {
             // An offer that was answered, or that was made to somebody else.
             0 => self.launch_on(driver, used),
             1 => self.launch_on(driver, guessed),
@@ -36,6 +38,16 @@ impl Player {
             5 => {
                 let value = format!("never-{}", random.below(10));
                 driver.reconcile([(TaskId { value }, None)]);
+            }
+            // Masters make nothing of it.
+            6 => {
+                let value = format!("agent-{}", random.below(5));
+                let agent_id = (random.below(2) == 0).then_some(AgentId { value });
+                let resources = Vec::new();
+                driver.request(vec![Request {
+                    agent_id,
+                    resources,
+                }]);
             }
             _ => {
                 let status = TaskStatus {

@@ -239,22 +239,6 @@ impl Player {
         orders
     }
 
-    /// Now and then it wants no offers, and later it does again; or it only clears its filters.
-    pub(super) fn suppress_or_revive(&mut self, driver: &mut Driver<'_>) {
-        let mut memory = self.ledger.lock();
-        let one_in = if memory.suppressed { 30 } else { 150 };
-        if memory.random.below(one_in) > 0 {
-            return;
-        }
-        if memory.suppressed || memory.random.below(2) == 0 {
-            driver.revive(Vec::new());
-            memory.suppressed = false;
-        } else {
-            driver.suppress(Vec::new());
-            memory.suppressed = true;
-        }
-    }
-
     /// One who shares has a task less.
     pub(crate) fn give_up_one(&mut self, driver: &mut Driver<'_>) {
         let memory = self.ledger.lock();

@@ -9,6 +9,7 @@ use tepui_protocol::resources::Resources;
 use tepui_runtime::Pid;
 
 use crate::framework::is_over;
+use crate::wishes::{named_roles, roles};
 
 /// The frameworks that were ever subscribed.
 #[derive(Debug, Default)]
@@ -28,6 +29,9 @@ struct Framework {
     /// How long it may be away, in seconds, and whether agents keep its tasks over a crash.
     failover_timeout: f64,
     checkpoint: bool,
+    /// What the master has told its allocator of it last, and the roles that it suppressed.
+    info: FrameworkInfo,
+    suppressed: BTreeSet<String>,
     /// Tasks by executor and agent; a command task's executor is named as the task.
     executors: BTreeMap<(String, String), Vec<String>>,
     /// The group of each task that was launched in one.
@@ -38,6 +42,13 @@ struct Framework {
     /// Tasks whose end it was told by their agent: what a master says of them later, it does not
     /// heed.
     ended: BTreeSet<String>,
+}
+
+impl Framework {
+    fn wanted(&self) -> BTreeSet<String> {
+        let own = roles(&self.info).into_iter();
+        own.filter(|role| !self.suppressed.contains(role)).collect()
+    }
 }
 
 impl Frameworks {
@@ -73,11 +84,49 @@ impl Frameworks {
         repeated
     }
 
-    /// An UPDATE_FRAMEWORK reached the master, which may refuse it.
-    pub(super) fn updates(&mut self, id: &str, info: &FrameworkInfo) {
-        if let Some(known) = self.known.get_mut(id) {
-            known.failover_timeout = known.failover_timeout.min(info.failover_timeout());
+    /// The master took what a framework says of itself, in SUBSCRIBE or UPDATE_FRAMEWORK; in which
+    /// roles it wants offers now.
+    pub(super) fn takes(
+        &mut self,
+        id: &str,
+        info: &FrameworkInfo,
+        suppressed: &[String],
+    ) -> BTreeSet<String> {
+        let known = self.known.entry(id.to_owned()).or_default();
+        known.failover_timeout = info.failover_timeout();
+        known.info = info.clone();
+        known.suppressed = suppressed.iter().cloned().collect();
+        known.wanted()
+    }
+
+    /// Whether a framework has asked to be subscribed, and was not answered yet.
+    pub(super) fn is_asking(&self, id: &str) -> bool {
+        let mut asked = self.asked.values();
+        asked.any(|info| info.id.as_ref().is_some_and(|asked| asked.value == id))
+    }
+
+    /// A SUPPRESS or a REVIVE reached the master, of these roles, or of all if it names none; in
+    /// which the framework wants offers now.
+    pub(super) fn suppresses(
+        &mut self,
+        id: &str,
+        named: &[String],
+        suppresses: bool,
+    ) -> BTreeSet<String> {
+        let known = self.known.entry(id.to_owned()).or_default();
+        let meant = named_roles(&known.info, named.iter());
+        match suppresses {
+            true => known.suppressed.extend(meant),
+            false => known.suppressed.retain(|role| !meant.contains(role)),
         }
+        known.wanted()
+    }
+
+    /// The role of an offer to a framework that names none: it has just one.
+    pub(super) fn role_of(&self, id: &str) -> String {
+        let known = self.known.get(id);
+        let role = known.and_then(|known| roles(&known.info).into_iter().next());
+        role.unwrap_or_default()
     }
 
     /// The connection of a PID ended: the framework that was connected by it, and for how many

@@ -13,8 +13,10 @@ use tepui_protocol::mesos::internal::{
 use tepui_protocol::mesos::v1::offer::Operation;
 use tepui_protocol::mesos::v1::scheduler::{Call, Event, call, event};
 use tepui_protocol::mesos::v1::task_status::Reason;
-use tepui_protocol::mesos::v1::{FrameworkId, OfferId, TaskInfo, TaskState, executor};
-use tepui_protocol::tepui::allocator::RemoveFramework;
+use tepui_protocol::mesos::v1::{
+    FrameworkId, FrameworkInfo, Offer, OfferId, TaskInfo, TaskState, executor,
+};
+use tepui_protocol::tepui::allocator::{AddFramework, RemoveFramework, UpdateFramework};
 use tepui_runtime::{Passage, Pid, Stage};
 
 use super::Seen;
@@ -53,9 +55,9 @@ impl Seen {
     }
 
     fn said_by_master(&mut self, passage: &Passage<'_>) -> Vec<Fact> {
-        let to = passage.to;
+        let Passage { to, at, .. } = *passage;
         if let Some(event) = passage.message_as::<Event>() {
-            return self.event_sent(to, event);
+            return self.event_sent(to, event, at.as_nanos());
         }
         if let Some((errand, id)) = errand(passage) {
             self.errands.sent(to, errand, id);
@@ -101,6 +103,16 @@ impl Seen {
                 .into_iter()
                 .collect();
         }
+        if let Some(message) = passage.message_as::<AddFramework>() {
+            let (info, suppressed) = (&message.framework_info, &message.suppressed_roles);
+            return self.taken(info, suppressed, at.as_nanos());
+        }
+        if let Some(message) = passage.message_as::<UpdateFramework>() {
+            let (info, suppressed) = (&message.framework_info, &message.suppressed_roles);
+            let subscribes = self.frameworks.is_asking(&own_id(info));
+            self.count("updates of frameworks", usize::from(!subscribes));
+            return self.taken(info, suppressed, at.as_nanos());
+        }
         if let Some(message) = passage.message_as::<RemoveFramework>() {
             self.count("frameworks removed", 1);
             return vec![Fact::Removed {
@@ -111,7 +123,32 @@ impl Seen {
         Vec::new()
     }
 
-    fn event_sent(&mut self, to: &Pid, event: &Event) -> Vec<Fact> {
+    /// The master took what a framework says of itself: no call says so of one that came by HTTP.
+    fn taken(&mut self, info: &FrameworkInfo, suppressed: &[String], at: u64) -> Vec<Fact> {
+        let framework = own_id(info);
+        let roles = self.frameworks.takes(&framework, info, suppressed);
+        vec![Fact::Wants {
+            framework,
+            roles,
+            at,
+        }]
+    }
+
+    fn offered(&self, to: &Pid, offer: &Offer, at: u64) -> Fact {
+        let framework = offer.framework_id.value.clone();
+        let named = offer.allocation_info.as_ref();
+        let role = named.and_then(|named| named.role.clone());
+        Fact::Offered {
+            to: id_of(self.frameworks.id_of(to)),
+            role: role.unwrap_or_else(|| self.frameworks.role_of(&framework)),
+            framework,
+            offer: offer.id.value.clone(),
+            agent: offer.agent_id.value.clone(),
+            at,
+        }
+    }
+
+    fn event_sent(&mut self, to: &Pid, event: &Event, at: u64) -> Vec<Fact> {
         match event.r#type() {
             event::Type::Subscribed => {
                 let Some(subscribed) = &event.subscribed else {
@@ -129,12 +166,7 @@ impl Seen {
                 let offers = event.offers.as_ref().map(|all| all.offers.as_slice());
                 let offers = offers.unwrap_or_default();
                 self.count("offers", offers.len());
-                let to = id_of(self.frameworks.id_of(to));
-                let offered = offers.iter().map(|offer| Fact::Offered {
-                    to: to.clone(),
-                    framework: offer.framework_id.value.clone(),
-                    offer: offer.id.value.clone(),
-                });
+                let offered = offers.iter().map(|offer| self.offered(to, offer, at));
                 offered.collect()
             }
             event::Type::Rescind => {
@@ -312,7 +344,7 @@ impl Seen {
     fn told_to_master(&mut self, passage: &Passage<'_>) -> Vec<Fact> {
         let Passage { from, .. } = *passage;
         if let Some(call) = passage.message_as::<Call>() {
-            return self.called(from, call);
+            return self.called(from, call, passage.at.as_nanos());
         }
         if let Some(id) = introduced(passage) {
             self.errands.asks(from, &id);
@@ -327,8 +359,12 @@ impl Seen {
         Vec::new()
     }
 
-    fn called(&mut self, from: &Pid, call: &Call) -> Vec<Fact> {
+    fn called(&mut self, from: &Pid, call: &Call, at: u64) -> Vec<Fact> {
         if let Some(subscribe) = &call.subscribe {
+            let suppressed = usize::from(!subscribe.suppressed_roles.is_empty());
+            let constrained = usize::from(subscribe.offer_constraints.is_some());
+            self.count("subscriptions with suppressed roles", suppressed);
+            self.count("subscriptions with offer constraints", constrained);
             self.frameworks.asks(from, &subscribe.framework_info);
             return Vec::new();
         }
@@ -383,10 +419,16 @@ impl Seen {
                 self.count("teardowns", 1);
                 vec![Fact::TeardownAsked { framework }]
             }
-            call::Type::UpdateFramework => {
-                if let Some(update) = &call.update_framework {
-                    self.frameworks.updates(&framework, &update.framework_info);
-                }
+            call::Type::Suppress => {
+                let suppress = call.suppress.clone().unwrap_or_default();
+                self.suppressed(framework, &suppress.roles, true, at)
+            }
+            call::Type::Revive => {
+                let revive = call.revive.clone().unwrap_or_default();
+                self.suppressed(framework, &revive.roles, false, at)
+            }
+            call::Type::Request => {
+                self.count("requests", 1);
                 Vec::new()
             }
             call::Type::Reconcile => {
@@ -399,6 +441,26 @@ impl Seen {
             }
             _ => Vec::new(),
         }
+    }
+
+    fn suppressed(
+        &mut self,
+        framework: String,
+        named: &[String],
+        suppresses: bool,
+        at: u64,
+    ) -> Vec<Fact> {
+        let one = usize::from(!named.is_empty());
+        match suppresses {
+            true => self.count("suppressions of one role", one),
+            false => self.count("revivals of one role", one),
+        }
+        let roles = self.frameworks.suppresses(&framework, named, suppresses);
+        vec![Fact::Wants {
+            framework,
+            roles,
+            at,
+        }]
     }
 
     fn accepted(&mut self, framework: String, accept: &call::Accept) -> Vec<Fact> {
@@ -466,6 +528,11 @@ fn errand<'a>(passage: &Passage<'a>) -> Option<(Errand, Option<&'a str>)> {
     }
     let shutdown = passage.message_as::<Shutdown>();
     shutdown.map(|_| (Errand::Shutdown, None))
+}
+
+/// The id that a framework's info has at the master.
+fn own_id(info: &FrameworkInfo) -> String {
+    id_of(info.id.as_ref().map(|id| &id.value))
 }
 
 /// The framework of which a message gives an agent something to run.

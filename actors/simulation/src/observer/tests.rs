@@ -237,6 +237,45 @@ fn a_master_crashes_and_its_successor_has_the_same_books() {
 }
 
 #[test]
+fn what_a_framework_wants_follows_from_its_calls() {
+    let mut stage = Stage::new(7, 0, "");
+    stage.run(30);
+    let (_, master) = stage.cluster.master().unwrap().clone();
+    let id = master.snapshot().frameworks.keys().next().unwrap().clone();
+    let mut offers = 0;
+    // Whether an offer in its role would break a rule, after a call of its and a second.
+    let mut after = |stage: &mut Stage, call: fn(&mut Driver<'_>)| {
+        stage.framework.call(move |_, driver| call(driver));
+        stage.run(1);
+        assert_eq!(stage.observer.violations(), []);
+        offers += 1;
+        let at = stage.cluster.simulation.now();
+        let offered = Fact::Offered {
+            to: id.clone(),
+            framework: id.clone(),
+            offer: format!("false-{offers}"),
+            role: "*".into(),
+            agent: "a".into(),
+            at: at.as_nanos(),
+        };
+        let found = stage.observer.seen().history.see(&offered);
+        !found.is_empty()
+    };
+    assert!(!after(&mut stage, |_| {}));
+    let foreign = |driver: &mut Driver<'_>| driver.suppress(vec!["foreign".into()]);
+    assert!(!after(&mut stage, foreign), "no role of its: dropped");
+    assert!(after(&mut stage, |driver| driver.suppress(vec![])));
+    assert!(!after(&mut stage, |driver| driver.revive(vec!["*".into()])));
+    let update = |driver: &mut Driver<'_>| {
+        driver.update_framework(info("calm"), vec!["*".into()], None);
+    };
+    assert!(after(&mut stage, update));
+    assert_eq!(stage.number("updates of frameworks"), 1);
+    assert_eq!(stage.number("revivals of one role"), 1);
+    assert!(!after(&mut stage, |driver| driver.revive(vec![])));
+}
+
+#[test]
 fn an_agent_that_was_told_another_id_and_ends_for_that_is_itself() {
     let stage = Stage::new(5, 0, "");
     let at = stage.cluster.simulation.now();

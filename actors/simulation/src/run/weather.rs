@@ -29,6 +29,8 @@ enum End {
     Fast(Node, Node, Duration),
     /// Of so many in a million.
     Cuts(u32),
+    /// Of the agent of that id.
+    Reactivate(String),
 }
 
 enum Event {
@@ -49,6 +51,7 @@ pub(super) struct Weather {
     blocked: Overlaps<Way, ()>,
     slow: Overlaps<Way, Duration>,
     cuts: Overlaps<(), u32>,
+    deactivated: Overlaps<String, ()>,
 }
 
 /// From where to where.
@@ -70,6 +73,7 @@ impl Weather {
             blocked: Overlaps::default(),
             slow: Overlaps::default(),
             cuts: Overlaps::default(),
+            deactivated: Overlaps::default(),
         };
         for planned in planned {
             weather.add(started + planned.after, Event::Begin(planned));
@@ -99,7 +103,7 @@ impl Weather {
             Some(((at, _), Event::Begin(planned))) => {
                 self.begin(at, planned, cluster, workload, observer)
             }
-            Some((_, Event::End(end))) => self.end(end, cluster),
+            Some((_, Event::End(end))) => self.end(end, cluster, observer),
             None => Ok(()),
         }
     }
@@ -136,6 +140,13 @@ impl Weather {
             Fault::MarkGone { agent } => {
                 mark_gone(cluster, agent, observer) && self.ends(over, End::StartAgent(agent))
             }
+            Fault::Deactivate { agent } => match deactivate(cluster, agent, observer) {
+                Some(id) => {
+                    self.deactivated.begin(id.clone(), ());
+                    self.ends(over, End::Reactivate(id))
+                }
+                None => false,
+            },
             Fault::DiskFull { agent } => {
                 cluster.fill_disk(agent, 1.0);
                 self.full.begin(agent, ());
@@ -229,7 +240,12 @@ impl Weather {
         true
     }
 
-    fn end(&mut self, end: End, cluster: &mut Cluster) -> Result<(), ClusterError> {
+    fn end(
+        &mut self,
+        end: End,
+        cluster: &mut Cluster,
+        observer: &Observer,
+    ) -> Result<(), ClusterError> {
         let network = cluster.simulation.network();
         match end {
             End::StartAgent(agent) => self.start(agent, cluster)?,
@@ -259,6 +275,11 @@ impl Weather {
             End::Cuts(per_million) => {
                 let most = self.cuts.end(&(), per_million).unwrap_or(0);
                 network.set_cuts_per_million(most);
+            }
+            End::Reactivate(id) => {
+                if self.deactivated.end(&id, ()).is_none() {
+                    reactivate(cluster, id, observer);
+                }
             }
         }
         Ok(())
@@ -361,9 +382,6 @@ fn mark_gone(cluster: &mut Cluster, number: usize, observer: &Observer) -> bool 
         return false;
     }
     cluster.crash_agent(number);
-    let Some((node, master)) = cluster.master() else {
-        return true;
-    };
     let call = Call {
         r#type: Some(call::Type::MarkAgentGone.into()),
         mark_agent_gone: Some(call::MarkAgentGone {
@@ -373,12 +391,55 @@ fn mark_gone(cluster: &mut Cluster, number: usize, observer: &Observer) -> bool 
         }),
         ..Call::default()
     };
-    let answer = node.ask(master.pid(), Operate { call }, PATIENCE);
-    let answer: Result<Operated, AskError> = cluster.simulation.block_on(answer);
-    if answer.is_ok_and(|answer| answer.status == 200) {
+    if operate(cluster, call) {
         observer.marked_gone(value, cluster.simulation.now());
     }
     true
+}
+
+/// The master is told to offer nothing more of an agent; the agent's id. `None` where the agent is
+/// down, or the master is or does not do it.
+fn deactivate(cluster: &mut Cluster, number: usize, observer: &Observer) -> Option<String> {
+    let (_, agent) = up(cluster, number)?;
+    let value = agent.snapshot.load().agent_id().to_owned();
+    let call = Call {
+        r#type: Some(call::Type::DeactivateAgent.into()),
+        deactivate_agent: Some(call::DeactivateAgent {
+            agent_id: AgentId {
+                value: value.clone(),
+            },
+        }),
+        ..Call::default()
+    };
+    operate(cluster, call).then(|| {
+        observer.deactivated(value.clone(), cluster.simulation.now());
+        value
+    })
+}
+
+/// The master is told that an agent may be offered again. A master that has crashed meanwhile has
+/// forgotten that it may not.
+fn reactivate(cluster: &mut Cluster, value: String, observer: &Observer) {
+    // What it offers of the agent goes out before it answers.
+    observer.reactivated(value.clone(), cluster.simulation.now());
+    let call = Call {
+        r#type: Some(call::Type::ReactivateAgent.into()),
+        reactivate_agent: Some(call::ReactivateAgent {
+            agent_id: AgentId { value },
+        }),
+        ..Call::default()
+    };
+    operate(cluster, call);
+}
+
+/// Whether the master does a call of an operator's.
+fn operate(cluster: &mut Cluster, call: Call) -> bool {
+    let Some((node, master)) = cluster.master() else {
+        return false;
+    };
+    let answer = node.ask(master.pid(), Operate { call }, PATIENCE);
+    let answer: Result<Operated, AskError> = cluster.simulation.block_on(answer);
+    answer.is_ok_and(|answer| answer.status == 200)
 }
 
 #[cfg(test)]
@@ -430,6 +491,26 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_is_deactivated_until_the_last_who_did_it_is_done() {
+        let fault = Fault::Deactivate { agent: 1 };
+        let faults = || vec![planned(10, 5, fault), planned(11, 40, fault)];
+        let deactivated = |cluster: &Cluster| {
+            let snapshot = cluster.master().unwrap().1.snapshot();
+            let active = snapshot.agents.values().filter(|agent| agent.active);
+            (snapshot.deactivated_agents.size(), active.count())
+        };
+        let (cluster, numbers) = after(faults(), 30);
+        assert_eq!(deactivated(&cluster), (1, 2));
+        assert_eq!(registered(&cluster), 3);
+        assert_eq!(numbers["faults: agent deactivated"], 2);
+        let (cluster, _) = after(faults(), 60);
+        assert_eq!(deactivated(&cluster), (0, 3));
+        let crash = planned(20, 5, Fault::MasterCrash);
+        let (cluster, _) = after([faults(), vec![crash]].concat(), 120);
+        assert_eq!(deactivated(&cluster), (0, 3), "its successor never knew");
+    }
+
+    #[test]
     fn what_befalls_nobody_is_not_counted() {
         let crash = Fault::AgentCrash { agent: 0 };
         let later = [
@@ -438,6 +519,7 @@ mod tests {
             Fault::TornWrite { agent: 0, calls: 1 },
             Fault::Unregister { agent: 0 },
             Fault::MarkGone { agent: 0 },
+            Fault::Deactivate { agent: 0 },
             Fault::SlowLink {
                 agent: 0,
                 latency: Duration::from_secs(1),

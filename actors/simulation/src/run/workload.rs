@@ -181,25 +181,25 @@ impl Workload {
         let Some(actor) = self.actors.get_mut(number) else {
             return Ok(());
         };
-        let (info, http) = {
+        let (words, http) = {
             let mut memory = actor.ledger.lock();
             memory.subscribed = false;
-            let mut info = memory.info.clone();
-            info.id = memory.id.clone();
-            (info, memory.http)
+            (memory.words(), memory.http)
         };
         let acknowledge = actor.temperament.acknowledges() == Acknowledges::AtOnce;
         let player = Player::new(actor.ledger.clone(), now);
         let spawned = if http {
             let network = cluster.simulation.network();
-            spawn_http(&node, network, master.address(), info, player, acknowledge)
+            spawn_http(&node, network, master.address(), words, player, acknowledge)
                 .map(Scheduler::Http)
         } else {
             let options = Options {
                 id: Id::Prefix("scheduler".to_owned()),
                 acknowledge,
-                ..Options::default()
+                suppressed_roles: words.suppressed_roles,
+                offer_constraints: words.offer_constraints,
             };
+            let info = words.framework_info;
             spawn_with(&node, master, info, player, options).map(Scheduler::Messages)
         };
         let scheduler = spawned.map_err(|source| ClusterError::Spawn {
