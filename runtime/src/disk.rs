@@ -213,6 +213,24 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// As [`Disk::open_beneath`]; [`io::ErrorKind::NotADirectory`] for what is no folder,
     /// [`io::ErrorKind::FileTooLarge`] for one with too many names.
     fn list_beneath(&self, root: &Path, path: &Path) -> io::Result<Vec<(String, Stat)>>;
+
+    /// Makes the folder at `path` below `root`, with those above it, and gives it to `user`, where
+    /// one is named. No part of the path may be a link, nor become one at the same time: what is
+    /// made and given away is below `root`, whoever writes there. `root` itself is trusted. Not
+    /// synced.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotADirectory`] for a part that is a link or a file,
+    /// [`io::ErrorKind::PermissionDenied`] for a path that leads out,
+    /// [`io::ErrorKind::NotFound`] for a user that is not known; else as the file system's.
+    fn create_dir_beneath(&self, root: &Path, path: &Path, user: Option<&str>) -> io::Result<()>;
+
+    /// Gives what is at `path` below `root` the path `to`, which is trusted as `root` is. Of the
+    /// folders above it none may be a link, nor become one at the same time.
+    ///
+    /// # Errors
+    /// As [`Disk::create_dir_beneath`].
+    fn rename_beneath(&self, root: &Path, path: &Path, to: &Path) -> io::Result<()>;
 }
 
 /// The error with the path it is about.

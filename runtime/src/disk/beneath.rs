@@ -1,4 +1,5 @@
-//! Reading below a folder that no path leads out of, whatever those who write in it do meanwhile.
+//! Reading below a folder that no path leads out of, whatever those who write in it do meanwhile;
+//! and making and moving folders there, where no link is followed at all.
 //!
 //! A path is walked part by part. Each part is looked at before it is entered and never followed
 //! by the system: a symbolic link is read and walked like a path, `..` goes back to the folder
@@ -140,6 +141,15 @@ fn queue(left: &mut Vec<OsString>, path: &Path, place: &Path) -> io::Result<()> 
     }
     left.extend(parts.into_iter().rev());
     Ok(())
+}
+
+/// The names in a path that goes only down.
+pub(crate) fn names(path: &Path) -> io::Result<Vec<&OsStr>> {
+    let names = path.components().map(|part| match part {
+        Component::Normal(name) => Ok(name),
+        _ => Err(outside()),
+    });
+    names.collect()
 }
 
 /// The error for a path that leads out.

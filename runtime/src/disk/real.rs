@@ -59,6 +59,20 @@ impl RealDisk {
     }
 }
 
+/// Whose `path` is to be.
+fn ids_of(path: &Path, user: &str) -> io::Result<(Uid, Gid)> {
+    // Root is the same everywhere, and a question to the user database opens files.
+    if user == "root" {
+        return Ok((Uid::from_raw(0), Gid::from_raw(0)));
+    }
+    let found = User::from_name(user).map_err(|errno| about(path, errno.into()))?;
+    let found = found.ok_or_else(|| {
+        let text = format!("{}: no user '{user}'", path.display());
+        io::Error::new(io::ErrorKind::NotFound, text)
+    })?;
+    Ok((found.uid, found.gid))
+}
+
 impl Disk for RealDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path).map_err(|error| about(path, error))
@@ -258,18 +272,8 @@ impl Disk for RealDisk {
     }
 
     fn own(&self, path: &Path, user: &str) -> io::Result<()> {
-        let unknown = || {
-            let text = format!("{}: no user '{user}'", path.display());
-            io::Error::new(io::ErrorKind::NotFound, text)
-        };
-        // Root is the same everywhere, and a question to the user database opens files.
-        if user == "root" {
-            let root = (Some(Uid::from_raw(0)), Some(Gid::from_raw(0)));
-            return chown(path, root.0, root.1).map_err(|errno| about(path, errno.into()));
-        }
-        let found = User::from_name(user).map_err(|errno| about(path, errno.into()))?;
-        let found = found.ok_or_else(unknown)?;
-        chown(path, Some(found.uid), Some(found.gid)).map_err(|errno| about(path, errno.into()))
+        let (user, group) = ids_of(path, user)?;
+        chown(path, Some(user), Some(group)).map_err(|errno| about(path, errno.into()))
     }
 
     fn open_beneath(&self, root: &Path, path: &Path) -> io::Result<Box<dyn OpenFile>> {
@@ -278,5 +282,16 @@ impl Disk for RealDisk {
 
     fn list_beneath(&self, root: &Path, path: &Path) -> io::Result<Vec<(String, Stat)>> {
         beneath::list_beneath(root, path).map_err(|error| about(path, error))
+    }
+
+    fn create_dir_beneath(&self, root: &Path, path: &Path, user: Option<&str>) -> io::Result<()> {
+        let owner = user.map(|user| ids_of(path, user)).transpose()?;
+        let made = beneath::create_dir_beneath(root, path, owner);
+        made.map_err(|error| about(&root.join(path), error))
+    }
+
+    fn rename_beneath(&self, root: &Path, path: &Path, to: &Path) -> io::Result<()> {
+        let moved = beneath::rename_beneath(root, path, to);
+        moved.map_err(|error| about(&root.join(path), error))
     }
 }

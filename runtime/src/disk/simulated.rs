@@ -612,13 +612,7 @@ impl Disk for SimulatedDisk {
             if !state.entries.contains_key(&place) {
                 return Err(error(io::ErrorKind::NotFound));
             }
-            // A user name has no blanks; all others are known here.
-            if user.is_empty() || user.contains(char::is_whitespace) {
-                let text = format!("no user '{user}'");
-                return Err(io::Error::new(io::ErrorKind::NotFound, text));
-            }
-            state.owners.insert(place, user.to_owned());
-            Ok(())
+            state.give(place, user)
         })
     }
 
@@ -628,6 +622,15 @@ impl Disk for SimulatedDisk {
 
     fn list_beneath(&self, root: &Path, path: &Path) -> io::Result<Vec<(String, Stat)>> {
         self.listed(root, path)
+    }
+
+    fn create_dir_beneath(&self, root: &Path, path: &Path, user: Option<&str>) -> io::Result<()> {
+        self.made(root, path, user)
+    }
+
+    fn rename_beneath(&self, root: &Path, path: &Path, to: &Path) -> io::Result<()> {
+        let from = self.look(path, |state| state.plain(root, path))?;
+        self.rename(&from, to)
     }
 }
 

@@ -20,6 +20,7 @@ in_both_worlds! {
     a_root_that_is_a_file_is_read_itself
     a_folder_is_listed_with_what_its_links_lead_to
     only_what_is_there_is_found
+    folders_are_made_and_moved_below_and_nowhere_else
 }
 
 /// A sandbox with a secret beside it.
@@ -272,4 +273,60 @@ fn a_link_made_at_the_same_time_leads_nowhere() {
         }
         done.store(true, Ordering::Release);
     });
+}
+
+fn folders_are_made_and_moved_below_and_nowhere_else(stage: &mut impl Stage) {
+    let place = Place::new(stage);
+    let make = |path: &str, user: Option<&str>| {
+        place
+            .disk
+            .create_dir_beneath(&place.root, Path::new(path), user)
+    };
+    make("new/deep", Some("root")).unwrap();
+    make("new/deep", None).expect("it may be there");
+    assert!(place.disk.exists(&place.root.join("new/deep")));
+    let listed = place
+        .disk
+        .list_beneath(&place.root, Path::new("new"))
+        .unwrap();
+    assert_eq!(
+        (listed[0].0.as_str(), listed[0].1.user.as_str()),
+        ("deep", "root")
+    );
+    let unknown = make("new/other", Some("no such user")).unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::NotFound);
+
+    let elsewhere = place.above.join("sandbox-2");
+    place.link(&elsewhere, "out");
+    place.link("a", "in");
+    for (path, kind) in [
+        ("out", ErrorKind::NotADirectory),
+        ("out/x", ErrorKind::NotADirectory),
+        // Not even one that stays below.
+        ("in/x", ErrorKind::NotADirectory),
+        ("a/file/x", ErrorKind::NotADirectory),
+        ("../sandbox-2/x", ErrorKind::PermissionDenied),
+    ] {
+        assert_eq!(make(path, Some("root")).unwrap_err().kind(), kind, "{path}");
+    }
+    assert_eq!(place.disk.list(&elsewhere).unwrap(), ["secret"]);
+
+    let aside = place.above.join("aside");
+    let moved = |path: &str| {
+        place
+            .disk
+            .rename_beneath(&place.root, Path::new(path), &aside)
+    };
+    for (path, kind) in [
+        ("out/secret", ErrorKind::NotADirectory),
+        ("../secret", ErrorKind::PermissionDenied),
+        ("", ErrorKind::PermissionDenied),
+        ("no", ErrorKind::NotFound),
+    ] {
+        assert_eq!(moved(path).unwrap_err().kind(), kind, "{path}");
+    }
+    moved("new/deep").unwrap();
+    assert!(place.disk.exists(&aside));
+    assert!(!place.disk.exists(&place.root.join("new/deep")));
+    assert_eq!(place.disk.list(&elsewhere).unwrap(), ["secret"]);
 }

@@ -1,4 +1,4 @@
-//! Reading below a folder of the file system. Every thing on the way is held by a descriptor, so
+//! Reading, making and moving below a folder of the file system. Every thing on the way is held by a descriptor, so
 //! that what is opened in the end is what was looked at, however names change meanwhile.
 
 use std::ffi::OsStr;
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
-use nix::unistd::{Gid, Group, Uid, User};
+use nix::fcntl::{AT_FDCWD, OFlag, open, openat, readlinkat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, mkdirat};
+use nix::unistd::{Gid, Group, Uid, User, fchown};
 
-use super::super::beneath::{LISTED, OpenFile, Stat, Tree, crowded, special, walk};
+use super::super::beneath::{LISTED, OpenFile, Stat, Tree, crowded, names, outside, special, walk};
 use crate::clock::Time;
 
 /// A descriptor that stands for a thing and cannot be read from.
@@ -92,7 +92,7 @@ pub(super) fn list_beneath(root_path: &Path, path: &Path) -> io::Result<Vec<(Str
     if held.kind() != SFlag::S_IFDIR {
         return Err(io::ErrorKind::NotADirectory.into());
     }
-    let mut names = Vec::new();
+    let mut found = Vec::new();
     for entry in Dir::from_fd(held.reopen(OFlag::O_DIRECTORY)?)?.iter() {
         let name = entry?.file_name().to_owned();
         let Ok(name) = name.into_string() else {
@@ -101,15 +101,15 @@ pub(super) fn list_beneath(root_path: &Path, path: &Path) -> io::Result<Vec<(Str
         if name == "." || name == ".." {
             continue;
         }
-        if names.len() == LISTED {
+        if found.len() == LISTED {
             return Err(crowded());
         }
-        names.push(name);
+        found.push(name);
     }
-    names.sort();
+    found.sort();
     let mut owners = Owners::default();
-    let mut listed = Vec::with_capacity(names.len());
-    for name in names {
+    let mut listed = Vec::with_capacity(found.len());
+    for name in found {
         match Files.child(&held, name.as_ref()) {
             Ok(thing) => {
                 let target = (thing.kind() == SFlag::S_IFLNK)
@@ -124,6 +124,51 @@ pub(super) fn list_beneath(root_path: &Path, path: &Path) -> io::Result<Vec<(Str
         }
     }
     Ok(listed)
+}
+
+/// The folder `name` in a folder, if it is one and no link.
+fn enter(folder: &OwnedFd, name: &OsStr) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    match openat(folder, name, flags, Mode::empty()) {
+        Err(Errno::ELOOP) => Err(io::ErrorKind::NotADirectory.into()),
+        other => Ok(other?),
+    }
+}
+
+fn trusted(root: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(open(root, flags, Mode::empty())?)
+}
+
+/// Makes the folder at `path` below `root`, and gives it away.
+pub(super) fn create_dir_beneath(
+    root: &Path,
+    path: &Path,
+    owner: Option<(Uid, Gid)>,
+) -> io::Result<()> {
+    let mut folder = trusted(root)?;
+    for name in names(path)? {
+        match mkdirat(&folder, name, Mode::from_bits_truncate(0o777)) {
+            Ok(()) | Err(Errno::EEXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        folder = enter(&folder, name)?;
+    }
+    if let Some((user, group)) = owner {
+        fchown(&folder, Some(user), Some(group))?;
+    }
+    Ok(())
+}
+
+/// Moves what is at `path` below `root`.
+pub(super) fn rename_beneath(root: &Path, path: &Path, to: &Path) -> io::Result<()> {
+    let mut above = names(path)?;
+    let name = above.pop().ok_or_else(outside)?;
+    let mut folder = trusted(root)?;
+    for part in above {
+        folder = enter(&folder, part)?;
+    }
+    Ok(renameat(&folder, name, AT_FDCWD, to)?)
 }
 
 /// Names of users and groups, each looked up once for a listing.

@@ -1,11 +1,12 @@
-//! Reading below a folder of the simulated disk.
+//! Reading, making and moving below a folder of the simulated disk.
 
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::super::beneath::{OpenFile, Stat, Tree, walk};
+use super::super::Disk as _;
+use super::super::beneath::{OpenFile, Stat, Tree, names, outside, walk};
 use super::{Entry, SimulatedDisk, State, error, not_a_folder};
 use crate::clock::Time;
 
@@ -66,7 +67,57 @@ impl State {
     }
 }
 
+impl State {
+    /// The place of `path` below `root`, with no link above it.
+    pub(super) fn plain(&self, root: &Path, path: &Path) -> io::Result<PathBuf> {
+        let mut place = self.resolve(root, true)?;
+        let names = names(path)?;
+        if names.is_empty() {
+            return Err(outside());
+        }
+        for name in names {
+            if !self.is_folder(&place) {
+                return Err(not_a_folder());
+            }
+            place.push(name);
+        }
+        Ok(place)
+    }
+
+    /// Whose it is from now on.
+    pub(super) fn give(&mut self, place: PathBuf, user: &str) -> io::Result<()> {
+        // A user name has no blanks; all others are known here.
+        if user.is_empty() || user.contains(char::is_whitespace) {
+            let text = format!("no user '{user}'");
+            return Err(io::Error::new(io::ErrorKind::NotFound, text));
+        }
+        self.owners.insert(place, user.to_owned());
+        Ok(())
+    }
+}
+
 impl SimulatedDisk {
+    pub(super) fn made(&self, root: &Path, path: &Path, user: Option<&str>) -> io::Result<()> {
+        if !self.exists(&root.join(path)) {
+            self.room(path)?;
+        }
+        self.all_or_nothing(path, |state| {
+            let mut place = state.resolve(root, true)?;
+            for name in names(path)? {
+                place.push(name);
+                match state.entries.get(&place) {
+                    Some(Entry::Folder) => {}
+                    Some(_) => return Err(not_a_folder()),
+                    None => state.entries.insert(place.clone(), Entry::Folder),
+                }
+            }
+            match user {
+                Some(user) => state.give(place, user),
+                None => Ok(()),
+            }
+        })
+    }
+
     pub(super) fn opened(&self, root: &Path, path: &Path) -> io::Result<Box<dyn OpenFile>> {
         let place = self.look(path, |state| {
             let place = state.find(root, path)?;
