@@ -411,8 +411,8 @@ fn fails(effect: &Effect, failed: &BTreeMap<String, String>, answers: &mut Vec<I
     let Effect::Launch(launch) = effect else {
         return false;
     };
-    let id = &launch.container_id.value;
-    let Some(error) = failed.get(id) else {
+    let id = &launch.container_id;
+    let Some(error) = failed.get(&id.to_string()) else {
         return false;
     };
     let launched = Launched {

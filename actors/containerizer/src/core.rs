@@ -10,7 +10,7 @@
 //!                         └── Destroy ──────► DESTROYING ◄─────────┘◄───────────────────┘
 //!                          (when the step is over)   │ Destroyed
 //!                                                    ▼
-//!                                                (unknown)
+//!                                  (unknown), or, where it is nested, ENDED until it is removed
 //! ```
 //!
 //! The names are Mesos'; its PROVISIONING has nothing to do here yet, STARTING is over within one
@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 use self::recovery::Recovery;
 use crate::limits::Limits;
 
+mod nested;
 mod recovery;
 mod termination;
 #[cfg(test)]
@@ -45,8 +46,12 @@ pub(crate) enum State {
     Fetching,
     /// Its command was started.
     Running,
-    /// It is being killed and removed.
+    /// What is nested in it is being killed and removed, then it is itself.
     Destroying,
+    /// Nested, and nothing is left of it but its termination.
+    Ended,
+    /// That is being forgotten.
+    Removing,
 }
 
 /// What happened. `P` names who asked or observes, `S` is what a launcher needs.
@@ -96,6 +101,18 @@ pub(crate) enum Input<P, S> {
         id: String,
         ending: Ending,
     },
+    Kill {
+        id: String,
+        signal: i32,
+    },
+    /// What is remembered of a nested container that has ended shall be forgotten.
+    Remove {
+        id: String,
+    },
+    Forgotten {
+        id: String,
+        result: Result<(), String>,
+    },
     Recover {
         ids: Vec<String>,
         asker: P,
@@ -136,6 +153,12 @@ pub(crate) enum Effect<P, S> {
     },
     /// Answered by [`Input::Destroyed`].
     Destroy { id: String },
+    /// The same of a nested container; how it ended is remembered.
+    Conclude { id: String },
+    /// Answered by [`Input::Forgotten`].
+    Forget { id: String },
+    /// Send a signal to its command.
+    Signal { id: String, signal: i32 },
     /// Look for containers from before; answered by [`Input::Found`].
     Find,
     /// The launch succeeded or failed.
@@ -189,8 +212,16 @@ struct Container<P, S> {
     /// Who waits for the answer to an update that came while it was destroyed.
     updates: Vec<P>,
     out_of_memory: Option<Figures>,
+    /// It was found dead by an agent that does not know whether it ever ran.
+    unsure: bool,
+    /// It is being removed from the host: what was nested in it is gone.
+    removal: bool,
     /// Something of it could not be removed; another destroy tries again.
     stuck: bool,
+    /// How it ended, once that was told.
+    termination: Option<Termination>,
+    /// A launch with its id, which waits until it is forgotten.
+    next: Option<Box<(S, Container<P, S>)>>,
 }
 
 /// All containers of one containerizer.
@@ -239,6 +270,9 @@ impl<P: Clone, S: Clone> Core<P, S> {
             Input::Inspect { ids, asker } => self.inspect(ids, asker, &mut effects),
             Input::Destroy { id } => self.destroy(id, &mut effects),
             Input::Destroyed { id, ending } => self.destroyed(id, ending, &mut effects),
+            Input::Kill { id, signal } => self.kill(id, signal, &mut effects),
+            Input::Remove { id } => self.remove(id, &mut effects),
+            Input::Forgotten { id, result } => self.forgotten(&id, result, &mut effects),
             Input::Recover {
                 ids,
                 asker,
@@ -264,18 +298,24 @@ impl<P: Clone, S: Clone> Core<P, S> {
         container: Container<P, S>,
         effects: &mut Vec<Effect<P, S>>,
     ) {
+        if let Some(former) = self.in_state(&id, State::Removing)
+            && former.next.is_none()
+        {
+            former.next = Some(Box::new((spec, container)));
+            return;
+        }
         let refused = if self.recovery.is_some() {
-            Some("the containerizer is recovering")
+            Some("the containerizer is recovering".to_owned())
         } else if self.containers.contains_key(&id) {
-            Some("Container already started")
+            Some("Container already started".to_owned())
         } else {
-            None
+            self.parent_is_not_fit(&id)
         };
         if let Some(error) = refused {
             effects.extend(container.asker.map(|to| Effect::Launched {
                 to,
                 id,
-                result: Err(error.to_owned()),
+                result: Err(error),
             }));
             return;
         }
@@ -301,15 +341,15 @@ impl<P: Clone, S: Clone> Core<P, S> {
                 {
                     effects.push(Effect::Launched {
                         to,
-                        id,
+                        id: id.clone(),
                         result: Err(error),
                     });
                 }
+                self.one_less(&id, effects);
             }
             Ok(()) if container.destroy_requested => {
                 container.launch_error = Some("Container destroyed during preparing".to_owned());
-                container.state = State::Destroying;
-                effects.push(Effect::Destroy { id });
+                self.end(id, effects);
             }
             Ok(()) => {
                 container.state = State::Isolating;
@@ -334,8 +374,7 @@ impl<P: Clone, S: Clone> Core<P, S> {
         match result {
             Ok(_) if container.destroy_requested => {
                 container.launch_error = Some("Container destroyed during isolating".to_owned());
-                container.state = State::Destroying;
-                effects.push(Effect::Destroy { id });
+                self.end(id, effects);
             }
             Ok(pid) => {
                 container.init = pid;
@@ -348,8 +387,7 @@ impl<P: Clone, S: Clone> Core<P, S> {
             }
             Err(error) => {
                 container.launch_error = Some(error);
-                container.state = State::Destroying;
-                effects.push(Effect::Destroy { id });
+                self.end(id, effects);
             }
         }
     }
@@ -367,8 +405,7 @@ impl<P: Clone, S: Clone> Core<P, S> {
             return;
         };
         container.launch_error = Some(error);
-        container.state = State::Destroying;
-        effects.push(Effect::Destroy { id });
+        self.end(id, effects);
     }
 
     /// The command has ended, or must end for want of memory.
@@ -377,8 +414,8 @@ impl<P: Clone, S: Clone> Core<P, S> {
             return;
         };
         container.out_of_memory = figures;
-        container.state = State::Destroying;
-        effects.push(Effect::Destroy { id });
+        self.share_end(&id);
+        self.end(id, effects);
     }
 
     fn update(&mut self, id: String, limits: Limits, asker: P, effects: &mut Vec<Effect<P, S>>) {
@@ -415,6 +452,7 @@ impl<P: Clone, S: Clone> Core<P, S> {
                 None => Err("Unknown container"),
                 Some(State::Running) => Ok(()),
                 Some(State::Destroying) => Err("Container is being destroyed"),
+                Some(State::Ended | State::Removing) => Err("Container has terminated"),
                 Some(_) => Err("Container is being launched"),
             };
             ids.into_iter()
@@ -441,8 +479,13 @@ impl<P: Clone, S: Clone> Core<P, S> {
             State::Destroying if !container.stuck => {}
             State::Running | State::Destroying => {
                 container.stuck = false;
-                container.state = State::Destroying;
-                effects.push(Effect::Destroy { id });
+                self.end(id, effects);
+            }
+            State::Ended => {}
+            State::Removing => {
+                let next = container.next.take().and_then(|next| next.1.asker);
+                let result = Err("Container destroyed during preparing".to_owned());
+                effects.extend(next.map(|to| Effect::Launched { to, id, result }));
             }
         }
     }
@@ -452,6 +495,11 @@ impl<P: Clone, S: Clone> Core<P, S> {
             return;
         };
         let error = ending.error.clone();
+        // Nobody was told that it was launched: it is as if it never was.
+        let never_was = container.unsure && ending.never_ran;
+        if never_was {
+            container.observer = None;
+        }
         if let Some(to) = container.asker.take() {
             let launch_error = container.launch_error.take().unwrap_or_default();
             let result = Err(match &error {
@@ -474,20 +522,26 @@ impl<P: Clone, S: Clone> Core<P, S> {
             });
         }
         if let Some(to) = container.observer.take() {
+            container.termination = Some(termination.clone());
             effects.push(Effect::Terminated {
                 to,
                 id: id.clone(),
                 termination,
             });
         }
+        container.removal = false;
         container.stuck = error.is_some();
-        if error.is_none() {
-            self.containers.remove(&id);
+        if error.is_none() && never_was && nested::parent_of(&id).is_some() {
+            container.state = State::Removing;
+            effects.push(Effect::Forget { id: id.clone() });
+        } else if error.is_none() {
+            self.gone(&id);
         }
+        self.one_less(&id, effects);
         if let Some(recovery) = &mut self.recovery
             && recovery.waiting.remove(&id)
         {
-            recovery.errors.extend(error);
+            recovery.stuck.extend(error.map(|error| (id, error)));
             self.finish_recovery(effects);
         }
     }
@@ -536,7 +590,11 @@ impl<P, S> Container<P, S> {
             limits: None,
             updates: Vec::new(),
             out_of_memory: None,
+            unsure: false,
+            removal: false,
             stuck: false,
+            termination: None,
+            next: None,
         }
     }
 }

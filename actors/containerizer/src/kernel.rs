@@ -1,6 +1,7 @@
 //! The kernel's edge: processes, namespaces, cgroups, mounts, signals. Everything here blocks, and
 //! is called on blocking threads only. What is to be done is decided in [`crate::core`].
 
+pub(crate) mod around;
 pub(crate) mod cgroups;
 pub(crate) mod command;
 pub(crate) mod contain;

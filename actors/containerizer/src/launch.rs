@@ -13,6 +13,11 @@ pub(crate) struct LaunchDescription {
     pub(crate) runtime_directory: PathBuf,
     /// Working directory of the command; stdout and stderr are appended to files in it.
     pub(crate) sandbox: PathBuf,
+    /// The folder on the way to the sandbox from which on everything is the user's: no link below it
+    /// leads anywhere.
+    pub(crate) sandbox_root: PathBuf,
+    /// That it began to run is marked in the runtime directory.
+    pub(crate) marks_start: bool,
     /// Files of cgroups which the container joins by writing "0".
     pub(crate) cgroups: Vec<PathBuf>,
     pub(crate) namespaces: Namespaces,
@@ -32,7 +37,26 @@ pub(crate) struct LaunchDescription {
     pub(crate) environment: Vec<(String, String)>,
 }
 
-/// Which namespaces a container has of its own.
+/// What `contain` is told to fork. Two pipes come with it, and after them a descriptor of each
+/// namespace that is entered, in the order of the fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// Namespaces of its own.
+    pub(crate) namespaces: Namespaces,
+    /// Those of the container it is nested in.
+    pub(crate) enters: Namespaces,
+}
+
+/// What `contain` says to an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    /// Pid of the init on the host, or why there is none.
+    pub(crate) init: Result<i32, String>,
+    /// A child that was needed on the way, and that nobody else reaps.
+    pub(crate) courier: Option<i32>,
+}
+
+/// Which namespaces a container has of its own, or enters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Namespaces {
     /// Its init is pid 1, and with that all of it dies.
@@ -104,11 +128,9 @@ pub(crate) enum Program {
     Myself { arguments: Vec<String> },
 }
 
-/// What the `contain` role (`Forked`, `Failed`) and a container's init (`Ready`, `Failed`) answer.
+/// What a container's init tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// The container's init exists, with this pid on the host.
-    Forked { pid: i32 },
     /// The init is set up and waits for the word.
     Ready,
     /// The container cannot be made; whoever says so is about to exit.

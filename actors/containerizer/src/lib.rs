@@ -1,9 +1,9 @@
-//! How a task is isolated: launchers, limits, and the executor that runs a plain command.
+//! How a task is isolated: launchers, limits, and the executors that come with the agent.
 //!
 //! [`linux::spawn`] starts the process `containerizer(N)` of a real host and [`simulated::spawn`]
 //! that of the simulated world; both take the messages `tepui.containerizer.*` and have one core.
-//! [`main_contain`] and [`main_executor`] are the roles in which the one binary runs inside
-//! containers: they are called before anything else is started.
+//! [`main_contain`], [`main_executor`] and [`main_default_executor`] are the roles in which the one
+//! binary runs inside containers: they are called before anything else is started.
 //!
 //! Not here: which task runs where, what a framework is told, and sandboxes. An agent knows that.
 
@@ -20,6 +20,7 @@ mod process;
 mod spec;
 mod unsupported;
 
+pub use executor::group::role::main_default_executor;
 pub use executor::role::main_executor;
 pub use isolation::Isolation;
 pub use kernel::contain::main_contain;

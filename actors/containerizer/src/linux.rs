@@ -166,7 +166,7 @@ impl Body for Kernel {
             move || launcher.fork(&spec),
             move |process, waiting, ctx| {
                 let result = waiting.map_err(|error| error.error).map(|waiting| {
-                    let pid = u32::try_from(waiting.pid).ok();
+                    let pid = u32::try_from(waiting.init.pid).ok();
                     process.body.waiting.insert(id.clone(), waiting);
                     pid
                 });
@@ -246,9 +246,7 @@ impl Body for Kernel {
         let timestamp = ctx.now().as_secs_f64();
         let inspect = move || {
             let running = || containers.iter().filter(|one| one.error.is_none());
-            let ids: Vec<String> = running()
-                .map(|one| one.container_id.value.clone())
-                .collect();
+            let ids: Vec<String> = running().map(|one| one.container_id.to_string()).collect();
             let found = launcher.inspect(&ids, timestamp);
             let running = containers.iter_mut().filter(|one| one.error.is_none());
             for (container, found) in running.zip(found) {
@@ -267,7 +265,7 @@ impl Body for Kernel {
         });
     }
 
-    fn destroy(&mut self, id: String, ctx: &mut Ctx<'_>) {
+    fn destroy(&mut self, id: String, remember: bool, ctx: &mut Ctx<'_>) {
         // An init that still waits sees the end of the pipe.
         self.waiting.remove(&id);
         for watch in self.watches.remove(&id).unwrap_or_default() {
@@ -275,20 +273,48 @@ impl Body for Kernel {
         }
         let (launcher, of) = (Arc::clone(&self.launcher), id.clone());
         ctx.blocking(
-            move || launcher.destroy(&of),
+            move || launcher.destroy(&of, remember),
             move |process, destroyed, ctx| {
                 let Destroyed {
                     status,
                     out_of_memory,
                     error,
+                    never_ran,
                 } = destroyed;
                 let out_of_memory = out_of_memory.map(Figures::from);
                 let ending = Ending {
                     status,
                     out_of_memory,
                     error,
+                    never_ran,
                 };
                 process.feed(Input::Destroyed { id, ending }, ctx);
+            },
+        );
+    }
+
+    fn forget(&mut self, id: String, ctx: &mut Ctx<'_>) {
+        let (launcher, of) = (Arc::clone(&self.launcher), id.clone());
+        ctx.blocking(
+            move || launcher.forget(&of),
+            move |process, result, ctx| {
+                if let Err(error) = &result {
+                    tracing::warn!(container = id, error, "it is not forgotten");
+                }
+                process.feed(Input::Forgotten { id, result }, ctx);
+            },
+        );
+    }
+
+    fn signal(&mut self, id: &str, signal: i32, ctx: &mut Ctx<'_>) {
+        let (launcher, of) = (Arc::clone(&self.launcher), id.to_owned());
+        let id = of.clone();
+        ctx.blocking(
+            move || launcher.signal(&of, signal),
+            move |_, result, _| {
+                if let Err(error) = result {
+                    tracing::warn!(container = id, signal, error, "it was not signaled");
+                }
             },
         );
     }

@@ -4,7 +4,8 @@
 
 use tepui_protocol::mesos::v1::{ContainerId, Resource, TaskState, task_status, value};
 use tepui_protocol::tepui::containerizer::{
-    Destroy, Inspect, Launch, Launched, Recover, Recovered, Terminated, Update, Updated, inspected,
+    Destroy, Inspect, Kill, Launch, Launched, Recover, Recovered, Remove, Terminated, Update,
+    Updated, inspected,
 };
 use tepui_runtime::{Context, Declaration, Handle, Pid, Process};
 
@@ -47,7 +48,12 @@ pub(crate) trait Body: Sized + Send + 'static {
         containers: Vec<inspected::Container>,
         ctx: &mut Context<'_, Containerizer<Self>>,
     );
-    fn destroy(&mut self, id: String, ctx: &mut Context<'_, Containerizer<Self>>);
+    /// Ends a container and removes all of it; where `remember` is set its runtime folder stays,
+    /// with its termination, until it is forgotten.
+    fn destroy(&mut self, id: String, remember: bool, ctx: &mut Context<'_, Containerizer<Self>>);
+    fn forget(&mut self, id: String, ctx: &mut Context<'_, Containerizer<Self>>);
+    /// Sends a signal to the command.
+    fn signal(&mut self, id: &str, signal: i32, ctx: &mut Context<'_, Containerizer<Self>>);
     fn find(&mut self, ctx: &mut Context<'_, Containerizer<Self>>);
     /// The container whose process it is.
     fn exited(&mut self, pid: &Pid) -> Option<String>;
@@ -94,7 +100,16 @@ impl<B: Body> Containerizer<B> {
             Effect::Update { id, limits, asker } => self.body.update(id, limits, asker, ctx),
             Effect::Destroy { id } => {
                 tracing::info!(container = id, "destroying");
-                self.body.destroy(id, ctx);
+                self.body.destroy(id, false, ctx);
+            }
+            Effect::Conclude { id } => {
+                tracing::info!(container = id, "destroying");
+                self.body.destroy(id, true, ctx);
+            }
+            Effect::Forget { id } => self.body.forget(id, ctx),
+            Effect::Signal { id, signal } => {
+                tracing::info!(container = id, signal, "signaling");
+                self.body.signal(&id, signal, ctx);
             }
             Effect::Find => self.body.find(ctx),
             Effect::Launched { to, id, result } => launched(&to, &id, result, ctx),
@@ -102,7 +117,7 @@ impl<B: Body> Containerizer<B> {
             Effect::Inspect { to, containers } => {
                 let container =
                     |(id, state): (String, Result<(), &'static str>)| inspected::Container {
-                        container_id: id.parse().unwrap_or_else(|_| ContainerId::top(id)),
+                        container_id: named(&id),
                         error: state.err().map(str::to_owned),
                         ..inspected::Container::default()
                     };
@@ -126,7 +141,7 @@ impl<B: Body> Containerizer<B> {
                     error,
                     "recovered"
                 );
-                let ids = |ids: Vec<String>| ids.into_iter().map(ContainerId::top).collect();
+                let ids = |ids: Vec<String>| ids.iter().map(|id| named(id)).collect();
                 ctx.send(
                     &to,
                     Recovered {
@@ -148,13 +163,18 @@ impl<B: Body> Containerizer<B> {
     }
 }
 
+/// The id that a text of ours stands for.
+fn named(id: &str) -> ContainerId {
+    id.parse().unwrap_or_else(|_| ContainerId::top(id))
+}
+
 fn launched<B: Body>(
     to: &Pid,
     id: &str,
     result: Result<Option<u32>, String>,
     ctx: &mut Context<'_, Containerizer<B>>,
 ) {
-    let container_id = ContainerId::top(id);
+    let container_id = named(id);
     let answer = match result {
         Ok(pid) => {
             tracing::info!(container = id, pid, "launched");
@@ -200,7 +220,7 @@ fn terminated<B: Body>(
             .increment(1);
     }
     let mut message = Terminated {
-        container_id: ContainerId::top(id),
+        container_id: named(id),
         status: Some(status),
         error,
         ..Terminated::default()
@@ -216,7 +236,7 @@ fn terminated<B: Body>(
 
 /// The answer to an update, with the memory that ends the container.
 pub(crate) fn updated(id: String, error: Option<String>, memory: Option<Exceeded>) -> Updated {
-    let container_id = ContainerId::top(id);
+    let container_id = named(&id);
     let Some(exceeded) = memory else {
         return Updated {
             container_id,
@@ -252,6 +272,8 @@ impl<B: Body> Process for Containerizer<B> {
         declaration.inward::<Update>();
         declaration.inward::<Inspect>();
         declaration.inward::<Destroy>();
+        declaration.inward::<Kill>();
+        declaration.inward::<Remove>();
         declaration.inward::<Recover>();
     }
 
@@ -268,7 +290,7 @@ impl<B: Body> Handle<Launch> for Containerizer<B> {
         match self.body.spec(&launch) {
             Ok(spec) => {
                 let observer = self.observer(launch.observer.as_deref(), ctx);
-                let id = launch.container_id.value;
+                let id = launch.container_id.to_string();
                 let fetches = B::fetches(&spec);
                 self.feed(
                     Input::Launch {
@@ -299,7 +321,7 @@ impl<B: Body> Handle<Launch> for Containerizer<B> {
 impl<B: Body> Handle<Update> for Containerizer<B> {
     fn handle(&mut self, update: Update, ctx: &mut Context<'_, Self>) {
         let limits = self.body.limits(&update);
-        let (id, asker) = (update.container_id.value, ctx.sender().clone());
+        let (id, asker) = (update.container_id.to_string(), ctx.sender().clone());
         self.feed(Input::Update { id, limits, asker }, ctx);
     }
 }
@@ -307,7 +329,6 @@ impl<B: Body> Handle<Update> for Containerizer<B> {
 impl<B: Body> Handle<Inspect> for Containerizer<B> {
     fn handle(&mut self, inspect: Inspect, ctx: &mut Context<'_, Self>) {
         let ids = inspect.container_ids.into_iter();
-        // A nested container is not known here, whatever its own id is.
         let ids = ids.map(|id| id.to_string()).collect();
         let asker = ctx.sender().clone();
         self.feed(Input::Inspect { ids, asker }, ctx);
@@ -318,10 +339,24 @@ impl<B: Body> Handle<Destroy> for Containerizer<B> {
     fn handle(&mut self, destroy: Destroy, ctx: &mut Context<'_, Self>) {
         self.feed(
             Input::Destroy {
-                id: destroy.container_id.value,
+                id: destroy.container_id.to_string(),
             },
             ctx,
         );
+    }
+}
+
+impl<B: Body> Handle<Kill> for Containerizer<B> {
+    fn handle(&mut self, kill: Kill, ctx: &mut Context<'_, Self>) {
+        let (id, signal) = (kill.container_id.to_string(), kill.signal);
+        self.feed(Input::Kill { id, signal }, ctx);
+    }
+}
+
+impl<B: Body> Handle<Remove> for Containerizer<B> {
+    fn handle(&mut self, remove: Remove, ctx: &mut Context<'_, Self>) {
+        let id = remove.container_id.to_string();
+        self.feed(Input::Remove { id }, ctx);
     }
 }
 

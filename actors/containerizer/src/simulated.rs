@@ -1,20 +1,24 @@
 //! The containerizer of the simulated world: it takes the same messages and has the same core, but
 //! a container is an executor that runs as an actor on the same node. There are no processes and no
 //! files, and limits are only remembered and told. An executor of a framework's own is played by whom the options name; one
-//! that nobody plays says nothing and lasts as the script in its command has it.
+//! that nobody plays says nothing and lasts as the script in its command has it, and so does what
+//! runs in a nested container.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use nix::libc;
+use tepui_invariants::Planted;
 use tepui_protocol::mesos::v1::{ContainerStatus, ResourceStatistics};
 use tepui_protocol::tepui::containerizer::{Inspected, Launch, Update, inspected};
 use tepui_runtime::{Context, Declaration, Id, Node, Pid, Process, SpawnError, Terminate};
 
-use crate::core::{Ending, Input};
+use crate::core::{Ending, Figures, Input};
+use crate::executor::group::simulated::{ID_PREFIX as GROUP_EXECUTOR, SimulatedGroupExecutor};
 pub use crate::executor::script::Script;
-use crate::executor::simulated::{ID_PREFIX as EXECUTOR, SimulatedExecutor};
+use crate::executor::simulated::{self as executor, ID_PREFIX as EXECUTOR, SimulatedExecutor};
 use crate::launch::STATUS_KILLED;
 use crate::limits::Limits;
 use crate::process::{Body, Containerizer, ID_PREFIX, updated};
@@ -31,6 +35,8 @@ pub struct SimulatedOptions {
     pub trouble: Trouble,
     /// Who plays executors of frameworks' own.
     pub players: Players,
+    /// A bug that they are to have, in a test build.
+    pub planted: Planted,
 }
 
 /// Plays executors of frameworks' own: given the node, the text of an executor's command and its
@@ -68,16 +74,20 @@ impl fmt::Debug for Players {
 pub struct Trouble {
     /// It cannot be launched.
     pub fails: u32,
-    /// It takes up to half a minute to launch it, and to destroy it.
+    /// It takes up to half a minute to launch it, and to destroy it; up to two seconds to say that
+    /// its limits are changed.
     pub slow: u32,
     /// Its executor hangs: it never says a word.
     pub hangs: u32,
-    /// Its executor is killed within a minute.
+    /// Its executor is killed within a minute, or, where it is nested, its command.
     pub dies: u32,
 }
 
 /// The longest that a slow launch or destruction takes.
 const SLOW: Duration = Duration::from_secs(30);
+
+/// The longest that the answer to a slow change of limits takes.
+const SLOW_UPDATE: Duration = Duration::from_secs(2);
 
 /// An executor that is to die does so within this.
 const DIES_WITHIN: Duration = Duration::from_secs(60);
@@ -90,6 +100,7 @@ impl Default for SimulatedOptions {
             destroy: Duration::from_millis(5),
             trouble: Trouble::default(),
             players: Players::default(),
+            planted: Planted::NONE,
         }
     }
 }
@@ -103,6 +114,7 @@ pub fn spawn(node: &Node, options: SimulatedOptions) -> Result<Pid, SpawnError> 
         options,
         executors: BTreeMap::new(),
         limits: BTreeMap::new(),
+        scripts: BTreeMap::new(),
         exited: BTreeMap::new(),
     };
     let process = node.spawn(Id::prefix(ID_PREFIX), Containerizer::new(body))?;
@@ -116,6 +128,8 @@ pub(crate) struct Simulated {
     executors: BTreeMap<String, (Pid, i32)>,
     /// What each container may use, as it was said last.
     limits: BTreeMap<String, Limits>,
+    /// What runs in nested containers.
+    scripts: BTreeMap<String, Script>,
     /// Raw wait statuses of executors that ended by themselves.
     exited: BTreeMap<String, i32>,
 }
@@ -126,6 +140,10 @@ pub(crate) struct Spec {
     /// The command of an executor of a framework's own; absent for the one that comes with the
     /// agent.
     own: Option<String>,
+    /// Of those that come with the agent the one for groups of tasks.
+    groups: bool,
+    /// What runs where it is nested.
+    script: Option<Script>,
     limits: Limits,
 }
 
@@ -166,16 +184,16 @@ impl Simulated {
 
     /// An executor, or what is left of it where it goes wrong, and the status it ends with.
     fn executor(&mut self, id: &str, spec: &Spec, ctx: &Ctx<'_>) -> Result<(Pid, i32), String> {
-        if happens(self.options.trouble.hangs, ctx) {
+        if spec.script.is_none() && happens(self.options.trouble.hangs, ctx) {
             let script = Script::parse("sleep 1000000000");
             return command(script, ctx);
         }
         let (pid, status) = match &spec.own {
-            None => {
-                let executor = SimulatedExecutor::new(&spec.environment)?;
-                let spawned = ctx.spawn(Id::prefix(EXECUTOR), executor);
-                (spawned.map_err(|error| error.to_string())?.pid().clone(), 0)
+            _ if let Some(script) = spec.script => {
+                self.scripts.insert(id.to_owned(), script);
+                command(script, ctx)?
             }
+            None => (builtin(spec, self.options.planted, ctx)?, 0),
             Some(text) => {
                 let script = Script::parse(text);
                 let play = self.options.players.0.as_ref();
@@ -199,6 +217,29 @@ impl Simulated {
     }
 }
 
+impl Simulated {
+    /// The memory that a container shares with what is nested in it is used up.
+    fn exceed(&self, id: String, figures: Figures, ctx: &Ctx<'_>) {
+        ctx.delay(Duration::ZERO, move |process, ctx| {
+            process.feed(Input::OutOfMemory { id, figures }, ctx);
+        });
+    }
+}
+
+/// One of the executors that come with the agent.
+fn builtin(spec: &Spec, planted: Planted, ctx: &Ctx<'_>) -> Result<Pid, String> {
+    let spawned = if spec.groups {
+        let executor = SimulatedGroupExecutor::new(&spec.environment, planted)?;
+        let spawned = ctx.spawn(Id::prefix(GROUP_EXECUTOR), executor);
+        spawned.map(|executor| executor.pid().clone())
+    } else {
+        let executor = SimulatedExecutor::new(&spec.environment)?;
+        let spawned = ctx.spawn(Id::prefix(EXECUTOR), executor);
+        spawned.map(|executor| executor.pid().clone())
+    };
+    spawned.map_err(|error| error.to_string())
+}
+
 /// The process of an executor that says nothing, and the status it ends with.
 fn command(script: Script, ctx: &Ctx<'_>) -> Result<(Pid, i32), String> {
     let spawned = ctx.spawn(Id::prefix("command"), SimulatedCommand { script });
@@ -218,6 +259,16 @@ impl Body for Simulated {
         Ok(Arc::new(Spec {
             environment: spec::environment(&launch.command).into_iter().collect(),
             own,
+            groups: launch
+                .command
+                .arguments
+                .get(1)
+                .is_some_and(|role| role == GROUP_EXECUTOR),
+            script: launch
+                .container_id
+                .parent
+                .is_some()
+                .then(|| executor::read(&launch.command)),
             limits: spec::limits(&launch.resources, &launch.limits, &Defaults::simulated()),
         }))
     }
@@ -226,12 +277,14 @@ impl Body for Simulated {
         spec::limits(&update.resources, &update.limits, &Defaults::simulated())
     }
 
-    fn prepare(&mut self, id: String, _spec: Self::Spec, ctx: &mut Ctx<'_>) {
+    fn prepare(&mut self, id: String, spec: Self::Spec, ctx: &mut Ctx<'_>) {
         let result = match happens(self.options.trouble.fails, ctx) {
             true => Err("no container can be made now".to_owned()),
             false => Ok(()),
         };
-        ctx.delay(self.takes(self.options.launch, ctx), move |process, ctx| {
+        let start = spec.script.map(|script| script.start).unwrap_or_default();
+        let takes = self.takes(self.options.launch, ctx) + start;
+        ctx.delay(takes, move |process, ctx| {
             process.feed(Input::Prepared { id, result }, ctx);
         });
     }
@@ -267,14 +320,20 @@ impl Body for Simulated {
 
     fn update(&mut self, id: String, limits: Limits, asker: Pid, ctx: &mut Ctx<'_>) {
         self.limits.insert(id.clone(), limits);
-        ctx.send(&asker, updated(id, None, None));
+        let answer = updated(id, None, None);
+        if happens(self.options.trouble.slow, ctx) {
+            let after = up_to(SLOW_UPDATE, ctx);
+            ctx.delay(after, move |_, ctx| ctx.send(&asker, answer));
+        } else {
+            ctx.send(&asker, answer);
+        }
     }
 
     fn inspect(&mut self, to: Pid, mut containers: Vec<inspected::Container>, ctx: &mut Ctx<'_>) {
         // Nothing is used: a container is an actor. What is told is when, and what it might use.
         let timestamp = ctx.now().as_secs_f64();
         for container in containers.iter_mut().filter(|one| one.error.is_none()) {
-            let limits = self.limits.get(&container.container_id.value);
+            let limits = self.limits.get(&container.container_id.to_string());
             // A simulated host has no size that could be told in place of no limit.
             let allowed = limits.map(|limits| limits.allowed(f64::INFINITY, u64::MAX));
             let allowed = allowed.unwrap_or_default();
@@ -294,16 +353,26 @@ impl Body for Simulated {
         ctx.send(&to, Inspected { containers });
     }
 
-    fn destroy(&mut self, id: String, ctx: &mut Ctx<'_>) {
-        let status = self.exited.remove(&id).unwrap_or(STATUS_KILLED);
+    fn destroy(&mut self, id: String, _remember: bool, ctx: &mut Ctx<'_>) {
+        let exited = self.exited.remove(&id);
+        let status = exited.unwrap_or(STATUS_KILLED);
         self.limits.remove(&id);
+        let script = self.scripts.remove(&id);
+        // Of what was signaled the status is another.
+        let exceeds = script.filter(|script| exited == Some(script.status));
+        let exceeds = exceeds.and_then(|script| script.exceeds);
+        let out_of_memory = exceeds.map(executor::exceeded);
+        if let (Some(figures), Some((root, _))) = (out_of_memory.clone(), id.split_once('.')) {
+            self.exceed(root.to_owned(), figures, ctx);
+        }
         if let Some((executor, _)) = self.executors.remove(&id) {
             ctx.node().terminate(&executor, Terminate::Now);
         }
         let ending = Ending {
             status,
-            out_of_memory: None,
+            out_of_memory,
             error: None,
+            never_ran: false,
         };
         ctx.delay(
             self.takes(self.options.destroy, ctx),
@@ -311,6 +380,25 @@ impl Body for Simulated {
                 process.feed(Input::Destroyed { id, ending }, ctx);
             },
         );
+    }
+
+    fn forget(&mut self, id: String, ctx: &mut Ctx<'_>) {
+        // Nothing is kept but in the core.
+        let result = Ok(());
+        ctx.delay(Duration::ZERO, move |process, ctx| {
+            process.feed(Input::Forgotten { id, result }, ctx);
+        });
+    }
+
+    fn signal(&mut self, id: &str, signal: i32, ctx: &mut Ctx<'_>) {
+        let script = self.scripts.get(id);
+        if signal == libc::SIGTERM && script.is_some_and(|script| script.ignores_sigterm) {
+            return;
+        }
+        if let Some((executor, status)) = self.executors.get_mut(id) {
+            *status = signal;
+            ctx.node().terminate(executor, Terminate::Now);
+        }
     }
 
     fn find(&mut self, ctx: &mut Ctx<'_>) {

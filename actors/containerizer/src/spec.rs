@@ -65,9 +65,6 @@ pub(crate) fn container_spec(
 ) -> Result<ContainerSpec, String> {
     let id = &launch.container_id;
     tepui_protocol::ids::validate_container(id).map_err(|error| error.to_string())?;
-    if id.parent.is_some() {
-        return Err("container_id.parent: nested containers are not supported".to_owned());
-    }
     let unsupported = unsupported_fields(&launch.command, launch.container.as_ref());
     if !unsupported.is_empty() {
         return Err(format!("not supported: {}", unsupported.join(", ")));
@@ -76,32 +73,42 @@ pub(crate) fn container_spec(
     if !directory.is_absolute() {
         return Err(format!("directory '{}' is not absolute", launch.directory));
     }
-    let (namespaces, shm) = namespaces(launch.container.as_ref(), defaults)?;
+    let nested = id.parent.is_some();
+    let (namespaces, shm) = namespaces(launch.container.as_ref(), nested, defaults)?;
+    let own_cgroups = own_cgroups(launch)?;
+    let program = program(launch)?;
+    let is_task = match &program {
+        Program::Myself { arguments } => *arguments == ["executor"],
+        Program::Executable { .. } => nested && own_cgroups,
+    };
     Ok(ContainerSpec {
-        container_id: id.value.clone(),
-        program: program(launch)?,
+        container_id: id.to_string(),
+        program,
         environment: environment(&launch.command),
         fetch: fetch(launch, &directory, defaults),
         directory,
         user: launch.user.clone(),
         rlimits: launch.container.as_ref().map(rlimits).unwrap_or_default(),
         limits: limits(&launch.resources, &launch.limits, defaults),
-        builtin_executor: launch.builtin_executor(),
+        own_cgroups,
+        is_task,
         namespaces,
         shm,
     })
 }
 
-/// Mesos' rules for containers that are in no other; what would have to be ignored is refused.
+/// Mesos' rules; what would have to be ignored is refused. A nested container has the IPC namespace
+/// of its parent unless it asks for another.
 fn namespaces(
     container: Option<&ContainerInfo>,
+    nested: bool,
     defaults: &Defaults,
 ) -> Result<(Namespaces, Option<Shm>), String> {
     let none = LinuxInfo::default();
     let info = container.and_then(|container| container.linux_info.as_ref());
     let info = info.unwrap_or(&none);
     let has = |name| defaults.isolation.has(name);
-    if info.share_pid_namespace() && defaults.no_agent_pid {
+    if info.share_pid_namespace() && defaults.no_agent_pid && !nested {
         let refused = "Sharing agent pid namespace with top level container is not allowed";
         return Err(refused.to_owned());
     }
@@ -116,8 +123,9 @@ fn namespaces(
                     is 'PRIVATE'";
         return Err(only.to_owned());
     }
-    let ipc = has("namespaces/ipc") && info.ipc_mode() != IpcMode::ShareParent;
-    if has("namespaces/ipc") && !ipc && defaults.no_agent_ipc {
+    let own = private || (!nested && info.ipc_mode() != IpcMode::ShareParent);
+    let ipc = has("namespaces/ipc") && own;
+    if has("namespaces/ipc") && !ipc && defaults.no_agent_ipc && !nested {
         let refused = "Sharing agent IPC namespace with top level container is not allowed";
         return Err(refused.to_owned());
     }
@@ -126,6 +134,21 @@ fn namespaces(
     let size = own_size.or(defaults.shm_size);
     let shm = ipc.then_some(Shm { size });
     Ok((Namespaces { pid, ipc, mount }, shm))
+}
+
+/// Whether a container has cgroups of its own: a nested one has only what it is killed by, unless it
+/// asks for more, as in Mesos.
+fn own_cgroups(launch: &Launch) -> Result<bool, String> {
+    let Some(parent) = &launch.container_id.parent else {
+        return Ok(true);
+    };
+    let container = launch.container.as_ref();
+    let info = container.and_then(|container| container.linux_info.as_ref());
+    let own = info.is_some_and(|info| !info.share_cgroups());
+    if own && parent.parent.is_some() {
+        return Err("2nd level or greater nested cgroups are not supported".to_owned());
+    }
+    Ok(own)
 }
 
 /// What is fetched, and as whom: the user of the command, else that of the container. Where the
@@ -343,10 +366,11 @@ mod tests {
     fn what_cannot_be_honoured_is_refused_by_name() {
         let error = |launch: &Launch| container_spec(launch, &Defaults::simulated()).unwrap_err();
         let mut nested = launch(shell("true"));
-        nested.container_id.parent = Some(Box::new(ContainerId::top("p")));
+        nested.container_id = "a.b.c".parse().unwrap();
+        nested.container = Some(container(r#""share_cgroups":false"#));
         assert_eq!(
             error(&nested),
-            "container_id.parent: nested containers are not supported"
+            "2nd level or greater nested cgroups are not supported"
         );
         let mut above = launch(shell("true"));
         above.container_id.value = "..".to_owned();
@@ -371,14 +395,18 @@ mod tests {
             shm_size: Some(7),
             ..Defaults::simulated()
         };
-        let of = |text: &str, defaults: &Defaults| namespaces(Some(&container(text)), defaults);
+        let of =
+            |text: &str, defaults: &Defaults| namespaces(Some(&container(text)), false, defaults);
         let own = |pid, ipc| Namespaces {
             pid,
             ipc,
             mount: true,
         };
         let shm = |size| Some(Shm { size: Some(size) });
-        assert_eq!(namespaces(None, &linux), Ok((own(true, true), shm(7))));
+        assert_eq!(
+            namespaces(None, false, &linux),
+            Ok((own(true, true), shm(7)))
+        );
         let private = r#""ipc_mode":"PRIVATE","shm_size":2"#;
         assert_eq!(of(private, &linux), Ok((own(true, true), shm(2 << 20))));
         let shared = r#""ipc_mode":"SHARE_PARENT""#;
@@ -390,6 +418,51 @@ mod tests {
     }
 
     #[test]
+    fn a_nested_container_has_what_its_parent_has_unless_it_asks() {
+        let linux = Defaults {
+            isolation: Isolation::default_of(LauncherKind::Linux),
+            // These are of the agent's, which are not the parent's.
+            no_agent_ipc: true,
+            no_agent_pid: true,
+            ..Defaults::simulated()
+        };
+        let of = |text: &str| namespaces(Some(&container(text)), true, &linux);
+        let own = |pid, ipc, mount| Namespaces { pid, ipc, mount };
+        assert_eq!(of(""), Ok((own(true, false, true), None)));
+        assert_eq!(
+            of(r#""share_pid_namespace":true"#),
+            Ok((own(false, false, false), None))
+        );
+        let private = r#""ipc_mode":"PRIVATE","shm_size":2,"share_pid_namespace":true"#;
+        let shm = Some(Shm {
+            size: Some(2 << 20),
+        });
+        assert_eq!(of(private), Ok((own(false, true, true), shm)));
+        assert_eq!(
+            of(r#""ipc_mode":"SHARE_PARENT""#),
+            Ok((own(true, false, true), None))
+        );
+    }
+
+    #[test]
+    fn a_nested_container_shares_cgroups_unless_it_asks() {
+        let spec = |id: &str, info: &str| {
+            let launch = Launch {
+                container_id: id.parse().unwrap(),
+                container: Some(container(info)),
+                ..launch(shell("true"))
+            };
+            let spec = container_spec(&launch, &Defaults::simulated()).unwrap();
+            (spec.container_id, spec.own_cgroups, spec.is_task)
+        };
+        let own = r#""share_cgroups":false"#;
+        assert_eq!(spec("a", ""), ("a".to_owned(), true, false));
+        assert_eq!(spec("a.b", ""), ("a.b".to_owned(), false, false));
+        assert_eq!(spec("a.b", own), ("a.b".to_owned(), true, true));
+        assert_eq!(spec("a.b.c", ""), ("a.b.c".to_owned(), false, false));
+    }
+
+    #[test]
     fn namespaces_that_cannot_be_are_refused() {
         let linux = Defaults {
             isolation: Isolation::default_of(LauncherKind::Linux),
@@ -398,7 +471,7 @@ mod tests {
             ..Defaults::simulated()
         };
         let error = |text: &str, defaults: &Defaults| {
-            namespaces(Some(&container(text)), defaults).unwrap_err()
+            namespaces(Some(&container(text)), false, defaults).unwrap_err()
         };
         let size = error(r#""shm_size":2"#, &linux);
         assert!(size.starts_with("Only support setting the size of shared memory"));

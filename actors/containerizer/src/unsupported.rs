@@ -54,7 +54,7 @@ const CONTAINER: &[(&str, Rule)] = &[
         Rule::OneOf(&["PRIVATE", "SHARE_PARENT"]),
     ),
     ("linux_info.shm_size", Rule::Taken),
-    // A container without a parent has its own cgroups, and says so in vain.
+    // Of a container in another. One without a parent has its own cgroups, and says so in vain.
     ("linux_info.share_cgroups", Rule::Taken),
     ("rlimit_info", Rule::Inside),
     ("rlimit_info.rlimits", Rule::Inside),
@@ -78,8 +78,8 @@ const TASK: &[(&str, Rule)] = &[
     ("limits.mem", Rule::Taken),
 ];
 
-/// What the command executor can do of a `health_check`. An executor of a framework's own gets it
-/// as it is.
+/// What the executors that come with the agent can do of a `health_check`. One of a framework's own
+/// gets it as it is.
 const HEALTH_CHECK: &[(&str, Rule)] = &[
     ("type", Rule::OneOf(&["COMMAND", "HTTP", "TCP"])),
     ("delay_seconds", Rule::Taken),
@@ -133,7 +133,7 @@ const CHECK: &[(&str, Rule)] = &[
 ];
 
 const EXECUTOR: &[(&str, Rule)] = &[
-    ("type", Rule::Only("CUSTOM")),
+    ("type", Rule::OneOf(&["CUSTOM", "DEFAULT"])),
     ("executor_id", Rule::Taken),
     ("framework_id", Rule::Taken),
     ("resources", Rule::Taken),
@@ -177,7 +177,7 @@ pub fn unsupported_task_fields(task: &TaskInfo) -> Vec<String> {
             ..task.clone()
         };
         collect(&own, "", TASK, &mut found);
-        if task.executor.is_none() {
+        if is_run_here(task) {
             unsupported_checks(task, &mut found);
         }
     }
@@ -190,7 +190,17 @@ pub fn unsupported_task_fields(task: &TaskInfo) -> Vec<String> {
     found
 }
 
-/// What the command executor cannot do of a task's checks.
+/// Whether the task's executor is one that comes with the agent: made for a command task, or of
+/// type DEFAULT.
+fn is_run_here(task: &TaskInfo) -> bool {
+    task.executor.as_ref().is_none_or(is_default)
+}
+
+fn is_default(executor: &ExecutorInfo) -> bool {
+    executor.r#type == Some(executor_info::Type::Default as i32)
+}
+
+/// What the executors that come with the agent cannot do of a task's checks.
 fn unsupported_checks(task: &TaskInfo, found: &mut Vec<String>) {
     if let Some(check) = &task.check {
         collect(check, "check", CHECK, found);
@@ -200,7 +210,7 @@ fn unsupported_checks(task: &TaskInfo, found: &mut Vec<String>) {
     }
 }
 
-/// The same for an executor of a framework's own.
+/// The same for the executor that a framework gives its tasks.
 #[must_use]
 pub fn unsupported_executor_fields(executor: &ExecutorInfo) -> Vec<String> {
     let mut found = Vec::new();
@@ -211,6 +221,10 @@ pub fn unsupported_executor_fields(executor: &ExecutorInfo) -> Vec<String> {
             ..executor.clone()
         };
         collect(&own, "executor", EXECUTOR, &mut found);
+    }
+    if is_default(executor) && executor.command.is_some() {
+        // The agent gives it its command.
+        found.push("executor.command".to_owned());
     }
     let none = CommandInfo::default();
     let command = executor.command.as_ref().unwrap_or(&none);
@@ -254,7 +268,7 @@ fn is_plain_task(task: &TaskInfo) -> bool {
         task_id: _,
         agent_id: _,
         resources: _,
-        executor,
+        executor: _,
         command: _,
         container: _,
         health_check,
@@ -266,7 +280,7 @@ fn is_plain_task(task: &TaskInfo) -> bool {
         max_completion_time: _,
         limits,
     } = task;
-    limits.is_empty() && (executor.is_some() || (health_check.is_none() && check.is_none()))
+    limits.is_empty() && (!is_run_here(task) || (health_check.is_none() && check.is_none()))
 }
 
 /// The same of an executor, whose command and container are looked at by themselves.
@@ -286,7 +300,7 @@ fn is_plain_executor(executor: &ExecutorInfo) -> bool {
         labels: _,
     } = executor;
     let custom = executor_info::Type::Custom as i32;
-    kind.is_none_or(|kind| kind == custom)
+    kind.is_none_or(|kind| kind == custom) || is_default(executor)
 }
 
 /// A limit has both values or none (no limit at all), as in Mesos.

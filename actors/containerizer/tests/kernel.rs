@@ -1,9 +1,9 @@
 //! The containerizer on a real host, through its messages: what a container is, how it ends, what
 //! is left. It needs root, and says so.
 //!
-//! This program is also what runs in the containers (roles `contain`,
-//! `executor` and `fetch`), so that it
-//! has no test harness of the usual kind: arguments choose tests by parts of their names.
+//! This program is also what runs in the containers (roles `contain`, `executor`,
+//! `default-executor` and `fetch`), so that it has no test harness of the usual kind: arguments
+//! choose tests by parts of their names.
 
 #[cfg(test)]
 #[path = "kernel/containers.rs"]
@@ -15,6 +15,9 @@ mod executor;
 #[path = "kernel/fetch.rs"]
 mod fetch;
 #[cfg(test)]
+#[path = "kernel/group.rs"]
+mod group;
+#[cfg(test)]
 #[path = "kernel/host.rs"]
 mod host;
 #[cfg(test)]
@@ -23,6 +26,12 @@ mod isolation;
 #[cfg(test)]
 #[path = "kernel/memory.rs"]
 mod memory;
+#[cfg(test)]
+#[path = "kernel/nested.rs"]
+mod nested;
+#[cfg(test)]
+#[path = "kernel/nested_recovery.rs"]
+mod nested_recovery;
 #[cfg(test)]
 #[path = "kernel/recovery.rs"]
 mod recovery;
@@ -40,6 +49,9 @@ fn main() -> ExitCode {
     match arguments.first().and_then(|first| first.to_str()) {
         Some("contain") => return tepui_containerizer::main_contain(&arguments[1..]),
         Some("executor") => return tepui_containerizer::main_executor(&arguments[1..]),
+        Some("default-executor") => {
+            return tepui_containerizer::main_default_executor(&arguments[1..]);
+        }
         Some("fetch") => return tepui_containerizer::main_fetch(&arguments[1..]),
         Some("https-here") => return fetch::main_https(&arguments[1..]),
         Some("without-root") => return isolation::main_without_root(&arguments[1..]),
@@ -49,9 +61,12 @@ fn main() -> ExitCode {
         containers::TESTS,
         recovery::TESTS,
         executor::TESTS,
+        group::TESTS,
         memory::TESTS,
         fetch::TESTS,
         isolation::TESTS,
+        nested::TESTS,
+        nested_recovery::TESTS,
         usage::TESTS,
     ]
     .concat();

@@ -4,6 +4,11 @@
 #[cfg(test)]
 #[path = "simulated/cluster.rs"]
 mod cluster;
+#[cfg(test)]
+#[path = "simulated/nested.rs"]
+mod nested;
+
+use std::time::Duration;
 
 use tepui_containerizer::simulated::Trouble;
 use tepui_protocol::mesos::v1::{CommandInfo, ContainerId, HealthCheck, health_check};
@@ -49,6 +54,18 @@ fn containers_go_wrong_as_they_are_told_to() {
     });
     assert_eq!(dies.launch(true).error, None);
     assert_eq!(dies.log().last().unwrap(), "terminated Some(9) None");
+    let mut slow = start(Trouble {
+        slow: 1,
+        ..Trouble::default()
+    });
+    assert_eq!(slow.launch(true).error, None);
+    let before = slow.node.clock().now();
+    slow.update("cpus:2;mem:128", &[]);
+    let took = slow.node.clock().now().since(before);
+    assert!(
+        took > Duration::ZERO && took < Duration::from_secs(2),
+        "{took:?}"
+    );
 }
 
 #[test]

@@ -6,13 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tepui_protocol::mesos::v1::TaskState;
-use tepui_protocol::resources::Resources;
+use tepui_protocol::resources::{Resources, Scalar};
 
 use crate::history::is_terminal;
 use crate::{
-    BOOKS_AGREE, CONTAINERS_AGREE, ENDS_OR_RUNS, FAIR, FREE_IS_OFFERED, IN_ONE_PLACE,
-    IS_REGISTERED, IS_SUBSCRIBED, Invariant, NOTHING_FOR_THE_DEAD, NOTHING_WAITS, READS_BACK,
-    TaskKey, UNREACHABLE_IS_AWAY, Violation,
+    BOOKS_AGREE, CONTAINER_RESOURCES, CONTAINERS_AGREE, ENDS_OR_RUNS, FAIR, FREE_IS_OFFERED,
+    IN_ONE_PLACE, IS_REGISTERED, IS_SUBSCRIBED, Invariant, NOTHING_FOR_THE_DEAD, NOTHING_WAITS,
+    ONE_FATE, READS_BACK, TaskKey, UNREACHABLE_IS_AWAY, Violation,
 };
 
 /// A task, an executor or an offer, and what it has of an agent.
@@ -22,6 +22,17 @@ pub struct Held {
     pub by: String,
     /// What it has.
     pub resources: Resources,
+}
+
+/// What an agent has written down of an executor that has not ended.
+#[derive(Clone, Debug)]
+pub struct ExecutorBook {
+    /// The framework that it is for.
+    pub framework: String,
+    /// Its own resources and those of its tasks that have not ended.
+    pub resources: Resources,
+    /// It has subscribed, and its agent has said to the containerizer what there was to say.
+    pub settled: bool,
 }
 
 /// What is written down of an agent. Resources are compared without their allocation.
@@ -49,10 +60,11 @@ pub struct AgentBooks {
     pub tasks: Vec<TaskKey>,
     /// Tasks with an update that the agent has no acknowledgement of.
     pub waiting: Vec<TaskKey>,
-    /// Its executors' containers and the frameworks that they are for, by the agent.
-    pub executors: BTreeMap<String, String>,
-    /// Ids of the containers that run, by its containerizer; `None` while it is down.
-    pub containers: Option<BTreeSet<String>>,
+    /// Its executors by container, by the agent.
+    pub executors: BTreeMap<String, ExecutorBook>,
+    /// The containers that run and the cpus and memory that each has, by its containerizer; `None`
+    /// while it is down. A nested one has a part of what its parent has, and is not among them.
+    pub containers: Option<BTreeMap<String, Resources>>,
 }
 
 /// What a framework has written down of a task.
@@ -64,6 +76,8 @@ pub struct TaskBook {
     pub resources: Resources,
     /// The last state that the framework was told.
     pub told: Option<TaskState>,
+    /// The group of a default executor that it was launched in, by any name.
+    pub group: Option<String>,
 }
 
 /// What a framework that would take more is after.
@@ -122,7 +136,12 @@ fn broken(invariant: &'static Invariant, detail: String) -> Violation {
 #[must_use]
 pub fn at_any_time(books: &Books) -> Vec<Violation> {
     let agents = books.agents.iter();
-    let rules = [in_one_place, allocator_agrees, unreachable_is_away];
+    let rules = [
+        in_one_place,
+        allocator_agrees,
+        unreachable_is_away,
+        |id: &str, agent: &AgentBooks| container_resources(id, agent, true),
+    ];
     let of_agents = agents.flat_map(|(id, agent)| rules.map(|rule| rule(id, agent)));
     let unreadable = books.unreadable.iter();
     let unreadable = unreadable.map(|message| broken(&READS_BACK, message.clone()));
@@ -185,6 +204,7 @@ pub fn once_quiet(books: &Books) -> Vec<Violation> {
     for (id, agent) in &books.agents {
         books_agree(id, agent, books, &mut found);
         found.extend(containers_agree(id, agent));
+        found.extend(container_resources(id, agent, false));
         for task in &agent.tasks {
             let framework = books.frameworks.get(&task.framework);
             if framework.is_some_and(|framework| framework.over) {
@@ -192,7 +212,7 @@ pub fn once_quiet(books: &Books) -> Vec<Violation> {
                 found.push(broken(&NOTHING_FOR_THE_DEAD, detail));
             }
         }
-        for (container, framework) in &agent.executors {
+        for (container, ExecutorBook { framework, .. }) in &agent.executors {
             let known = books.frameworks.get(framework);
             if known.is_some_and(|framework| framework.over) {
                 let detail = format!("executor {container} of {framework} runs on agent {id}");
@@ -211,6 +231,7 @@ pub fn once_quiet(books: &Books) -> Vec<Violation> {
         if framework.wants && !framework.subscribed && !framework.over {
             found.push(broken(&IS_SUBSCRIBED, format!("framework {id}")));
         }
+        one_fate(id, framework, books, &mut found);
         ends_or_runs(id, framework, books, &mut found);
         free_is_offered(id, framework, books, &mut found);
     }
@@ -306,19 +327,63 @@ fn books_agree(id: &str, agent: &AgentBooks, books: &Books, found: &mut Vec<Viol
 
 fn containers_agree(id: &str, agent: &AgentBooks) -> Option<Violation> {
     let containers = agent.containers.as_ref()?;
-    let executors: BTreeSet<String> = agent.executors.keys().cloned().collect();
-    (*containers != executors).then(|| {
-        let only = |these: &BTreeSet<String>, those| {
-            let only: Vec<&str> = these.difference(those).map(String::as_str).collect();
+    let containers: BTreeSet<&str> = containers.keys().map(String::as_str).collect();
+    let executors: BTreeSet<&str> = agent.executors.keys().map(String::as_str).collect();
+    (containers != executors).then(|| {
+        let only = |these: &BTreeSet<&str>, those| {
+            let only: Vec<&str> = these.difference(those).copied().collect();
             only.join(", ")
         };
-        let runs = only(containers, &executors);
-        let lacks = only(&executors, containers);
+        let runs = only(&containers, &executors);
+        let lacks = only(&executors, &containers);
         let detail = format!(
             "agent {id}: containers without executor [{runs}], executors without container [{lacks}]"
         );
         broken(&CONTAINERS_AGREE, detail)
     })
+}
+
+/// [`CONTAINER_RESOURCES`] for the containers of those executors that are `settled`, or that are
+/// not. Which containers there are, is another rule's.
+fn container_resources(id: &str, agent: &AgentBooks, settled: bool) -> Option<Violation> {
+    let of = |resources: &Resources| ["cpus", "mem"].map(|name| resources.scalar(name));
+    let executors = agent.executors.iter();
+    let mut executors = executors.filter(|(_, executor)| executor.settled == settled);
+    executors.find_map(|(container, executor)| {
+        let given = of(agent.containers.as_ref()?.get(container)?);
+        let needed = of(&executor.resources);
+        let in_words = |[cpus, mem]: [Scalar; 2]| format!("{cpus} cpus, {mem} MB");
+        (given != needed).then(|| {
+            let (given, needed) = (in_words(given), in_words(needed));
+            let detail = format!(
+                "container {container} of agent {id} has {given}: its executor and tasks, {needed}"
+            );
+            broken(&CONTAINER_RESOURCES, detail)
+        })
+    })
+}
+
+fn one_fate(id: &str, framework: &FrameworkBook, books: &Books, found: &mut Vec<Violation>) {
+    let mut ended: BTreeMap<&String, &String> = BTreeMap::new();
+    for (task, book) in &framework.tasks {
+        let told = book.told;
+        let ends_all = matches!(told, Some(TaskState::TaskFailed | TaskState::TaskKilled));
+        if let Some(group) = book.group.as_ref().filter(|_| ends_all) {
+            ended.entry(group).or_insert(task);
+        }
+    }
+    for (task, book) in &framework.tasks {
+        let group = book.group.as_ref();
+        let Some(first) = group.and_then(|group| ended.get(group)) else {
+            continue;
+        };
+        let key = TaskKey::new(id, task);
+        let agent = books.agents.get(&book.agent);
+        if agent.is_some_and(|agent| agent.tasks.contains(&key)) {
+            let detail = format!("task {key} runs, and {first} of its group has ended");
+            found.push(broken(&ONE_FATE, detail));
+        }
+    }
 }
 
 fn ends_or_runs(id: &str, framework: &FrameworkBook, books: &Books, found: &mut Vec<Violation>) {

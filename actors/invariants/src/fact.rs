@@ -86,6 +86,23 @@ pub enum Fact {
         /// The ids of the tasks to launch.
         launches: Vec<String>,
     },
+    /// A LAUNCH_GROUP reached the master.
+    Grouped {
+        /// Its tasks.
+        tasks: Vec<TaskKey>,
+        /// They end together: their executor is a default one.
+        one_fate: bool,
+    },
+    /// An agent gave an executor a group.
+    GroupStarted {
+        /// The tasks that it gave.
+        tasks: Vec<TaskKey>,
+    },
+    /// An executor told its agent that a task failed.
+    Failed {
+        /// The task.
+        task: TaskKey,
+    },
     /// The master sent a task to an agent.
     TaskSent {
         /// The task.

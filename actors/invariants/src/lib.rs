@@ -123,7 +123,10 @@ invariants! {
         "No reconciliation contradicts what was acknowledged: a task that ended has that end or is not known any more, and one that ran is not yet to start."
         AsItHappens;
     KILLED_BY_ITS_OWN "killed-by-its-own"
-        "A task is killed only if its framework asked for it or ended, or its agent was told to end."
+        "A task is killed only if its framework asked for it or ended, its agent was told to end, or another of its group failed."
+        AsItHappens;
+    ALL_OR_NONE "all-or-none"
+        "The tasks of a group are given to their executor all at once."
         AsItHappens;
     TORN_DOWN_FOR_A_REASON "torn-down-for-a-reason"
         "A framework is removed only when it asked for it, or was away for its failover timeout."
@@ -137,6 +140,9 @@ invariants! {
     BOOKS_AGREE "books-agree"
         "Master and allocator have written down the same use of every agent; once quiet, so have agent and frameworks."
         AtAnyTime;
+    CONTAINER_RESOURCES "container-resources"
+        "A container has the cpus and the memory of its executor and of its tasks that have not ended, no more and no less."
+        AtAnyTime;
     READS_BACK "reads-back"
         "Every message between nodes is read back from what its codec wrote."
         AtAnyTime;
@@ -148,6 +154,9 @@ invariants! {
         OnceQuiet;
     IS_SUBSCRIBED "is-subscribed"
         "Once quiet, every framework whose scheduler wants it is subscribed, unless it was torn down."
+        OnceQuiet;
+    ONE_FATE "one-fate"
+        "Once quiet, none of a default executor's group runs of which one failed or was killed."
         OnceQuiet;
     ENDS_OR_RUNS "ends-or-runs"
         "Once quiet, every launched task still runs, or its framework was told its end."

@@ -32,11 +32,15 @@ pub enum PlantedBug {
     KillReachesAnother,
     /// The allocator serves roles in the order of their names, whatever they have.
     SharesIgnored,
+    /// The agent does not tell its containerizer when a container's tasks become more or fewer.
+    LimitsKept,
+    /// The default executor leaves the others of a group alone when one of it fails or is killed.
+    GroupGoesOn,
 }
 
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [PlantedBug; 13] = [
+    pub const ALL: [PlantedBug; 15] = [
         PlantedBug::AcknowledgementDropped,
         PlantedBug::LostResourcesKept,
         PlantedBug::OfferIdReused,
@@ -50,6 +54,8 @@ impl PlantedBug {
         PlantedBug::AcknowledgedUnsynced,
         PlantedBug::KillReachesAnother,
         PlantedBug::SharesIgnored,
+        PlantedBug::LimitsKept,
+        PlantedBug::GroupGoesOn,
     ];
 }
 

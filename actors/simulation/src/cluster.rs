@@ -72,7 +72,7 @@ pub struct ClusterOptions {
     pub master: MasterOptions,
     /// How containers behave.
     pub containers: SimulatedOptions,
-    /// A bug that master, allocator and agents are to have, in a test build.
+    /// A bug that master, allocator, agents and executors are to have, in a test build.
     pub planted: Planted,
 }
 
@@ -232,12 +232,12 @@ impl Cluster {
         let name = host.name.clone();
         let boot_id = format!("{name}-boot-{}", host.boots);
         let node = self.node(&name, host.address)?;
+        let mut containers = self.options.containers.clone();
+        containers.planted = self.options.planted;
         let containerizer =
-            simulated::spawn(&node, self.options.containers.clone()).map_err(|source| {
-                ClusterError::Spawn {
-                    name: name.clone(),
-                    source,
-                }
+            simulated::spawn(&node, containers).map_err(|source| ClusterError::Spawn {
+                name: name.clone(),
+                source,
             })?;
         let work_dir = PathBuf::from("/var/lib/tepui");
         let mut options = AgentOptions::new(self.master_pid(), work_dir, containerizer);

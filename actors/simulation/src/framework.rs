@@ -9,6 +9,7 @@
 //! It has no clock: whoever runs it says what time it is, now and then ([`Player::tick`]).
 
 mod crews;
+mod groups;
 mod ledger;
 mod nonsense;
 mod tasks;
@@ -23,6 +24,7 @@ use tepui_protocol::mesos::v1::{
 use tepui_runtime::{Bytes, Time};
 
 pub(crate) use self::crews::sender_of;
+pub(crate) use self::groups::is_default;
 pub(crate) use self::ledger::{Ledger, is_over};
 use self::tasks::Orders;
 use crate::temperament::{Acknowledges, Temperament};

@@ -14,6 +14,7 @@ mod agents;
 mod books;
 mod errands;
 mod frameworks;
+mod groups;
 mod passages;
 
 use std::collections::BTreeMap;

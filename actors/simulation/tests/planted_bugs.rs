@@ -20,7 +20,7 @@ use tepui_simulation::{RunOptions, run};
 const SEEDS: u64 = 20;
 
 /// The bugs in words, in the order of the table.
-const BUGS: [(PlantedBug, &str); 13] = [
+const BUGS: [(PlantedBug, &str); 15] = [
     (
         PlantedBug::AcknowledgementDropped,
         "an acknowledgement is dropped",
@@ -64,6 +64,14 @@ const BUGS: [(PlantedBug, &str); 13] = [
         "a framework's kill reaches another's task of the same id",
     ),
     (PlantedBug::SharesIgnored, "shares are ignored"),
+    (
+        PlantedBug::LimitsKept,
+        "a container keeps its limits when a task is added or ends",
+    ),
+    (
+        PlantedBug::GroupGoesOn,
+        "the others of a group go on when one of it fails",
+    ),
 ];
 
 /// The rules that a run breaks, up to the moment of the first.

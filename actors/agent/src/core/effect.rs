@@ -13,11 +13,12 @@ use tepui_protocol::mesos::internal::{
     Shutdown, ShutdownExecutor, ShutdownFramework, StatusUpdateAcknowledgement,
     StatusUpdateMessage, UnregisterAgent, UpdateAgent, UpdateFramework,
 };
-use tepui_protocol::mesos::v1::TaskState;
 use tepui_protocol::mesos::v1::executor;
+use tepui_protocol::mesos::v1::{ContainerId, TaskState, agent};
 use tepui_protocol::tepui::containerizer::{
     Launch, Launched, Recover, Terminated, Update, Updated,
 };
+use tepui_protocol::tepui::operator::AgentOperated;
 use tepui_runtime::{Pid, Time};
 
 use crate::checkpoint::{RecoveredState, Write};
@@ -57,15 +58,17 @@ pub enum Input {
     /// The checkpoints of an earlier agent were read.
     Recovered(Box<RecoveredState>),
     /// The containerizer answered [`Effect::RecoverContainers`]: the ids still alive, or why not.
-    ContainersRecovered(Result<Vec<String>, String>),
+    ContainersRecovered(Result<Vec<ContainerId>, String>),
     /// A message from a master, or from who says to be one.
     Master(Pid, FromMaster),
     /// A call of an executor.
     Executor(Pid, executor::Call),
-    /// The link to an executor, or to the master, broke.
+    /// A call of an operator, or of an executor for its containers.
+    Operate(Pid, Box<agent::Call>),
+    /// The link to an executor, to the master, or to who waits for something broke.
     Exited(Pid),
     /// The containerizer answered a launch of the container, or the ask failed.
-    Launched(String, Result<Launched, String>),
+    Launched(ContainerId, Result<Launched, String>),
     /// The containerizer answered [`Effect::UpdateContainer`] of this number.
     ContainerUpdated(u64, Updated),
     /// The part of the disk that is used, 0 to 1, or why that is not known.
@@ -151,17 +154,21 @@ pub enum Outbound {
     Pong(PongAgent),
     /// To an executor.
     Event(Box<executor::Event>),
+    /// To who asked for something of a nested container.
+    Operated(Box<AgentOperated>),
 }
 
-/// The folder in which an executor runs.
+/// The folder in which an executor, or a container in its container, runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sandbox {
-    /// The container that is about to be launched.
+    /// The container that is about to be launched, with those around it.
     pub container: String,
     /// The folder.
     pub directory: PathBuf,
-    /// Symlink that shall lead to it.
-    pub latest: PathBuf,
+    /// Symlink that shall lead to it, where there is to be one.
+    pub latest: Option<PathBuf>,
+    /// The folder above it in which a user may have put what it likes, links above all.
+    pub within: Option<PathBuf>,
     /// User that shall own it.
     pub owner: Option<String>,
 }
@@ -172,7 +179,7 @@ pub enum Effect {
     /// Change the disk. An agent whose checkpoints fail cannot go on, unless the disk is full:
     /// then this and all that hangs on it waits.
     Disk(Write),
-    /// Make an executor's sandbox. Where that fails, so does the launch of its container.
+    /// Make a sandbox. Where that fails, so does the launch of its container.
     Sandbox(Sandbox),
     /// Send a message.
     Send(Pid, Outbound),
@@ -185,10 +192,17 @@ pub enum Effect {
     Launch(Box<Launch>),
     /// Ask it to change limits; answered by [`Input::ContainerUpdated`] with this number.
     UpdateContainer(u64, Update),
-    /// Ask it to kill all of the container with this id.
+    /// Ask it to kill all of the executor's container with this id.
     Destroy(String),
+    /// Tell it to send a signal to a nested container; 9 kills all of it.
+    KillContainer(ContainerId, i32),
+    /// Tell it to forget a nested container that has ended.
+    RemoveContainer(ContainerId),
     /// Remove these folders with all that is in them, and what was to be removed before.
     Collect(Vec<PathBuf>),
+    /// Remove the sandbox of a nested container: the folder at this path below its executor's, in
+    /// which a user may have put what it likes.
+    RemoveSandbox(PathBuf, PathBuf),
     /// Look how full the disk is; answered by [`Input::DiskUsage`].
     MeasureDisk,
     /// Give [`Input::Timer`] after a while.

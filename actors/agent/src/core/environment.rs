@@ -15,7 +15,8 @@ use crate::checkpoint::Run;
 use crate::options::AgentOptions;
 
 /// Where programs are looked for if nobody says (stout's `os::host_default_path`).
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const DEFAULT_PATH: &str =
+    "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What an executor sees in its environment, later ones in place of earlier: LIBPROCESS_IP, what
 /// the agent was told to hand down (or has itself), Mesos' own variables, those of the command.

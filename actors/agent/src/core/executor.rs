@@ -14,9 +14,12 @@ use std::sync::Arc;
 
 use rpds::QueueSync;
 use tepui_protocol::mesos::v1::value::Scalar;
-use tepui_protocol::mesos::v1::{ExecutorInfo, Resource, Task, TaskInfo, TaskState, task_status};
+use tepui_protocol::mesos::v1::{
+    ExecutorInfo, FrameworkInfo, Resource, Task, TaskInfo, TaskState, executor_info, task_status,
+};
 use tepui_runtime::Pid;
 
+use super::nested::Nest;
 use super::task_list::TaskList;
 use crate::updates::is_terminal;
 
@@ -80,6 +83,8 @@ pub struct Executor {
     pub container: String,
     /// Its sandbox on the host.
     pub directory: PathBuf,
+    /// Its container is there for good: the containerizer has said so.
+    pub launched: bool,
     /// Pid of the container's init on the host, where known.
     pub forked_pid: Option<u32>,
     /// The process that speaks for it, while it is connected.
@@ -98,6 +103,8 @@ pub struct Executor {
     pub recovered: bool,
     /// It was given a task, ever.
     pub sent: bool,
+    /// The containers in its container.
+    pub nest: Nest,
 }
 
 impl Executor {
@@ -115,6 +122,7 @@ impl Executor {
             generated,
             container,
             directory,
+            launched: false,
             forked_pid: None,
             pid: None,
             tasks: TaskList::default(),
@@ -124,6 +132,7 @@ impl Executor {
             pending_termination: None,
             recovered: false,
             sent: false,
+            nest: Nest::default(),
         }
     }
 
@@ -131,6 +140,20 @@ impl Executor {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.info.executor_id.value
+    }
+
+    /// Whether it is Mesos' default executor, whose command the agent gives.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        is_default(&self.info)
+    }
+
+    /// The user that it runs as, where users are switched: its own word, else its framework's.
+    #[must_use]
+    pub fn user(&self, framework: &FrameworkInfo) -> String {
+        let command = self.info.command.as_ref();
+        let own = command.and_then(|command| command.user.clone());
+        own.unwrap_or_else(|| framework.user.clone())
     }
 
     /// What its container should have: its own resources and those of tasks that have not ended.
@@ -242,6 +265,11 @@ impl Executor {
             .map(|(id, _)| id.clone())
             .collect()
     }
+}
+
+/// Whether this is Mesos' default executor.
+pub(crate) fn is_default(info: &ExecutorInfo) -> bool {
+    info.r#type == Some(executor_info::Type::Default as i32)
 }
 
 /// The executor's own resources and those of tasks that have not ended.

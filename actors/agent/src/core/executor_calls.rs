@@ -215,6 +215,7 @@ impl Core {
     /// A link broke: that of an executor, which may come back; its container's end is told by
     /// the containerizer. Or the master's.
     pub(super) fn exited(&mut self, pid: &Pid, turn: &mut Turn<'_>) {
+        self.forget_waiter(pid);
         let gone = self.frameworks.iter_mut().find_map(|(framework, known)| {
             let (id, executor) = known
                 .executors

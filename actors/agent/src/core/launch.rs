@@ -19,7 +19,7 @@ use tepui_protocol::mesos::v1::{
     ExecutorInfo, FrameworkId, FrameworkInfo, Task, TaskInfo, TaskState,
 };
 
-use super::executor::{AgentTask, ExecutorState, Phase};
+use super::executor::{AgentTask, ExecutorState, Phase, is_default};
 use super::framework::{Framework, lost_as};
 use super::termination::NO_STATUS;
 use super::{AgentState, Core, Note, Turn};
@@ -404,13 +404,23 @@ fn unsupported(task: &TaskInfo, group: bool) -> Option<String> {
             return Some("task.executor: there is task.command, too".to_owned());
         }
         (None, None) => return Some("task.command: missing, and so is task.executor".to_owned()),
+        (command, Some(executor)) if is_default(executor) => {
+            if !group {
+                return Some("task.executor.type: DEFAULT is for groups of tasks".to_owned());
+            }
+            if command.is_none() {
+                return Some("task.command: missing".to_owned());
+            }
+        }
         (_, Some(executor)) if executor.command.is_none() => {
             return Some("task.executor.command: missing".to_owned());
         }
-        (_, Some(executor)) if !Paths::is_segment(&executor.executor_id.value) => {
-            return Some("task.executor.executor_id: not a valid id".to_owned());
-        }
         (Some(_), None) | (_, Some(_)) => {}
+    }
+    if let Some(executor) = &task.executor
+        && !Paths::is_segment(&executor.executor_id.value)
+    {
+        return Some("task.executor.executor_id: not a valid id".to_owned());
     }
     match unsupported_task_fields(task) {
         fields if fields.is_empty() => None,

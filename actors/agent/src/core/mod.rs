@@ -8,13 +8,16 @@
 //! ```
 //!
 //! One file for each thing that happens: `registration`, `launch`, `start`, `delivery`, `kill`,
-//! `update`, `messages`, `executor_calls`, `termination`, `shutdown`, `recovery`, `sandboxes`.
-//! `framework` and `executor` hold what is known; `effect` has the inputs and effects.
+//! `update`, `messages`, `executor_calls`, `operate`, `termination`, `shutdown`, `recovery`,
+//! `sandboxes`. `framework`, `executor` and `nested` hold what is known; `effect` has the inputs
+//! and effects.
 //!
 //! Not here: how inputs arrive and effects are carried out (`process`).
 
+pub mod agent_call;
 pub mod call;
 mod command_executor;
+mod default_executor;
 mod delivery;
 mod effect;
 mod environment;
@@ -25,6 +28,8 @@ mod kill;
 mod launch;
 mod limitation;
 mod messages;
+pub mod nested;
+mod operate;
 mod recovery;
 mod registration;
 mod sandboxes;
@@ -172,8 +177,12 @@ impl Core {
             Input::ContainersRecovered(alive) => self.containers_recovered(alive, turn),
             Input::Master(from, message) => self.master_says(&from, message, turn),
             Input::Executor(from, call) => self.executor_call(from, call, turn),
+            Input::Operate(from, call) => self.operate(from, *call),
             Input::Exited(pid) => self.exited(&pid, turn),
-            Input::Launched(container, launched) => self.launched(&container, launched, turn),
+            Input::Launched(id, launched) if id.parent.is_some() => {
+                self.launched_nested(&id, launched);
+            }
+            Input::Launched(id, launched) => self.launched(&id.value, launched, turn),
             Input::ContainerUpdated(number, updated) => self.container_updated(number, updated),
             Input::DiskUsage(usage) => self.disk_measured(usage),
             Input::DiskFull => self.disk_full(),

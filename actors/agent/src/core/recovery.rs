@@ -8,8 +8,8 @@
 //!                                           the master is contacted
 //! ```
 
-use tepui_protocol::mesos::v1::TaskState;
 use tepui_protocol::mesos::v1::task_status::Reason;
+use tepui_protocol::mesos::v1::{ContainerId, TaskState};
 use tepui_protocol::tepui::containerizer::{Recover, recover};
 
 use super::environment::duration_text;
@@ -112,6 +112,7 @@ impl Core {
             directory,
         );
         executor.forked_pid = recovered.forked_pid;
+        executor.launched = true;
         executor.recovered = true;
         executor.sent = true;
         for task in recovered.tasks {
@@ -158,7 +159,7 @@ impl Core {
     /// The containerizer knows which containers are alive; the others' executors are over.
     pub(super) fn containers_recovered(
         &mut self,
-        alive: Result<Vec<String>, String>,
+        alive: Result<Vec<ContainerId>, String>,
         turn: &mut Turn<'_>,
     ) {
         if self.state != AgentState::Recovering {
@@ -172,11 +173,13 @@ impl Core {
             }
         };
         self.reconnecting = true;
+        self.nested_recovered(&alive);
         let mut waiting = false;
         for (framework, id) in self.executor_ids() {
-            let dead = self
-                .executor(&framework, &id)
-                .is_some_and(|executor| !alive.contains(&executor.container));
+            let dead = self.executor(&framework, &id).is_some_and(|executor| {
+                let id = container_id(&executor.container);
+                !alive.contains(&id)
+            });
             if dead {
                 self.executor_terminated(&framework, &id, None, turn);
             } else {

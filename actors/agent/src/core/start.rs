@@ -12,7 +12,7 @@ use super::environment::environment;
 use super::executor::{AgentTask, Executor, ExecutorState, PendingTermination};
 use super::framework::Framework;
 use super::launch::Work;
-use super::{Core, Effect, Note, Timer, Turn, command_executor, run};
+use super::{Core, Effect, Note, Timer, Turn, command_executor, default_executor, run};
 use crate::checkpoint::Write;
 
 impl Core {
@@ -31,12 +31,6 @@ impl Core {
         let agent = self.agent_id().to_owned();
         let run = run(&agent, framework, &id, &container);
         let directory = self.paths.sandbox(run);
-        let own_user = info.command.as_ref().and_then(|it| it.user.clone());
-        let user = self
-            .options
-            .switch_user
-            .then(|| own_user.unwrap_or_else(|| framework_info.user.clone()));
-
         let generated = first.executor.is_none();
         let mut executor = Executor::new(
             info.clone(),
@@ -44,6 +38,8 @@ impl Core {
             container.clone(),
             directory.clone(),
         );
+        let user = executor.user(&framework_info);
+        let user = self.options.switch_user.then_some(user);
         let group = work.group;
         let queued = work.queued(framework, &framework_info);
         executor.queue(queued.clone(), group);
@@ -53,7 +49,8 @@ impl Core {
         self.effect(Effect::Sandbox(Sandbox {
             container: container.clone(),
             directory: directory.clone(),
-            latest: self.paths.latest_sandbox(run),
+            latest: Some(self.paths.latest_sandbox(run)),
+            within: None,
             owner: user.clone(),
         }));
         if framework_info.checkpoint() {
@@ -72,7 +69,11 @@ impl Core {
             }));
         }
 
-        let mut command = info.command.clone().unwrap_or_default();
+        let built_in = generated || executor.is_default();
+        let mut command = match executor.is_default() {
+            true => default_executor::command(&self.options.executor_binary),
+            false => info.command.clone().unwrap_or_default(),
+        };
         let myself = &self.myself;
         let environment = environment(&self.options, myself, &framework_info, &executor, run);
         command.environment = Some(environment);
@@ -84,7 +85,7 @@ impl Core {
             limits: executor.limits(),
             directory: directory.display().to_string(),
             user,
-            builtin_executor: Some(generated),
+            builtin_executor: Some(built_in),
             framework_id: super::framework_id(framework),
             executor_id: super::executor_id(&id),
             observer: Some(self.myself.to_string()),
@@ -180,11 +181,14 @@ impl Core {
             return;
         };
         executor.forked_pid = pid;
+        executor.launched = true;
+        let held = executor.nest.release();
         if let Some(pid) = pid.filter(|_| checkpoint) {
             let path = self
                 .paths
                 .forked_pid(run(&agent, &framework, &id, container));
             self.write_record(path, pid.to_string().as_bytes());
         }
+        self.effects.extend(held);
     }
 }

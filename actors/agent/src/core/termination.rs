@@ -23,8 +23,12 @@ impl Core {
         if let Some(error) = &terminated.error {
             self.note(Note::Info(format!(
                 "something of container {} is left: {error}",
-                terminated.container_id.value
+                terminated.container_id
             )));
+        }
+        if terminated.container_id.parent.is_some() {
+            self.nested_terminated(terminated);
+            return;
         }
         self.explain_waiting(&terminated);
         if let Some((framework, id)) = self.run_of(&terminated.container_id.value) {
@@ -48,6 +52,10 @@ impl Core {
         }
         executor.pid = None;
         executor.recovered = false;
+        self.forget_nested(framework, id);
+        let Some(executor) = self.executor_mut(framework, id) else {
+            return;
+        };
         let live = executor.live_tasks();
         let generated = executor.generated;
         let end = ending(executor.pending_termination.as_ref(), terminated);

@@ -26,6 +26,7 @@ use tepui_runtime::Pid;
 use super::executor::{ExecutorState, PendingTermination, Phase};
 use super::framework::{MAX_STRAYS, lost_as};
 use super::limitation::Exceeded;
+use super::nested::NestedState;
 use super::{Core, Effect, NextChange, Note, Outbound, Purpose, Turn, Waiting, run};
 use crate::checkpoint::Write;
 use crate::updates::{Accepted, Acknowledged, StreamKey, is_terminal, uuid_of};
@@ -79,17 +80,23 @@ impl Core {
         self.complete_container_status(framework, id, &mut status);
         self.note(Note::ValidUpdate);
         let terminal = is_terminal(status.state());
+        self.book_and_tell(framework, id, status);
+        if terminal {
+            self.end_group(framework, id, &key.task, turn);
+        }
+    }
+
+    /// An update of a task that its executor has, or was to have. Before a terminal one is told,
+    /// what the task had is taken from its container: the master gives it away at once. The answer
+    /// also tells of limits that were exceeded.
+    fn book_and_tell(&mut self, framework: &str, id: &str, status: TaskStatus) {
+        let terminal = is_terminal(status.state());
         self.book_status(framework, &status);
         let update = self.update_of(framework, Some(id), status);
-        // Before a terminal update is told, what the task had is taken from its container: the
-        // master gives it away at once. The answer also tells of limits that were exceeded.
         let waits = terminal
             && self.update_container(framework, id, Purpose::Tell(Box::new(update.clone())));
         if !waits {
             self.tell(framework, id, update);
-        }
-        if terminal {
-            self.end_group(framework, id, &key.task, turn);
         }
     }
 
@@ -106,9 +113,7 @@ impl Core {
         }
         self.complete_container_status(framework, id, &mut status);
         self.note(Note::ValidUpdate);
-        self.book_status(framework, &status);
-        let update = self.update_of(framework, Some(id), status);
-        self.tell(framework, id, update);
+        self.book_and_tell(framework, id, status);
     }
 
     /// An update for a task that no executor here has.
@@ -197,9 +202,17 @@ impl Core {
         if container.container_id.is_none() {
             container.container_id = Some(super::container_id(&executor.container));
         }
-        if container.executor_pid.is_none() {
-            container.executor_pid = executor.forked_pid;
+        let mut pid = executor.forked_pid;
+        let id = container.container_id.as_ref();
+        if let Some(nested) = id.filter(|id| id.parent.is_some()) {
+            // A task in a container of its own: nothing is known of one that does not run.
+            let known = executor.nest.get(nested);
+            let Some(nested) = known.filter(|it| it.state == NestedState::Running) else {
+                return;
+            };
+            pid = nested.pid;
         }
+        container.executor_pid = container.executor_pid.or(pid);
         if container.network_infos.is_empty() {
             let ip = self.myself.address().ip;
             let protocol = if ip.is_ipv4() {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use tepui_invariants::PlantedBug;
 use tepui_protocol::mesos::v1::ContainerId;
 use tepui_protocol::mesos::v1::TaskState;
 use tepui_protocol::tepui::containerizer::{
-    Destroy, Launch, Launched, Recover, Recovered, Update, Updated,
+    Destroy, Kill, Launch, Launched, Recover, Recovered, Remove, Update, Updated,
 };
 use tepui_runtime::{AskError, Context, Pid};
 
@@ -14,6 +15,10 @@ use crate::core::{Effect, Input, Note, Outbound};
 
 /// How long the containerizer may look for what an earlier agent left.
 const RECOVER_DEADLINE: Duration = Duration::from_secs(600);
+
+/// How long the launch of a nested container may take: its files may have to be fetched. (For an
+/// executor's the time within which it has to subscribe counts.)
+const NESTED_DEADLINE: Duration = Duration::from_secs(3600);
 
 /// How long it may take to change a container's limits.
 const UPDATE_DEADLINE: Duration = Duration::from_secs(60);
@@ -44,10 +49,23 @@ impl AgentProcess {
                 };
                 ctx.send(&self.containerizer, Destroy { container_id });
             }
+            Effect::KillContainer(container_id, signal) => {
+                let kill = Kill {
+                    container_id,
+                    signal,
+                };
+                ctx.send(&self.containerizer, kill);
+            }
+            Effect::RemoveContainer(container_id) => {
+                ctx.send(&self.containerizer, Remove { container_id });
+            }
             Effect::Exit(how) => self.end(how, ctx),
             Effect::MeasureDisk => self.measure(ctx),
             // Done in the blocking job that this effect would have been behind.
-            Effect::Disk(_) | Effect::Sandbox(_) | Effect::Collect(_) => {}
+            Effect::Disk(_)
+            | Effect::Sandbox(_)
+            | Effect::Collect(_)
+            | Effect::RemoveSandbox(..) => {}
         }
     }
 
@@ -63,9 +81,9 @@ impl AgentProcess {
                     }) => Err(error),
                     Ok(Recovered { alive, orphans, .. }) => {
                         for orphan in orphans {
-                            tracing::info!(container = orphan.value, "destroyed an orphan");
+                            tracing::info!(container = %orphan, "destroyed an orphan");
                         }
-                        Ok(alive.into_iter().map(|id| id.value).collect())
+                        Ok(alive)
                     }
                     Err(error) => Err(error.to_string()),
                 };
@@ -75,11 +93,15 @@ impl AgentProcess {
     }
 
     fn launch(&mut self, launch: Launch, ctx: &mut Context<'_, Self>) {
-        let container = launch.container_id.value.clone();
+        let container = launch.container_id.clone();
+        let deadline = match container.parent {
+            None => self.launch_deadline,
+            Some(_) => NESTED_DEADLINE,
+        };
         ctx.ask(
             &self.containerizer,
             launch,
-            self.launch_deadline,
+            deadline,
             move |agent, answer: Result<Launched, AskError>, ctx| {
                 let answer = answer.map_err(|error| error.to_string());
                 agent.feed(Input::Launched(container, answer), ctx);
@@ -88,6 +110,13 @@ impl AgentProcess {
     }
 
     fn update(&mut self, number: u64, update: Update, ctx: &mut Context<'_, Self>) {
+        if self.planted.has(PlantedBug::LimitsKept) {
+            // All goes on as if the containerizer had been told.
+            ctx.delay(Duration::ZERO, move |agent, ctx| {
+                agent.feed(Input::ContainerUpdated(number, Updated::default()), ctx);
+            });
+            return;
+        }
         ctx.ask(
             &self.containerizer,
             update,
@@ -114,6 +143,7 @@ fn send(to: &Pid, message: Outbound, ctx: &mut Context<'_, AgentProcess>) {
         Outbound::Message(message) => ctx.send(to, *message),
         Outbound::Pong(message) => ctx.send(to, message),
         Outbound::Event(message) => ctx.send(to, *message),
+        Outbound::Operated(message) => ctx.send(to, *message),
     }
 }
 

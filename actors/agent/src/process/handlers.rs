@@ -7,6 +7,7 @@ use tepui_protocol::mesos::internal::{
 };
 use tepui_protocol::mesos::v1::executor::Call;
 use tepui_protocol::tepui::containerizer::Terminated;
+use tepui_protocol::tepui::operator::OperateAgent;
 use tepui_runtime::{Context, Declaration, Handle, Pid, Process};
 
 use super::AgentProcess;
@@ -29,6 +30,7 @@ impl Process for AgentProcess {
             .message::<StatusUpdateAcknowledgement>()
             .message::<FrameworkToExecutor>()
             .message::<Call>()
+            .inward::<OperateAgent>()
             .inward::<Terminated>();
     }
 
@@ -86,6 +88,13 @@ impl Handle<Call> for AgentProcess {
     fn handle(&mut self, call: Call, ctx: &mut Context<'_, Self>) {
         let from = ctx.sender().clone();
         self.feed(Input::Executor(from, call), ctx);
+    }
+}
+
+impl Handle<OperateAgent> for AgentProcess {
+    fn handle(&mut self, message: OperateAgent, ctx: &mut Context<'_, Self>) {
+        let from = ctx.sender().clone();
+        self.feed(Input::Operate(from, Box::new(message.call)), ctx);
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Done {
 pub(super) fn is_job(effect: &Effect) -> bool {
     matches!(
         effect,
-        Effect::Disk(_) | Effect::Sandbox(_) | Effect::Collect(_)
+        Effect::Disk(_) | Effect::Sandbox(_) | Effect::Collect(_) | Effect::RemoveSandbox(..)
     )
 }
 
@@ -79,6 +79,14 @@ pub(super) fn run(
                         if let Err(why) = sweep::move_aside(disk, paths, &folder, &aside) {
                             failed.push(why);
                         }
+                    }
+                }
+                Effect::RemoveSandbox(root, path) => {
+                    let failed = collected.get_or_insert_default();
+                    moved += 1;
+                    let aside = paths.removed().join(format!("{name}-{moved}"));
+                    if let Err(why) = sweep::move_nested(disk, paths, &root, &path, &aside) {
+                        failed.push(why);
                     }
                 }
                 _ => {}
@@ -138,9 +146,18 @@ pub(super) fn told_by<'a>(effects: impl Iterator<Item = &'a Effect>) -> String {
 
 fn make(disk: &dyn Disk, sandbox: &Sandbox) -> io::Result<()> {
     // Unsynced: with the host its containers are gone, and nobody looks for their sandboxes.
+    let owner = sandbox.owner.as_deref();
+    if let Some(root) = &sandbox.within {
+        let below = sandbox.directory.strip_prefix(root);
+        let below = below.map_err(|_| io::Error::other("it is not below that of its executor"))?;
+        return disk.create_dir_beneath(root, below, owner);
+    }
     disk.create_dir_all_unsynced(&sandbox.directory)?;
-    if let Some(owner) = &sandbox.owner {
+    if let Some(owner) = owner {
         disk.own(&sandbox.directory, owner)?;
     }
-    disk.symlink_unsynced(&sandbox.directory, &sandbox.latest)
+    match &sandbox.latest {
+        Some(latest) => disk.symlink_unsynced(&sandbox.directory, latest),
+        None => Ok(()),
+    }
 }

@@ -102,6 +102,31 @@ pub(super) fn move_aside(
     moved.or_else(|error| failed(&error.to_string()))
 }
 
+/// Moves the sandbox at `path` below that of its executor, `root`, to `aside`: whoever owns `root`
+/// may put links there at any time. One that is not there is passed over.
+pub(super) fn move_nested(
+    disk: &dyn Disk,
+    paths: &Paths,
+    root: &Path,
+    path: &Path,
+    aside: &Path,
+) -> Result<(), String> {
+    let failed = |why: &str| {
+        let folder = root.join(path);
+        Err(format!("cannot remove '{}': {why}", folder.display()))
+    };
+    if let Some(mount) = mount_in(disk, &resolved(disk, root).join(path)) {
+        return failed(&format!("something is mounted at '{}'", mount.display()));
+    }
+    let moved = disk
+        .create_dir_all(&paths.removed())
+        .and_then(|()| disk.rename_beneath(root, path, aside));
+    match moved {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        moved => moved.or_else(|error| failed(&error.to_string())),
+    }
+}
+
 /// Removes all that was moved aside. Gives how many folders, and what could not be removed.
 fn remove_all(disk: &dyn Disk, aside: &Path) -> (usize, Vec<String>) {
     let mut removed = 0;

@@ -7,6 +7,8 @@ mod custom;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod groups;
+#[cfg(test)]
 mod parked;
 #[cfg(test)]
 mod scenarios;

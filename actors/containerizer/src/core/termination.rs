@@ -21,6 +21,8 @@ pub(crate) struct Ending {
     pub(crate) out_of_memory: Option<Figures>,
     /// What could not be removed.
     pub(crate) error: Option<String>,
+    /// Its init never got the word, as far as is known: its command did not run.
+    pub(crate) never_ran: bool,
 }
 
 /// A container exceeded its memory.
@@ -49,6 +51,7 @@ impl Termination {
             status,
             out_of_memory,
             error,
+            never_ran: _,
         } = ending;
         // Whatever the command says of itself: a shell turns the death of its child into an exit
         // status of its own, and may be faster than the event. One fact decides, so that the
@@ -109,6 +112,7 @@ mod tests {
             status,
             out_of_memory: Some(figures()),
             error: None,
+            never_ran: false,
         }
     }
 

@@ -14,34 +14,31 @@
 //! It exits when its terminal update is acknowledged; or a minute after the update, while the agent
 //! is there but does not acknowledge it; or when nobody is left to acknowledge anything.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use nix::libc;
-use tepui_protocol::mesos::v1::executor::{Call, Event, call, event};
+use tepui_protocol::mesos::v1::executor::{Call, Event, event};
 use tepui_protocol::mesos::v1::{
-    CommandInfo, ExecutorId, FrameworkId, FrameworkInfo, KillPolicy, TaskInfo,
-    TaskResourceLimitation, TaskState, TaskStatus, framework_info, task_status,
+    CommandInfo, TaskInfo, TaskResourceLimitation, TaskState, TaskStatus, task_status,
 };
 
 use crate::core::Figures;
+use crate::executor::checks::{Checks, Kind, Outcome, Probe};
+use crate::executor::post::{
+    ACKNOWLEDGEMENT_WAIT, Post, Turn, completion_limit, grace_period, own_grace,
+};
 use crate::executor::settings::Settings;
 use crate::executor::status;
+use crate::executor::variables::with_variables;
 use crate::process::mem;
 
-use self::checks::{Checks, Kind, Outcome, Probe};
-
-pub(crate) mod checks;
+mod checks;
 #[cfg(test)]
 mod tests;
 
-/// Mesos' grace where neither the task nor the kill has a kill policy.
-const KILL_GRACE_PERIOD: Duration = Duration::from_secs(3);
 /// What built-in executors keep for themselves of the shutdown grace period.
 const SHUTDOWN_RESERVE: Duration = Duration::from_secs(2);
-/// How long the acknowledgement of the terminal update is waited for.
-const ACKNOWLEDGEMENT_WAIT: Duration = Duration::from_secs(60);
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -114,12 +111,6 @@ pub(crate) enum Timer {
     ProbeTimeout(Kind),
 }
 
-/// What the world gives for one input: the time since the Unix epoch, and uuids.
-pub(crate) struct Turn<'a> {
-    pub(crate) now: Duration,
-    pub(crate) uuid: &'a mut dyn FnMut() -> [u8; 16],
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Starting,
@@ -149,14 +140,8 @@ struct Kill {
 /// One executor and its one task.
 #[derive(Debug)]
 pub(crate) struct Core {
-    settings: Settings,
-    subscribed: bool,
-    /// An attempt to subscribe failed, and the agent is being waited for.
-    recovering: bool,
-    framework: Option<FrameworkInfo>,
+    post: Post,
     task: Option<Task>,
-    /// Updates that are not acknowledged, oldest first.
-    updates: VecDeque<call::Update>,
     /// The last update's uuid, if it is a terminal one.
     terminal: Option<Bytes>,
     shutting_down: bool,
@@ -166,12 +151,8 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(settings: Settings) -> Core {
         Core {
-            settings,
-            subscribed: false,
-            recovering: false,
-            framework: None,
+            post: Post::new(settings),
             task: None,
-            updates: VecDeque::new(),
             terminal: None,
             shutting_down: false,
             effects: Vec::new(),
@@ -205,33 +186,11 @@ impl Core {
         std::mem::take(&mut self.effects)
     }
 
-    fn call(&self, kind: call::Type) -> Call {
-        Call {
-            framework_id: FrameworkId {
-                value: self.settings.framework_id.clone(),
-            },
-            executor_id: ExecutorId {
-                value: self.settings.executor_id.clone(),
-            },
-            r#type: Some(kind as i32),
-            ..Call::default()
-        }
-    }
-
     fn subscribe(&mut self) {
-        if self.subscribed {
-            return;
-        }
         let tasks = self.task.iter().filter(|task| task.unacknowledged);
-        let subscribe = call::Subscribe {
-            unacknowledged_tasks: tasks.map(|task| task.info.clone()).collect(),
-            unacknowledged_updates: self.updates.iter().cloned().collect(),
-        };
-        let call = Call {
-            subscribe: Some(subscribe),
-            ..self.call(call::Type::Subscribe)
-        };
-        self.effects.push(Effect::Subscribe(Box::new(call)));
+        let tasks = tasks.map(|task| task.info.clone()).collect();
+        let call = self.post.subscribe(tasks).map(Box::new);
+        self.effects.extend(call.map(Effect::Subscribe));
     }
 
     fn event(&mut self, event: Event, turn: &mut Turn<'_>) {
@@ -266,11 +225,11 @@ impl Core {
     }
 
     fn subscribed(&mut self, subscribed: event::Subscribed) {
-        self.framework = Some(subscribed.framework_info);
-        self.subscribed = true;
-        self.recovering = false;
+        let untold = self.post.subscribed(subscribed.framework_info);
         self.effects.push(Effect::Cancel(Timer::Recovery));
         self.effects.push(Effect::Cancel(Timer::Subscription));
+        let untold = untold.into_iter().map(|call| Effect::Send(Box::new(call)));
+        self.effects.extend(untold);
         if self.terminal.is_some() {
             self.effects
                 .push(Effect::Arm(Timer::Acknowledgement, ACKNOWLEDGEMENT_WAIT));
@@ -278,24 +237,24 @@ impl Core {
     }
 
     fn disconnected(&mut self, turn: &mut Turn<'_>) {
-        self.subscribed = false;
+        self.post.disconnected();
         self.effects.push(Effect::Cancel(Timer::Acknowledgement));
         if self.is_over() {
             self.effects.push(Effect::Exit);
             return;
         }
-        if !self.settings.checkpoint && !self.shutting_down {
+        let settings = self.post.settings();
+        let (checkpoint, timeout) = (settings.checkpoint, settings.recovery_timeout);
+        let backoff = settings.subscription_backoff_max;
+        if !checkpoint && !self.shutting_down {
             // A framework without checkpoint does not want its tasks to outlive the agent.
             self.shutdown(turn);
             return;
         }
-        if self.settings.checkpoint {
-            if !self.recovering {
-                self.recovering = true;
-                self.effects
-                    .push(Effect::Arm(Timer::Recovery, self.settings.recovery_timeout));
+        if checkpoint {
+            if self.post.recover() {
+                self.effects.push(Effect::Arm(Timer::Recovery, timeout));
             }
-            let backoff = self.settings.subscription_backoff_max;
             self.effects
                 .push(Effect::ArmWithin(Timer::Subscription, backoff));
         }
@@ -307,8 +266,8 @@ impl Core {
             .task
             .as_ref()
             .is_none_or(|task| task.phase == Phase::Ended);
-        let alone = !self.subscribed && !self.settings.checkpoint;
-        ended && (alone || (self.shutting_down && !self.subscribed))
+        let alone = !self.post.settings().checkpoint;
+        ended && !self.post.is_subscribed() && (alone || self.shutting_down)
     }
 
     fn launch(&mut self, info: TaskInfo, turn: &mut Turn<'_>) {
@@ -318,7 +277,8 @@ impl Core {
             self.update(status);
             return;
         }
-        let (checks, problem) = match Checks::of(&info) {
+        let prepared = with_variables(&info, Vec::new());
+        let (checks, problem) = match Checks::of(&prepared) {
             Ok(checks) => (checks, None),
             Err(problem) => (Checks::default(), Some(problem)),
         };
@@ -334,7 +294,7 @@ impl Core {
         self.update(status);
         match problem {
             None => {
-                let command = Box::new(info.command.unwrap_or_default());
+                let command = Box::new(prepared.command.unwrap_or_default());
                 self.effects.push(Effect::StartTask(command));
             }
             Some(problem) => self.not_started(&problem, turn),
@@ -355,8 +315,7 @@ impl Core {
         }
         let status = self.status(&info, TaskState::TaskRunning, "", turn);
         self.update(status);
-        if let Some(limit) = &info.max_completion_time {
-            let limit = Duration::from_nanos(u64::try_from(limit.nanoseconds).unwrap_or(0));
+        if let Some(limit) = completion_limit(&info) {
             self.effects.push(Effect::Arm(Timer::MaxCompletion, limit));
         }
         if let Some(task) = &mut self.task {
@@ -416,15 +375,14 @@ impl Core {
         self.update(status);
         if self.is_over() {
             self.effects.push(Effect::Exit);
-        } else if self.subscribed {
+        } else if self.post.is_subscribed() {
             self.effects
                 .push(Effect::Arm(Timer::Acknowledgement, ACKNOWLEDGEMENT_WAIT));
         }
     }
 
     fn acknowledged(&mut self, acknowledged: &event::Acknowledged) {
-        self.updates
-            .retain(|update| update.status.uuid.as_ref() != Some(&acknowledged.uuid));
+        self.post.acknowledged(&acknowledged.uuid);
         if let Some(task) = &mut self.task
             && task.info.task_id == acknowledged.task_id
         {
@@ -479,7 +437,7 @@ impl Core {
         });
         task.checks.stop(&mut self.effects);
         let (info, overdue, phase) = (task.info.clone(), task.overdue, task.phase);
-        if !overdue && self.framework_knows_killing() {
+        if !overdue && self.post.tells_killing() {
             let status = self.status(&info, TaskState::TaskKilling, "", turn);
             self.update(status);
         }
@@ -508,22 +466,12 @@ impl Core {
             return;
         }
         self.kill(
-            self.settings
+            self.post
+                .settings()
                 .shutdown_grace_period
                 .saturating_sub(SHUTDOWN_RESERVE),
             turn,
         );
-    }
-
-    fn framework_knows_killing(&self) -> bool {
-        let wanted = framework_info::capability::Type::TaskKillingState;
-        let capabilities = self
-            .framework
-            .iter()
-            .flat_map(|framework| &framework.capabilities);
-        capabilities
-            .into_iter()
-            .any(|capability| capability.r#type() == wanted)
     }
 
     fn status(
@@ -536,44 +484,14 @@ impl Core {
         let own = |task: &&Task| task.info.task_id == info.task_id;
         let checks = self.task.as_ref().filter(own).map(|task| &task.checks);
         TaskStatus {
-            task_id: info.task_id.clone(),
-            state: state as i32,
             healthy: checks.and_then(|checks| checks.healthy(state)),
             check_status: checks.and_then(Checks::status),
-            message: (!message.is_empty()).then(|| message.to_owned()),
-            source: Some(task_status::Source::Executor as i32),
-            executor_id: Some(ExecutorId {
-                value: self.settings.executor_id.clone(),
-            }),
-            timestamp: Some(turn.now.as_secs_f64()),
-            uuid: Some(Bytes::copy_from_slice(&(turn.uuid)())),
-            ..TaskStatus::default()
+            ..self.post.status(&info.task_id, state, message, turn)
         }
     }
 
-    /// Keeps an update until it is acknowledged, and sends it if the agent is there; else it goes
-    /// with the next SUBSCRIBE.
     fn update(&mut self, status: TaskStatus) {
-        let update = call::Update { status };
-        self.updates.push_back(update.clone());
-        if self.subscribed {
-            let call = Call {
-                update: Some(update),
-                ..self.call(call::Type::Update)
-            };
-            self.effects.push(Effect::Send(Box::new(call)));
-        }
+        let call = self.post.update(status).map(Box::new);
+        self.effects.extend(call.map(Effect::Send));
     }
-}
-
-/// The grace that a task asks for, or Mesos' own.
-fn own_grace(task: &TaskInfo) -> Duration {
-    grace_period(task.kill_policy.as_ref()).unwrap_or(KILL_GRACE_PERIOD)
-}
-
-fn grace_period(policy: Option<&KillPolicy>) -> Option<Duration> {
-    let nanoseconds = policy?.grace_period.as_ref()?.nanoseconds;
-    Some(Duration::from_nanos(
-        u64::try_from(nanoseconds).unwrap_or(0),
-    ))
 }

@@ -49,6 +49,11 @@ impl Connection {
         })
     }
 
+    /// Waits for an answer for as long as it takes.
+    pub(crate) fn wait_for_ever(&mut self) -> io::Result<()> {
+        self.stream.set_read_timeout(None)
+    }
+
     /// A handle that closes this connection under a reader.
     pub(crate) fn closer(&self) -> io::Result<Closer> {
         Ok(Closer(self.stream.try_clone()?))

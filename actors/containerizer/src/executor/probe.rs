@@ -19,7 +19,7 @@ use ureq::http::header;
 use ureq::tls::TlsConfig;
 use url::Url;
 
-use crate::executor::core::checks::Outcome;
+use crate::executor::checks::{Outcome, Request};
 use crate::executor::task;
 use crate::kernel::{fetch, tree};
 
@@ -78,8 +78,17 @@ impl Running {
     }
 }
 
+/// Carries out a check that asks by network.
+pub(crate) fn by_network(request: &Request, timeout: Option<Duration>) -> Outcome {
+    match request {
+        Request::Http(url) => get(url, timeout),
+        Request::Tcp(endpoint) => connect(endpoint, timeout),
+        Request::Command(_) => Outcome::Failed("a command is not asked by network".to_owned()),
+    }
+}
+
 /// Connects to `ip:port`, and hangs up.
-pub(crate) fn connect(endpoint: &str, timeout: Option<Duration>) -> Outcome {
+fn connect(endpoint: &str, timeout: Option<Duration>) -> Outcome {
     let address: SocketAddr = match endpoint.parse() {
         Ok(address) => address,
         Err(error) => return Outcome::Failed(format!("'{endpoint}': {error}")),
@@ -93,7 +102,7 @@ pub(crate) fn connect(endpoint: &str, timeout: Option<Duration>) -> Outcome {
 
 /// Gets `url` as Mesos has curl do: whoever answers over https is believed, redirects are followed,
 /// and the body is read to its end.
-pub(crate) fn get(url: &str, timeout: Option<Duration>) -> Outcome {
+fn get(url: &str, timeout: Option<Duration>) -> Outcome {
     match try_get(url, timeout.map(|timeout| timeout.saturating_add(SPARE))) {
         Ok(status) => Outcome::Answered(status),
         Err(problem) => Outcome::Failed(problem),

@@ -2,6 +2,7 @@
 //! It only reads values handed to it, so that both bodies of the executor can use it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::time::Duration;
 
 /// The settings of one executor.
@@ -13,6 +14,10 @@ pub(crate) struct Settings {
     pub(crate) agent_pid: String,
     /// ip:port of the agent.
     pub(crate) agent_endpoint: String,
+    /// The address that the agent was told to have.
+    pub(crate) ip: Option<String>,
+    /// The sandbox, as the executor's own container sees it.
+    pub(crate) sandbox: Option<String>,
     /// Whether the executor outlives a lost agent.
     pub(crate) checkpoint: bool,
     pub(crate) shutdown_grace_period: Duration,
@@ -25,6 +30,21 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Reads the environment of a process; variables that are no text are none of Mesos'.
+    ///
+    /// # Errors
+    /// As of [`Settings::from_environment`].
+    pub(crate) fn from_process(
+        environment: &BTreeMap<OsString, OsString>,
+    ) -> Result<Settings, String> {
+        let text = |text: &OsString| text.clone().into_string().ok();
+        let variables: BTreeMap<String, String> = environment
+            .iter()
+            .filter_map(|(name, value)| Some((text(name)?, text(value)?)))
+            .collect();
+        Settings::from_environment(&variables)
+    }
+
     /// Reads an environment.
     ///
     /// # Errors
@@ -53,6 +73,8 @@ impl Settings {
             executor_id: text("MESOS_EXECUTOR_ID")?,
             agent_pid: text("MESOS_SLAVE_PID")?,
             agent_endpoint: text("MESOS_AGENT_ENDPOINT")?,
+            ip: environment.get("LIBPROCESS_IP").cloned(),
+            sandbox: environment.get("MESOS_SANDBOX").cloned(),
             checkpoint: environment
                 .get("MESOS_CHECKPOINT")
                 .is_some_and(|value| value == "1"),

@@ -10,8 +10,9 @@ use tepui_protocol::mesos::v1::executor::Event;
 use tepui_runtime::{Context, Declaration, Handle, Pid, Process};
 
 use crate::core::Figures;
-use crate::executor::core::checks::{Kind, Outcome, Probe, Request};
-use crate::executor::core::{Core, Effect, Input, Timer, Turn};
+use crate::executor::checks::{Kind, Outcome, Probe, Request};
+use crate::executor::core::{Core, Effect, Input, Timer};
+use crate::executor::post::Turn;
 use crate::executor::script::Script;
 use crate::executor::settings::Settings;
 
@@ -19,7 +20,7 @@ use crate::executor::settings::Settings;
 pub(crate) const ID_PREFIX: &str = "executor";
 
 /// The least that a check takes.
-const PROBE_TIME: Duration = Duration::from_millis(1);
+pub(crate) const PROBE_TIME: Duration = Duration::from_millis(1);
 
 /// One executor.
 pub(crate) struct SimulatedExecutor {
@@ -182,7 +183,7 @@ impl SimulatedExecutor {
     }
 }
 
-fn read(command: &CommandInfo) -> Script {
+pub(crate) fn read(command: &CommandInfo) -> Script {
     let text = match command.shell {
         Some(false) => command.arguments.join(" "),
         _ => command.value().to_owned(),
@@ -191,7 +192,7 @@ fn read(command: &CommandInfo) -> Script {
 }
 
 /// What a kernel would say of a container that used up so many megabytes.
-fn exceeded(megabytes: u64) -> Figures {
+pub(crate) fn exceeded(megabytes: u64) -> Figures {
     let bytes = megabytes.saturating_mul(1 << 20);
     Figures {
         max_usage: Some(bytes),

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::libc;
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::hierarchies::{Hierarchies, Version};
 use crate::kernel::sys;
@@ -16,6 +17,9 @@ use crate::limits::{Limits, Setting};
 /// Folder inside a container's cgroup of version 2 that holds its processes, as in Mesos: a cgroup
 /// that gives controllers to others may hold none itself.
 const LEAF: &str = "leaf";
+
+/// Folder inside a container's cgroup that holds those of the containers nested in it, as in Mesos.
+const NESTED: &str = "mesos";
 
 /// One container's cgroups, one for each hierarchy in use.
 #[derive(Clone, Debug)]
@@ -32,7 +36,7 @@ pub(crate) struct ContainerCgroup {
 }
 
 /// Why a container's memory ended it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OutOfMemory {
     /// Most memory it ever used, in bytes, where the kernel tells.
     pub(crate) max_usage: Option<u64>,
@@ -45,12 +49,29 @@ pub(crate) struct OutOfMemory {
 impl ContainerCgroups {
     /// Where the cgroups of `container_id` are or would be.
     pub(crate) fn of(hierarchies: &Hierarchies, root: &Path, container_id: &str) -> Self {
+        let own = container_id.replace('.', &format!("/{NESTED}/"));
         let all = hierarchies.iter().map(|hierarchy| ContainerCgroup {
             version: hierarchy.version,
             controllers: hierarchy.controllers.clone(),
-            path: hierarchy.mount_point.join(root).join(container_id),
+            path: hierarchy.mount_point.join(root).join(&own),
         });
         Self { all: all.collect() }
+    }
+
+    /// Only what its processes are held together by, without any controller: all that a container
+    /// has which shares its parent's cgroups.
+    pub(crate) fn only_freezer(mut self) -> Self {
+        self.all.retain(|cgroup| cgroup.has("freezer"));
+        for cgroup in &mut self.all {
+            cgroup.controllers = vec!["freezer"];
+        }
+        self
+    }
+
+    /// The others.
+    pub(crate) fn without_freezer(mut self) -> Self {
+        self.all.retain(|cgroup| !cgroup.has("freezer"));
+        self
     }
 
     /// The cgroup that counts the memory of `container_id`, in which this process runs. None where
@@ -243,6 +264,14 @@ impl ContainerCgroup {
                 Ok(()) => break,
             }
         }
+        // Ours from here on, so that nothing of it stays.
+        self.furnish().inspect_err(|_| {
+            let _ = fs::remove_dir(self.path.join(LEAF));
+            let _ = fs::remove_dir(&self.path);
+        })
+    }
+
+    fn furnish(&self) -> io::Result<()> {
         if self.version == Version::V2 {
             let wanted: Vec<String> = self
                 .controllers
@@ -250,7 +279,9 @@ impl ContainerCgroup {
                 .filter(|controller| !matches!(**controller, "freezer" | "cpuacct"))
                 .map(|controller| format!("+{controller}"))
                 .collect();
-            self.enable_along_the_path(&wanted.join(" "))?;
+            if !wanted.is_empty() {
+                self.enable_along_the_path(&wanted.join(" "))?;
+            }
             fs::create_dir(self.path.join(LEAF))?;
         }
         Ok(())
@@ -297,7 +328,11 @@ impl ContainerCgroup {
             }
             Version::V2 => {
                 let events = self.read("memory.events")?;
-                let reached = field(&events, "oom").is_some_and(|count| count > 0);
+                // They are those of all below it, too, and what is nested in it may have reached a
+                // limit of its own. Before Linux 5.2 that is not told.
+                let own = self.read("memory.events.local");
+                let reached = field(own.as_deref().unwrap_or(&events), "oom");
+                let reached = reached.is_some_and(|count| count > 0);
                 (field(&events, "oom_kill")?, reached)
             }
         };
@@ -323,15 +358,26 @@ impl ContainerCgroup {
 
 /// Every container id that has a cgroup below our root, in any hierarchy.
 pub(crate) fn containers_below(hierarchies: &Hierarchies, root: &Path) -> BTreeSet<String> {
-    let names = |path: PathBuf| {
-        let entries = fs::read_dir(path).into_iter().flatten().flatten();
-        entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-    };
-    hierarchies
-        .iter()
-        .flat_map(|hierarchy| names(hierarchy.mount_point.join(root)))
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect()
+    let mut found = BTreeSet::new();
+    for hierarchy in hierarchies.iter() {
+        containers_in(&hierarchy.mount_point.join(root), "", &mut found);
+    }
+    found
+}
+
+/// Ids of the containers in a folder, each with what is before it.
+fn containers_in(folder: &Path, before: &str, found: &mut BTreeSet<String>) {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        // A dot parts ids and is in none: what has one is not ours.
+        if let Ok(name) = entry.file_name().into_string()
+            && !name.contains('.')
+        {
+            let id = format!("{before}{name}");
+            containers_in(&entry.path().join(NESTED), &format!("{id}."), found);
+            found.insert(id);
+        }
+    }
 }
 
 /// Removes our root from every hierarchy where nothing is left in it. Of a root with several

@@ -1,9 +1,9 @@
 //! The last steps before a container's command runs: user, limits, descriptors, exec.
 //! Nothing of it returns but an error.
 //!
-//! The executor that comes with the agent is not executed: it is this program already, and becomes
-//! the role where it stands. To load and link a program of this size anew takes longer than most
-//! of what a short task is. What an exec would change is changed by hand; only the layout of the
+//! The executors that come with the agent are not executed: they are this program already, which
+//! becomes the role where it stands. To load and link a program of this size anew takes longer than
+//! most of what a short task is. What an exec would change is changed by hand; only the layout of the
 //! memory stays that of the `contain` role, the same for all executors of an agent.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, User};
 
-use crate::executor::role;
+use crate::executor::{group, role};
 use crate::kernel::sys;
 use crate::launch::{LaunchDescription, Program};
 
@@ -130,20 +130,29 @@ fn become_command(
     })?;
     sys::default_signals();
     match &description.program {
-        Program::Myself { arguments } if *arguments == ["executor"] => become_executor(description),
+        Program::Myself { arguments } if *arguments == ["executor"] => {
+            become_executor(description, "executor", role::run)
+        }
+        Program::Myself { arguments } if *arguments == ["default-executor"] => {
+            become_executor(description, "default-executor", group::role::run)
+        }
         _ => execute_program(description),
     }
 }
 
-/// Goes on as the executor, and ends with it.
+/// Goes on as this executor, and ends with it.
 #[expect(clippy::exit, reason = "what is around it belongs to another role")]
-fn become_executor(description: &LaunchDescription) -> ! {
+fn become_executor(
+    description: &LaunchDescription,
+    name: &str,
+    run: fn(BTreeMap<OsString, OsString>) -> u8,
+) -> ! {
     sys::close_from(3);
     sys::ignore_broken_pipes();
     // A change of user hides a process from its own user, until the next exec.
     let _ = nix::sys::prctl::set_dumpable(true);
     let _ = nix::sys::prctl::set_name(c"tepui");
-    sys::show_arguments(&["tepui", "executor"]);
+    sys::show_arguments(&["tepui", name]);
     let mut environment: BTreeMap<OsString, OsString> = description
         .environment
         .iter()
@@ -151,7 +160,7 @@ fn become_executor(description: &LaunchDescription) -> ! {
         .collect();
     let path = environment.entry("PATH".into());
     path.or_insert_with(|| DEFAULT_PATH.into());
-    std::process::exit(role::run(environment).into())
+    std::process::exit(run(environment).into())
 }
 
 fn execute_program(description: &LaunchDescription) -> Result<std::convert::Infallible, String> {

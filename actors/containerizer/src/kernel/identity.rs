@@ -44,6 +44,19 @@ impl ProcessIdentity {
         let pidfd = sys::pidfd_open(self.pid).ok()?;
         self.exists().then_some(pidfd)
     }
+
+    /// A descriptor of the first child it has: of an init, the command. What it has adopted comes
+    /// after that.
+    pub(crate) fn open_first_child(&self) -> Option<OwnedFd> {
+        let list = format!("/proc/{0}/task/{0}/children", self.pid);
+        let child = std::fs::read_to_string(list).ok()?;
+        let child = child.split_whitespace().next()?.parse().ok()?;
+        // Opened first and looked at then, as above.
+        let pidfd = sys::pidfd_open(child).ok()?;
+        let process = procfs::process::Process::new(child).ok()?;
+        let is_child = process.stat().ok()?.ppid == self.pid && self.exists();
+        is_child.then_some(pidfd)
+    }
 }
 
 fn start_time(pid: i32) -> Option<u64> {

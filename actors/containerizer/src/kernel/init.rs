@@ -5,19 +5,51 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat, renameat};
+use nix::fcntl::{FcntlArg, OFlag, OpenHow, ResolveFlag, fcntl, openat, openat2, renameat};
 use nix::libc;
 use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::stat::Mode;
 
 use crate::kernel::command::{self, Identity};
+use crate::kernel::runtime_dir::STARTED;
 use crate::kernel::sys::{self, Fork, ForkOptions};
 use crate::kernel::tree;
-use crate::launch::{LaunchDescription, STATUS_NOT_STARTED};
+use crate::launch::{LaunchDescription, Namespaces, STATUS_NOT_STARTED};
+
+/// Namespaces that an init gets into by itself. It is in its pid namespace from the start.
+#[derive(Debug, Default)]
+pub(crate) struct Entrance {
+    /// Those of the container around it.
+    pub(crate) ipc: Option<OwnedFd>,
+    pub(crate) mount: Option<OwnedFd>,
+    /// What it then gets of its own.
+    pub(crate) unshare: Namespaces,
+}
+
+impl Entrance {
+    fn go_through(self) -> Result<(), String> {
+        for (namespace, kind, name) in [
+            (self.ipc, CloneFlags::CLONE_NEWIPC, "IPC"),
+            (self.mount, CloneFlags::CLONE_NEWNS, "mount"),
+        ] {
+            if let Some(namespace) = namespace {
+                setns(namespace, kind).map_err(|error| {
+                    format!("failed to enter the parent's {name} namespace: {error}")
+                })?;
+            }
+        }
+        let mut own = CloneFlags::empty();
+        own.set(CloneFlags::CLONE_NEWIPC, self.unshare.ipc);
+        own.set(CloneFlags::CLONE_NEWNS, self.unshare.mount);
+        unshare(own).map_err(|error| format!("failed to make namespaces: {error}"))
+    }
+}
 
 /// An init that has all it needs and waits for the word.
 pub(crate) struct Init {
@@ -32,7 +64,10 @@ pub(crate) struct Init {
 
 impl Init {
     /// Makes the new process an init: session, mounts, open files.
-    pub(crate) fn prepare(description: &LaunchDescription) -> Result<Init, String> {
+    pub(crate) fn prepare(
+        description: &LaunchDescription,
+        entrance: Entrance,
+    ) -> Result<Init, String> {
         sys::block_signals();
         nix::unistd::setsid().map_err(|error| format!("failed to make a session: {error}"))?;
         let identity = description
@@ -46,14 +81,20 @@ impl Init {
                 .map_err(|error| at("open", &description.runtime_directory, error.into()))?;
         let null = File::options().read(true).write(true).open("/dev/null");
         let null = null.map_err(|error| at("open", Path::new("/dev/null"), error))?;
-        let stdout = open_output(&description.sandbox.join("stdout"), identity.as_ref())?;
-        let stderr = open_output(&description.sandbox.join("stderr"), identity.as_ref())?;
-        if description.namespaces.mount {
-            mount_own(description)?;
-        }
+        let sandbox = open_sandbox(description)?;
+        let open = |name: &str| {
+            open_output(&sandbox, name, identity.as_ref())
+                .map_err(|error| at("open", &description.sandbox.join(name), error))
+        };
+        let (stdout, stderr) = (open("stdout")?, open("stderr")?);
         if let Some(score) = description.oom_score_adj {
             std::fs::write("/proc/self/oom_score_adj", score.to_string())
                 .map_err(|error| format!("failed to set oom_score_adj to {score}: {error}"))?;
+        }
+        // All paths of ours are opened: from here on they are the container's.
+        entrance.go_through()?;
+        if description.namespaces.mount {
+            mount_own(description)?;
         }
         if !description.namespaces.pid {
             nix::sys::prctl::set_child_subreaper(true)
@@ -70,6 +111,13 @@ impl Init {
 
     /// Starts the command and stays until it has ended.
     pub(crate) fn run(self, description: &LaunchDescription) -> ExitCode {
+        if description.marks_start
+            && let Err(error) = touch(&self.runtime_directory, STARTED)
+        {
+            let _ = writeln!(&self.stderr, "Failed to checkpoint the start: {error}");
+            self.write_status(STATUS_NOT_STARTED);
+            return exit_code(STATUS_NOT_STARTED);
+        }
         let command = match sys::fork(ForkOptions::default()) {
             Ok(Fork::Child) => {
                 let outputs = [self.null.as_fd(), self.stdout.as_fd(), self.stderr.as_fd()];
@@ -164,24 +212,52 @@ fn mount_own(description: &LaunchDescription) -> Result<(), String> {
     Ok(())
 }
 
-/// Opens a file of the sandbox for appending. A link there is not followed: we are root still,
-/// and the sandbox belongs to the user.
-fn open_output(path: &Path, identity: Option<&Identity>) -> Result<File, String> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = File::options();
-    options
-        .append(true)
-        .create(true)
-        .mode(0o644)
-        .custom_flags(libc::O_NOFOLLOW);
-    let file = options
-        .open(path)
-        .map_err(|error| at("open", path, error))?;
+/// Opens the sandbox. What is the user's on the way to it may have been replaced by a link.
+fn open_sandbox(description: &LaunchDescription) -> Result<OwnedFd, String> {
+    let root = &description.sandbox_root;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let opened = nix::fcntl::open(root, flags, Mode::empty());
+    let opened = opened.map_err(|error| at("open", root, error.into()))?;
+    let below = description.sandbox.strip_prefix(root);
+    let below = below.unwrap_or(&description.sandbox);
+    if below.as_os_str().is_empty() {
+        return Ok(opened);
+    }
+    let how = OpenHow::new()
+        .flags(flags)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    openat2(opened, below, how)
+        .map_err(|error| at("open the sandbox", &description.sandbox, error.into()))
+}
+
+/// Opens a file of the sandbox for appending. We are root still, and the sandbox belongs to the
+/// user: no link is followed, no pipe is waited for, and what has another name elsewhere is not
+/// given away.
+fn open_output(sandbox: &OwnedFd, name: &str, identity: Option<&Identity>) -> io::Result<File> {
+    let flags = OFlag::O_WRONLY
+        | OFlag::O_APPEND
+        | OFlag::O_CREAT
+        | OFlag::O_NOFOLLOW
+        | OFlag::O_NONBLOCK
+        | OFlag::O_NOCTTY
+        | OFlag::O_CLOEXEC;
+    let file = openat(sandbox, name, flags, Mode::from_bits_truncate(0o644))?;
+    let file = File::from(file);
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.nlink() != 1 {
+        return Err(io::Error::other("it is no file of this sandbox alone"));
+    }
+    fcntl(&file, FcntlArg::F_SETFL(OFlag::O_APPEND))?;
     if let Some(identity) = identity {
-        nix::unistd::fchown(&file, Some(identity.uid), Some(identity.gid))
-            .map_err(|error| at("change the owner of", path, error.into()))?;
+        nix::unistd::fchown(&file, Some(identity.uid), Some(identity.gid))?;
     }
     Ok(file)
+}
+
+/// Makes an empty file.
+fn touch(folder: &OwnedFd, name: &str) -> nix::Result<()> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_CLOEXEC;
+    openat(folder, name, flags, Mode::from_bits_truncate(0o644)).map(drop)
 }
 
 /// Writes `status` as Mesos does, as decimal text, but never half of it: the agent may be reading.

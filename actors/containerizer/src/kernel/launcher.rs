@@ -5,19 +5,23 @@
 //! session and its group behind; no limit is enforced; every container sees all processes.
 
 use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::libc;
 use tepui_protocol::mesos::v1::{ContainerId, ContainerStatus, ResourceStatistics};
 
+use crate::kernel::around::Around;
 use crate::kernel::cgroups::{self, ContainerCgroups, OutOfMemory};
 use crate::kernel::destroy::{destroy_linux, destroy_posix};
 use crate::kernel::fetch::process::{Fetch, fetch};
 use crate::kernel::hierarchies::{Hierarchies, Version};
 use crate::kernel::identity::ProcessIdentity;
-use crate::kernel::runtime_dir::{ContainerConfig, RuntimeDir};
+use crate::kernel::runtime_dir::{ContainerConfig, Remembered, RuntimeDir};
 use crate::kernel::spawn::{SpawnError, Spawner, Waiting};
+use crate::kernel::sys;
 use crate::kernel::usage::{self, Wanted};
 use crate::launch::{
     FetchDescription, LaunchDescription, Namespaces, Program, Rlimit, STATUS_KILLED, Shm,
@@ -92,8 +96,10 @@ pub(crate) struct ContainerSpec {
     pub(crate) user: Option<String>,
     pub(crate) rlimits: Vec<Rlimit>,
     pub(crate) limits: Limits,
-    /// The executor that comes with the agent runs in it.
-    pub(crate) builtin_executor: bool,
+    /// It is in cgroups of its own; else in its parent's, but for what it is killed by.
+    pub(crate) own_cgroups: bool,
+    /// It is one task, with or without the executor that comes with the agent.
+    pub(crate) is_task: bool,
     pub(crate) namespaces: Namespaces,
     pub(crate) shm: Option<Shm>,
     /// None where there is no URI.
@@ -108,6 +114,8 @@ pub(crate) struct Destroyed {
     pub(crate) out_of_memory: Option<OutOfMemory>,
     /// What could not be removed.
     pub(crate) error: Option<String>,
+    /// It is nested, and its init never got the word.
+    pub(crate) never_ran: bool,
 }
 
 /// Makes and ends containers.
@@ -173,7 +181,12 @@ impl Launcher {
             directory: spec.directory.clone(),
             cgroups_root: self.linux.as_ref().map(|linux| linux.root.clone()),
             limits: spec.limits.clone(),
+            own_cgroups: spec.own_cgroups,
         };
+        if self.linux.is_none() && spec.own_cgroups && spec.container_id.contains('.') {
+            let needs = "container.linux_info.share_cgroups=false needs the linux launcher";
+            return Err(needs.to_owned());
+        }
         let created = self.runtime_dir.create(&config);
         created.map_err(|error| format!("failed to create the runtime directory: {error}"))?;
         let Some(cgroups) = self.made(&spec.container_id) else {
@@ -187,15 +200,14 @@ impl Launcher {
 
     /// Starts the container's init, which waits for the word, and remembers it.
     pub(crate) fn fork(&self, spec: &ContainerSpec) -> Result<Waiting, SpawnError> {
-        let cgroups = self.made(&spec.container_id);
-        let score = cgroups.is_some() && spec.builtin_executor;
+        let around = self.around(spec)?;
+        let score = self.linux.is_some() && spec.is_task;
         let description = LaunchDescription {
             runtime_directory: self.runtime_dir.of(&spec.container_id),
             sandbox: spec.directory.clone(),
-            cgroups: cgroups
-                .as_ref()
-                .map(ContainerCgroups::join_files)
-                .unwrap_or_default(),
+            sandbox_root: self.sandbox_root(spec),
+            marks_start: spec.container_id.contains('.'),
+            cgroups: self.join_files(&spec.container_id),
             namespaces: spec.namespaces,
             shm: spec.shm,
             oom_score_adj: if score {
@@ -209,24 +221,87 @@ impl Launcher {
             program: spec.program.clone(),
             environment: spec.environment.clone(),
         };
-        let waiting = self.spawner.spawn(&description);
-        let pid = match &waiting {
-            Ok(waiting) => Some(waiting.pid),
-            Err(error) => error.pid,
+        let waiting = self.spawner.spawn(&description, around);
+        let init = match &waiting {
+            Ok(waiting) => Some(&waiting.init),
+            Err(error) => error.init.as_ref(),
         };
-        if let Some(pid) = pid {
-            let failed = |error: String| SpawnError {
-                pid: Some(pid),
-                error,
-            };
-            // Our child and not reaped: the pid cannot mean another process.
-            let init = ProcessIdentity::of(pid)
-                .ok_or_else(|| failed(format!("the container's init {pid} is not in /proc")))?;
-            self.runtime_dir
-                .write_init(&spec.container_id, &init)
-                .map_err(|error| failed(format!("failed to checkpoint the pid: {error}")))?;
+        if let Some(init) = init {
+            let written = self.runtime_dir.write_init(&spec.container_id, init);
+            written.map_err(|error| SpawnError {
+                init: Some(init.clone()),
+                error: format!("failed to checkpoint the pid: {error}"),
+            })?;
         }
         waiting
+    }
+
+    /// From where on a container's sandbox is in its user's hands: a nested one is in that of the
+    /// outermost.
+    fn sandbox_root(&self, spec: &ContainerSpec) -> PathBuf {
+        let root = spec.container_id.split_once('.').map(|(root, _)| root);
+        let root = root.and_then(|root| self.runtime_dir.config(root));
+        let root = root.map(|config| config.directory);
+        let around = root.filter(|root| spec.directory.starts_with(root));
+        around.unwrap_or_else(|| spec.directory.clone())
+    }
+
+    /// The namespaces of the container around, for one that is nested.
+    fn around(&self, spec: &ContainerSpec) -> Result<Around, String> {
+        let Some((parent, _)) = spec.container_id.rsplit_once('.') else {
+            return Ok(Around::default());
+        };
+        let init = self.runtime_dir.init(parent);
+        let init = init.ok_or_else(|| format!("the init of container '{parent}' is not known"))?;
+        Around::of(&init, spec.namespaces)
+    }
+
+    /// The files by which a container's init joins its cgroups, and those that it shares.
+    fn join_files(&self, container_id: &str) -> Vec<PathBuf> {
+        let Some(own) = self.made(container_id) else {
+            return Vec::new();
+        };
+        let mut files = own.join_files();
+        let owner = self.owner(container_id);
+        if owner != container_id {
+            let shared = self.made(owner).map(ContainerCgroups::without_freezer);
+            files.extend(shared.iter().flat_map(ContainerCgroups::join_files));
+        }
+        files
+    }
+
+    /// The container whose cgroups limit this one: itself, or one around it.
+    fn owner<'a>(&self, container_id: &'a str) -> &'a str {
+        let mut owner = container_id;
+        while let Some((parent, _)) = owner.rsplit_once('.') {
+            let config = self.runtime_dir.config(owner);
+            if config.is_some_and(|config| config.own_cgroups) {
+                return owner;
+            }
+            owner = parent;
+        }
+        owner
+    }
+
+    /// Sends a signal to a container's init, which passes it on to the command.
+    pub(crate) fn signal(&self, container_id: &str, signal: i32) -> Result<(), String> {
+        let init = self.runtime_dir.init(container_id);
+        let pidfd = match signal {
+            // These the init cannot pass on: one stops it, the other is its own.
+            libc::SIGSTOP | libc::SIGCHLD => init.and_then(|init| init.open_first_child()),
+            _ => init.and_then(|init| init.open()),
+        };
+        // One that has just ended needs no signal any more.
+        let Some(pidfd) = pidfd else {
+            return Ok(());
+        };
+        sys::pidfd_send_signal(pidfd.as_fd(), signal).map_err(|error| error.to_string())
+    }
+
+    /// Forgets how a nested container ended.
+    pub(crate) fn forget(&self, container_id: &str) -> Result<(), String> {
+        let removed = self.runtime_dir.remove(container_id);
+        removed.map_err(|error| format!("failed to remove the runtime directory: {error}"))
     }
 
     /// Brings the container's URIs into its sandbox. May take as long as the network lets it;
@@ -313,7 +388,7 @@ impl Launcher {
                 ..table.of(&init, cgroups.as_ref(), &limits)
             };
             let status = ContainerStatus {
-                container_id: Some(ContainerId::top(id)),
+                container_id: Some(id.parse().unwrap_or_else(|_| ContainerId::top(id))),
                 executor_pid: u32::try_from(init.pid).ok(),
                 ..ContainerStatus::default()
             };
@@ -323,8 +398,20 @@ impl Launcher {
     }
 
     /// Ends a container and removes all of it; may be called for one that is half made, half
-    /// removed, or never was.
-    pub(crate) fn destroy(&self, container_id: &str) -> Destroyed {
+    /// removed, or never was. Where `remember` is set its folder stays, with how it ended.
+    pub(crate) fn destroy(&self, container_id: &str, remember: bool) -> Destroyed {
+        if remember && let Some(remembered) = self.runtime_dir.remembered(container_id) {
+            let Remembered {
+                status,
+                out_of_memory,
+            } = remembered;
+            return Destroyed {
+                status,
+                out_of_memory,
+                error: None,
+                never_ran: false,
+            };
+        }
         let init = self.runtime_dir.init(container_id);
         let config = self.runtime_dir.config(container_id);
         let cgroups = match config.map(|config| config.cgroups_root) {
@@ -341,13 +428,28 @@ impl Launcher {
             .runtime_dir
             .status(container_id)
             .unwrap_or(STATUS_KILLED);
+        let is_nested = container_id.contains('.');
+        let never_ran = is_nested && !self.runtime_dir.started(container_id);
         let (out_of_memory, error) = match ended {
             Ok(out_of_memory) => {
-                let removed = self.runtime_dir.remove(container_id);
-                let error = removed
-                    .err()
-                    .map(|error| format!("failed to remove the runtime directory: {error}"));
-                (out_of_memory, error)
+                let owner = self.owner(container_id);
+                // What killed in the memory it shares killed in it.
+                let shared = || {
+                    let shares = owner != container_id;
+                    shares.then(|| self.out_of_memory(owner)).flatten()
+                };
+                let out_of_memory = out_of_memory.or_else(shared);
+                let remembered = Remembered {
+                    status,
+                    out_of_memory,
+                };
+                let error = if remember {
+                    let written = self.runtime_dir.remember(container_id, &remembered);
+                    written.map_err(|error| format!("failed to checkpoint the end: {error}"))
+                } else {
+                    self.forget(container_id)
+                };
+                (remembered.out_of_memory, error.err())
             }
             // Its folder stays, so that the next start tries again.
             Err(error) => (None, Some(error)),
@@ -356,6 +458,7 @@ impl Launcher {
             status,
             out_of_memory,
             error,
+            never_ran,
         }
     }
 
@@ -375,8 +478,12 @@ impl Launcher {
         Ok(found)
     }
 
-    /// Whether the command of a container has not ended, as far as its init says.
+    /// Whether the command of a container runs, as far as its init says. One whose init waits for
+    /// the word waits in vain: that is asked for agents that are gone.
     pub(crate) fn is_alive(&self, container_id: &str) -> bool {
+        if container_id.contains('.') && !self.runtime_dir.started(container_id) {
+            return false;
+        }
         self.runtime_dir
             .init(container_id)
             .is_some_and(|init| init.runs())
@@ -386,7 +493,12 @@ impl Launcher {
     fn made(&self, container_id: &str) -> Option<ContainerCgroups> {
         let linux = self.linux.as_ref()?;
         let (used, root) = (&linux.used, &linux.root);
-        Some(ContainerCgroups::of(used, root, container_id))
+        let cgroups = ContainerCgroups::of(used, root, container_id);
+        if self.owner(container_id) == container_id {
+            Some(cgroups)
+        } else {
+            Some(cgroups.only_freezer())
+        }
     }
 
     /// Every cgroup that a container may have.

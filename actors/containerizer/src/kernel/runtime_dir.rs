@@ -5,6 +5,11 @@
 //!                                         init      which process is its init (JSON)
 //!                                         pid       the same for people: the pid alone
 //!                                         status    raw wait status, once the command has ended
+//!                                         started   there once its init has got the word, where it is
+//!                                                   nested
+//!                                         termination  how it ended, where it is nested and nothing
+//!                                                   else of it is left (JSON)
+//!                                         containers/  those nested in it, each the same
 //! ```
 //!
 //! Files appear whole, by rename. They are not synced: they outlive an agent, which the kernel's
@@ -16,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernel::cgroups::OutOfMemory;
 use crate::kernel::identity::ProcessIdentity;
 use crate::limits::Limits;
 
@@ -32,7 +38,24 @@ pub(crate) struct ContainerConfig {
     /// What it may use, for statistics.
     #[serde(default)]
     pub(crate) limits: Limits,
+    /// A nested container is in cgroups of its own.
+    #[serde(default)]
+    pub(crate) own_cgroups: bool,
 }
+
+/// How a nested container ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Remembered {
+    /// Raw wait status.
+    pub(crate) status: i32,
+    pub(crate) out_of_memory: Option<OutOfMemory>,
+}
+
+/// The file that says that a nested container's init has got the word.
+pub(crate) const STARTED: &str = "started";
+
+/// The folder of those that are nested in a container.
+const NESTED: &str = "containers";
 
 impl ContainerConfig {
     /// Version of the layout that is written.
@@ -54,14 +77,24 @@ impl RuntimeDir {
 
     /// Folder of one container.
     pub(crate) fn of(&self, container_id: &str) -> PathBuf {
-        self.containers.join(container_id)
+        let mut path = PathBuf::new();
+        for id in container_id.split('.') {
+            path = if path.as_os_str().is_empty() {
+                self.containers.join(id)
+            } else {
+                path.join(NESTED).join(id)
+            };
+        }
+        path
     }
 
     /// Makes a container's folder; one that is there already is an error.
     pub(crate) fn create(&self, config: &ContainerConfig) -> io::Result<()> {
-        fs::create_dir_all(&self.containers)?;
-        fs::create_dir(self.of(&config.container_id))?;
+        let folder = self.of(&config.container_id);
+        fs::create_dir_all(folder.parent().unwrap_or(&self.containers))?;
+        fs::create_dir(folder)?;
         self.rewrite(config)
+            .inspect_err(|_| drop(self.remove(&config.container_id)))
     }
 
     /// Writes a container's configuration again.
@@ -92,16 +125,28 @@ impl RuntimeDir {
         text.trim().parse().ok()
     }
 
-    /// Every container there is a folder of.
-    pub(crate) fn list(&self) -> io::Result<Vec<String>> {
-        let entries = match fs::read_dir(&self.containers) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
-        };
-        let mut found = Vec::new();
-        for entry in entries {
-            found.extend(entry?.file_name().into_string());
+    /// Remembers how a nested container ended. One that is not known is no error.
+    pub(crate) fn remember(&self, container_id: &str, how: &Remembered) -> io::Result<()> {
+        match self.write(container_id, "termination", &serde_json::to_vec(how)?) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            written => written,
         }
+    }
+
+    /// How a nested container ended, where that was remembered.
+    pub(crate) fn remembered(&self, container_id: &str) -> Option<Remembered> {
+        self.read_json(container_id, "termination")
+    }
+
+    /// Whether a nested container's init has ever got the word.
+    pub(crate) fn started(&self, container_id: &str) -> bool {
+        self.of(container_id).join(STARTED).exists()
+    }
+
+    /// Every container there is a folder of, nested ones included.
+    pub(crate) fn list(&self) -> io::Result<Vec<String>> {
+        let mut found = Vec::new();
+        list(&self.containers, "", &mut found)?;
         found.sort();
         Ok(found)
     }
@@ -134,24 +179,79 @@ impl RuntimeDir {
     }
 }
 
+/// Ids of the containers in a folder, each with what is before it.
+fn list(folder: &Path, before: &str, found: &mut Vec<String>) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        // A dot parts ids and is in none: what has one is not ours.
+        if let Ok(name) = entry?.file_name().into_string()
+            && !name.contains('.')
+        {
+            let id = format!("{before}{name}");
+            list(&folder.join(&name).join(NESTED), &format!("{id}."), found)?;
+            found.push(id);
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
+
+    #[test]
+    fn nested_containers_are_in_the_folder_of_their_parent() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime_dir = RuntimeDir::new(folder.path());
+        for id in ["p", "p.c", "p.c.a", "p.d", "q"] {
+            runtime_dir.create(&config(id)).unwrap();
+        }
+        let inner = folder.path().join("containers/p/containers/c/containers/a");
+        assert_eq!(runtime_dir.of("p.c.a"), inner);
+        // What is no folder of ours.
+        fs::create_dir(folder.path().join("containers/p.x")).unwrap();
+        assert_eq!(
+            runtime_dir.list().unwrap(),
+            ["p", "p.c", "p.c.a", "p.d", "q"]
+        );
+        let how = Remembered {
+            status: 256,
+            out_of_memory: None,
+        };
+        assert_eq!(runtime_dir.remembered("p.d"), None);
+        runtime_dir.remember("p.d", &how).unwrap();
+        assert_eq!(runtime_dir.remembered("p.d"), Some(how.clone()));
+        runtime_dir.remember("p.unknown", &how).unwrap();
+        runtime_dir.remove("p.c").unwrap();
+        assert_eq!(runtime_dir.list().unwrap(), ["p", "p.d", "q"]);
+        runtime_dir.remove("p").unwrap();
+        assert_eq!(runtime_dir.list().unwrap(), ["q"]);
+    }
+
+    #[test]
+    fn what_cannot_be_written_leaves_no_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let runtime_dir = RuntimeDir::new(folder.path());
+        let impossible = ContainerConfig {
+            // No text, so that it is not to be had as JSON.
+            directory: std::ffi::OsStr::from_bytes(b"/\xff").into(),
+            ..config("c1")
+        };
+        runtime_dir.create(&impossible).unwrap_err();
+        assert_eq!(runtime_dir.list().unwrap(), [""; 0]);
+        runtime_dir.create(&config("c1")).unwrap();
+    }
 
     #[test]
     fn a_torn_file_is_as_good_as_none() {
         let folder = tempfile::tempdir().unwrap();
         let runtime_dir = RuntimeDir::new(folder.path());
-        let config = ContainerConfig {
-            version: ContainerConfig::VERSION,
-            container_id: "c1".to_owned(),
-            directory: "/sandbox".into(),
-            cgroups_root: None,
-            limits: Limits {
-                mem_limit: Some(f64::INFINITY),
-                ..Limits::default()
-            },
-        };
+        let config = config("c1");
         runtime_dir.create(&config).unwrap();
         assert_eq!(runtime_dir.config("c1"), Some(config.clone()));
         assert!(
@@ -166,5 +266,19 @@ mod tests {
         runtime_dir.remove("c1").unwrap();
         runtime_dir.remove("c1").unwrap();
         assert_eq!(runtime_dir.list().unwrap(), [""; 0]);
+    }
+
+    fn config(id: &str) -> ContainerConfig {
+        ContainerConfig {
+            version: ContainerConfig::VERSION,
+            container_id: id.to_owned(),
+            directory: "/sandbox".into(),
+            cgroups_root: None,
+            limits: Limits {
+                mem_limit: Some(f64::INFINITY),
+                ..Limits::default()
+            },
+            own_cgroups: false,
+        }
     }
 }

@@ -8,18 +8,28 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use nix::unistd::pipe2;
+use nix::sys::wait::waitpid;
+use nix::unistd::{Pid, pipe2};
 
+use crate::kernel::around::Around;
+use crate::kernel::identity::ProcessIdentity;
 use crate::kernel::sys;
-use crate::launch::{LaunchDescription, Namespaces, Report, WORD};
+use crate::launch::{Answer, LaunchDescription, Order, Report, WORD};
+
+/// How long an init may take until it waits for the word. It takes a millisecond; on a host that
+/// hardly moves, or where somebody holds it up, longer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A container whose init waits for the word. Dropped without it, the init exits.
 pub(crate) struct Waiting {
-    /// Pid of the init, our child.
-    pub(crate) pid: i32,
+    pub(crate) init: ProcessIdentity,
     word: File,
 }
 
@@ -32,16 +42,16 @@ impl Waiting {
     }
 }
 
-/// Why no container came to be. Its init may exist all the same: `pid` says so.
+/// Why no container came to be. Its init may exist all the same, or have to be reaped.
 #[derive(Debug)]
 pub(crate) struct SpawnError {
-    pub(crate) pid: Option<i32>,
+    pub(crate) init: Option<ProcessIdentity>,
     pub(crate) error: String,
 }
 
 impl From<String> for SpawnError {
     fn from(error: String) -> Self {
-        Self { pid: None, error }
+        Self { init: None, error }
     }
 }
 
@@ -49,6 +59,12 @@ impl From<String> for SpawnError {
 pub(crate) struct Spawner {
     binary: PathBuf,
     role: Mutex<Option<Role>>,
+}
+
+/// Our ends of the pipes to an init.
+struct Pipes {
+    word: OwnedFd,
+    reports: OwnedFd,
 }
 
 struct Role {
@@ -66,32 +82,52 @@ impl Spawner {
 
     /// Makes a container's init and sees it through until it waits for the word. Blocks for a
     /// millisecond or two.
-    pub(crate) fn spawn(&self, description: &LaunchDescription) -> Result<Waiting, SpawnError> {
+    pub(crate) fn spawn(
+        &self,
+        description: &LaunchDescription,
+        around: Around,
+    ) -> Result<Waiting, SpawnError> {
         let mut line = serde_json::to_vec(description)
             .map_err(|error| format!("failed to write the launch description: {error}"))?;
         line.push(b'\n');
-        let pipe =
-            || pipe2(OFlag::O_CLOEXEC).map_err(|error| format!("failed to make a pipe: {error}"));
-        let ((input, word), (reports, output)) = (pipe()?, pipe()?);
-        let pid = self.fork(description.namespaces, [input, output])?;
+        let order = Order {
+            namespaces: description.namespaces,
+            enters: around.enters,
+        };
+        let (pid, Pipes { word, reports }) = self.fork(order, &around.descriptors)?;
+        // One that is our child is not reaped, and no other that lives: it waits for what it shall
+        // be. If it is heard of after this, it was still the one that had this pid.
+        let init = ProcessIdentity::of(pid)
+            .ok_or_else(|| format!("the container's init {pid} is not in /proc"))?;
         let failed = |error: String| SpawnError {
-            pid: Some(pid),
+            init: Some(init.clone()),
+            error,
+        };
+        let unheard = |error: String| SpawnError {
+            init: (!order.enters.pid).then(|| init.clone()),
             error,
         };
         let mut word = File::from(word);
         let written = word.write_all(&line);
-        read_report(BufReader::with_capacity(1024, File::from(reports))).map_err(failed)?;
+        if !is_readable_within(&reports, PATIENCE) {
+            let seconds = PATIENCE.as_secs();
+            let error = format!("the container's init is not ready after {seconds} seconds");
+            return Err(failed(error));
+        }
+        read_report(BufReader::with_capacity(1024, File::from(reports)))
+            .map_err(unheard)?
+            .map_err(failed)?;
         written
             .map_err(|error| failed(format!("failed to write to the container's init: {error}")))?;
-        Ok(Waiting { pid, word })
+        Ok(Waiting { init, word })
     }
 
-    /// Has an init forked that has these pipes; they are closed here.
-    fn fork(&self, namespaces: Namespaces, pipes: [OwnedFd; 2]) -> Result<i32, String> {
+    /// Has an init forked that has the other ends of the pipes.
+    fn fork(&self, order: Order, around: &[OwnedFd]) -> Result<(i32, Pipes), String> {
         let mut role = self.role.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(running) = role.as_mut() {
-            match running.ask(namespaces, &pipes) {
-                Ok(pid) => return pid,
+            match running.ask(order, around) {
+                Ok(forked) => return forked,
                 Err(error) => {
                     tracing::warn!(%error, "'contain' is started again");
                     *role = None;
@@ -104,7 +140,7 @@ impl Spawner {
                 self.binary.display()
             )
         })?;
-        let answer = role.insert(started).ask(namespaces, &pipes);
+        let answer = role.insert(started).ask(order, around);
         answer.unwrap_or_else(|error| Err(format!("'contain' does not answer: {error}")))
     }
 }
@@ -128,21 +164,28 @@ impl Role {
         Ok(Role { child, socket })
     }
 
-    /// The outer error is the role's end, after which another may do better.
-    fn ask(&self, namespaces: Namespaces, pipes: &[OwnedFd; 2]) -> io::Result<Result<i32, String>> {
-        let text = serde_json::to_vec(&namespaces)?;
-        let pipes = [pipes[0].as_fd(), pipes[1].as_fd()];
-        sys::send(self.socket.as_fd(), &text, &pipes)?;
+    /// The outer error is the role's end, after which another may do better. An init that it may
+    /// have forked all the same ends with these pipes, which are no other's.
+    fn ask(&self, order: Order, around: &[OwnedFd]) -> io::Result<Result<(i32, Pipes), String>> {
+        let text = serde_json::to_vec(&order)?;
+        let ((input, word), (reports, output)) =
+            (pipe2(OFlag::O_CLOEXEC)?, pipe2(OFlag::O_CLOEXEC)?);
+        let mut descriptors = vec![input.as_fd(), output.as_fd()];
+        descriptors.extend(around.iter().map(AsFd::as_fd));
+        sys::send(self.socket.as_fd(), &text, &descriptors)?;
         let mut buffer = [0; 4096];
         let (length, _) = sys::receive(self.socket.as_fd(), &mut buffer)?;
         if length == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(match serde_json::from_slice(&buffer[..length])? {
-            Report::Forked { pid } => Ok(pid),
-            Report::Failed { error } => Err(error),
-            Report::Ready => Err("'contain' answered out of turn".to_owned()),
-        })
+        let Answer { init, courier } = serde_json::from_slice(&buffer[..length])?;
+        if let Some(courier) = courier {
+            // It has nothing to do any more but to exit, and somebody in there may have stopped it.
+            let _ = sys::kill(courier, libc::SIGKILL);
+            let courier = Pid::from_raw(courier);
+            while waitpid(courier, None) == Err(Errno::EINTR) {}
+        }
+        Ok(init.map(|pid| (pid, Pipes { word, reports })))
     }
 }
 
@@ -154,8 +197,25 @@ impl Drop for Role {
     }
 }
 
-/// Reads until the init is ready or something failed.
-fn read_report(mut reports: impl BufRead) -> Result<(), String> {
+/// Waits for something to read, or the end.
+pub(crate) fn is_readable_within(reports: &OwnedFd, within: Duration) -> bool {
+    let deadline = Instant::now() + within;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let mut descriptors = [PollFd::new(reports.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut descriptors, timeout) {
+            Err(Errno::EINTR) => {}
+            Ok(0) => return false,
+            // What is wrong with it the reading tells.
+            Ok(_) | Err(_) => return true,
+        }
+    }
+}
+
+/// Reads until the init is ready or something failed: the inner error is its own, the outer one is
+/// that nothing was heard of it.
+fn read_report(mut reports: impl BufRead) -> Result<Result<(), String>, String> {
     let mut line = String::new();
     match reports.read_line(&mut line) {
         Ok(0) => return Err("the container's init ended before it was ready".to_owned()),
@@ -165,9 +225,8 @@ fn read_report(mut reports: impl BufRead) -> Result<(), String> {
         Ok(_) => {}
     }
     match serde_json::from_str(&line) {
-        Ok(Report::Ready) => Ok(()),
-        Ok(Report::Failed { error }) => Err(error),
-        Ok(Report::Forked { .. }) => Err("the container's init reported out of turn".to_owned()),
+        Ok(Report::Ready) => Ok(Ok(())),
+        Ok(Report::Failed { error }) => Ok(Err(error)),
         Err(error) => Err(format!("bad report from the container's init: {error}")),
     }
 }
@@ -179,9 +238,23 @@ mod tests {
     #[test]
     fn a_failure_is_told_in_its_own_words() {
         let text = "{\"Failed\":{\"error\":\"no such user 'x'\"}}\n";
-        let expected = Err("no such user 'x'".to_owned());
+        let expected = Ok(Err("no such user 'x'".to_owned()));
         assert_eq!(read_report(text.as_bytes()), expected);
-        assert_eq!(read_report(&b"\"Ready\"\n"[..]), Ok(()));
+        assert_eq!(read_report(&b"\"Ready\"\n"[..]), Ok(Ok(())));
+    }
+
+    #[test]
+    fn an_init_that_says_nothing_is_not_waited_for_for_ever() {
+        let (reports, output) = pipe2(OFlag::O_CLOEXEC).unwrap();
+        assert!(!is_readable_within(&reports, Duration::from_millis(5)));
+        nix::unistd::write(&output, b"x").unwrap();
+        assert!(is_readable_within(&reports, Duration::ZERO));
+        let (reports, output) = pipe2(OFlag::O_CLOEXEC).unwrap();
+        drop(output);
+        assert!(
+            is_readable_within(&reports, Duration::from_secs(60)),
+            "it ended"
+        );
     }
 
     #[test]

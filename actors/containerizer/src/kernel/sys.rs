@@ -154,7 +154,7 @@ pub(crate) fn receive(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
 ) -> io::Result<(usize, Vec<OwnedFd>)> {
-    let mut space = nix::cmsg_space!([RawFd; 4]);
+    let mut space = nix::cmsg_space!([RawFd; 8]);
     let mut parts = [io::IoSliceMut::new(buffer)];
     let received = loop {
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
@@ -172,6 +172,31 @@ pub(crate) fn receive(
         }
     }
     Ok((received.bytes, descriptors))
+}
+
+/// Receives one packet and who sent it, as our pid namespace counts it; none where that is not told,
+/// which has to be asked for by SO_PASSCRED before it is sent.
+///
+/// # Errors
+/// The kernel's.
+pub(crate) fn receive_from(
+    socket: BorrowedFd<'_>,
+    buffer: &mut [u8],
+) -> io::Result<(usize, Option<i32>)> {
+    let mut space = nix::cmsg_space!(libc::ucred);
+    let mut parts = [io::IoSliceMut::new(buffer)];
+    let received = loop {
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        match recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), flags) {
+            Err(Errno::EINTR) => {}
+            received => break received?,
+        }
+    };
+    let sender = received.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::ScmCredentials(credentials) => Some(credentials.pid()),
+        _ => None,
+    });
+    Ok((received.bytes, sender))
 }
 
 /// Reaps one dead child, if there is one: its pid and its raw wait status. nix' form loses the

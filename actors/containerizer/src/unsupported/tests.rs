@@ -326,8 +326,13 @@ fn the_checks_of_a_framework_s_own_executor_are_its_own_matter() {
         })
     };
     assert_eq!(task(Some(ExecutorInfo::default())), [""; 0]);
+    let default = ExecutorInfo {
+        r#type: Some(executor_info::Type::Default as i32),
+        ..ExecutorInfo::default()
+    };
     let expected = ["check.command.command.uris", "health_check.http.statuses"];
     assert_eq!(task(None), expected);
+    assert_eq!(task(Some(default)), expected);
 }
 
 #[test]
@@ -346,9 +351,24 @@ fn every_field_of_an_executor_is_taken_or_named() {
         "shutdown_grace_period",
         "source",
         "type=CUSTOM",
+        "type=DEFAULT",
     ];
     assert_eq!(taken, set(&expected));
-    assert_eq!(named, set(&["type=DEFAULT", "type=UNKNOWN"]));
+    assert_eq!(named, set(&["type=UNKNOWN"]));
+}
+
+#[test]
+fn a_default_executor_has_no_command_of_its_own() {
+    let default = ExecutorInfo {
+        r#type: Some(executor_info::Type::Default as i32),
+        ..ExecutorInfo::default()
+    };
+    assert_eq!(unsupported_executor_fields(&default), [""; 0]);
+    let wrong = ExecutorInfo {
+        command: Some(CommandInfo::default()),
+        ..default
+    };
+    assert_eq!(unsupported_executor_fields(&wrong), ["executor.command"]);
 }
 
 #[test]

@@ -306,7 +306,7 @@ fn failures() {
     assert_eq!(error(unknown), "no such user 'nobody-of-this-name'");
     let mut nowhere = shell(&place, "c", "true");
     nowhere.directory = "/nowhere/at/all".to_owned();
-    assert!(error(nowhere).contains("'/nowhere/at/all/stdout'"));
+    assert!(error(nowhere).contains("failed to open '/nowhere/at/all'"));
     let mut image = shell(&place, "c", "true");
     let container =
         b"{\"type\":\"MESOS\",\"volumes\":[{\"mode\":\"RW\",\"container_path\":\"a\"}]}";

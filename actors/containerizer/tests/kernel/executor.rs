@@ -25,16 +25,20 @@ pub(crate) const TESTS: &[Test] = &[
 
 const WAIT: Duration = Duration::from_secs(30);
 
+/// The path of an agent's executor API.
+const EXECUTOR_API: &str = "/slave(1)/api/v1/executor";
+
 /// One call of the executor, and where to answer it.
-struct Received {
-    call: Value,
-    stream: TcpStream,
+pub(crate) struct Received {
+    pub(crate) path: String,
+    pub(crate) call: Value,
+    pub(crate) stream: TcpStream,
 }
 
-/// An agent's executor API.
-struct FakeAgent {
-    address: String,
-    received: Receiver<Received>,
+/// An agent's APIs. What is asked of any but the executor API is left to the test.
+pub(crate) struct FakeAgent {
+    pub(crate) address: String,
+    pub(crate) received: Receiver<Received>,
 }
 
 #[expect(
@@ -46,7 +50,7 @@ fn listen() -> TcpListener {
 }
 
 impl FakeAgent {
-    fn start() -> FakeAgent {
+    pub(crate) fn start() -> FakeAgent {
         let listener = listen();
         let address = listener.local_addr().unwrap().to_string();
         let (sender, received) = channel();
@@ -55,10 +59,11 @@ impl FakeAgent {
                 let (stream, sender) = (stream.unwrap(), sender.clone());
                 std::thread::spawn(move || {
                     let mut reader = BufReader::new(stream.try_clone().unwrap());
-                    while let Some(call) = read_call(&mut reader) {
-                        let subscribes = call["type"] == "SUBSCRIBE";
+                    while let Some((path, call)) = read_call(&mut reader) {
                         let mut answer = stream.try_clone().unwrap();
-                        let text = if subscribes {
+                        let text = if path != EXECUTOR_API {
+                            ""
+                        } else if call["type"] == "SUBSCRIBE" {
                             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
                              Transfer-Encoding: chunked\r\n\r\n"
                         } else {
@@ -66,6 +71,7 @@ impl FakeAgent {
                         };
                         answer.write_all(text.as_bytes()).unwrap();
                         let _ = sender.send(Received {
+                            path,
                             call,
                             stream: answer,
                         });
@@ -76,13 +82,14 @@ impl FakeAgent {
         FakeAgent { address, received }
     }
 
-    fn next(&self) -> Received {
+    pub(crate) fn next(&self) -> Received {
         self.received.recv_timeout(WAIT).expect("a call")
     }
 
     /// Waits for SUBSCRIBE, answers it, and gives the call and the stream of events.
-    fn subscribed(&self) -> (Value, Events) {
-        let Received { call, stream } = self.next();
+    pub(crate) fn subscribed(&self) -> (Value, Events) {
+        let Received { path, call, stream } = self.next();
+        assert_eq!(path, EXECUTOR_API);
         assert_eq!(call["type"], "SUBSCRIBE");
         assert_eq!(call["framework_id"]["value"], "f");
         assert_eq!(call["executor_id"]["value"], "e");
@@ -92,12 +99,13 @@ impl FakeAgent {
             "executor_info": {"executor_id": {"value": "e"}},
             "framework_info": named("f"),
             "agent_info": {"hostname": "h"},
+            "container_id": {"value": "c"},
         }}));
         (call, events)
     }
 
     /// Waits for an update and gives its status.
-    fn update(&self, state: &str) -> Value {
+    pub(crate) fn update(&self, state: &str) -> Value {
         let call = self.next().call;
         assert_eq!(call["type"], "UPDATE");
         let status = call["update"]["status"].clone();
@@ -107,15 +115,15 @@ impl FakeAgent {
     }
 }
 
-fn read_call(reader: &mut impl BufRead) -> Option<Value> {
-    let mut length = 0;
+fn read_call(reader: &mut impl BufRead) -> Option<(String, Value)> {
+    let (mut path, mut length) = (String::new(), 0);
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).ok()? == 0 {
             return None;
         }
-        if let Some(path) = line.strip_prefix("POST ") {
-            assert_eq!(path.trim_end(), "/slave(1)/api/v1/executor HTTP/1.1");
+        if let Some(target) = line.strip_prefix("POST ") {
+            path = target.trim_end().strip_suffix(" HTTP/1.1")?.to_owned();
         }
         if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
             length = value.trim().parse().unwrap();
@@ -126,14 +134,14 @@ fn read_call(reader: &mut impl BufRead) -> Option<Value> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(serde_json::from_slice(&body).unwrap())
+    Some((path, serde_json::from_slice(&body).unwrap()))
 }
 
-struct Events(TcpStream);
+pub(crate) struct Events(pub(crate) TcpStream);
 
 impl Events {
     /// One record, in two chunks: their borders mean nothing.
-    fn send(&mut self, event: &Value) {
+    pub(crate) fn send(&mut self, event: &Value) {
         let text = event.to_string();
         let record = format!("{}\n{text}", text.len());
         let (first, second) = record.split_at(record.len() / 2);
@@ -151,13 +159,13 @@ impl Events {
         }}}));
     }
 
-    fn acknowledge(&mut self, status: &Value) {
-        let acknowledged = json!({"task_id": {"value": "t"}, "uuid": status["uuid"]});
+    pub(crate) fn acknowledge(&mut self, status: &Value) {
+        let acknowledged = json!({"task_id": status["task_id"], "uuid": status["uuid"]});
         self.send(&json!({"type": "ACKNOWLEDGED", "acknowledged": acknowledged}));
     }
 }
 
-fn executor(place: &Place, agent: &FakeAgent, checkpoint: &str) -> Launch {
+pub(crate) fn executor(place: &Place, agent: &FakeAgent, checkpoint: &str) -> Launch {
     let mut launch = shell(place, "c", "");
     launch.builtin_executor = Some(true);
     launch.command.shell = Some(false);
@@ -166,6 +174,7 @@ fn executor(place: &Place, agent: &FakeAgent, checkpoint: &str) -> Launch {
         ("MESOS_EXECUTOR_ID", "e"),
         ("MESOS_SLAVE_PID", &format!("slave(1)@{}", agent.address)),
         ("MESOS_AGENT_ENDPOINT", &agent.address),
+        ("MESOS_SANDBOX", &place.sandbox("c").display().to_string()),
         ("MESOS_CHECKPOINT", checkpoint),
         ("MESOS_RECOVERY_TIMEOUT", "15mins"),
         ("MESOS_SUBSCRIPTION_BACKOFF_MAX", "10ms"),

@@ -22,6 +22,7 @@ pub(crate) const TESTS: &[Test] = &[
     ("what_cannot_be_fetched_names_its_uri", failures),
     ("a_transfer_that_stalls_is_given_up", stall),
     ("a_destroy_cuts_a_fetch_short", destroy),
+    ("the_end_of_its_parent_cuts_a_fetch_short", parent),
 ];
 
 /// Answers each request by its path, until the test ends.
@@ -341,6 +342,25 @@ fn destroy() {
     host.destroy("c");
     let error = host.launched().error.unwrap();
     assert_eq!(error, "Container destroyed during fetching");
+    host.stop();
+    assert_eq!(place.remains(), Vec::<PathBuf>::new());
+}
+
+fn parent() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    let init = host.launch_well(shell(&place, "p", "exec sleep 1000"));
+    let value = format!("http://{}/stalls", serve());
+    host.launch_later(fetching(&place, "p.c", "true", vec![uri(value)]));
+    let log = place.sandbox("p.c").join("stderr");
+    while !std::fs::read_to_string(&log).is_ok_and(|log| log.contains("Downloading")) {
+        std::thread::yield_now();
+    }
+    let init = nix::unistd::Pid::from_raw(i32::try_from(init).unwrap());
+    nix::sys::signal::kill(init, nix::sys::signal::Signal::SIGKILL).unwrap();
+    let error = host.launched().error.unwrap();
+    assert_eq!(error, "Container destroyed during fetching");
+    assert_eq!(host.end(), ("p".to_owned(), 9));
     host.stop();
     assert_eq!(place.remains(), Vec::<PathBuf>::new());
 }

@@ -10,8 +10,8 @@ use tepui_containerizer::linux::{self, ContainerizerError, LauncherKind, LinuxOp
 use tepui_protocol::mesos::v1::environment::Variable;
 use tepui_protocol::mesos::v1::{CommandInfo, ContainerId, Environment, Resource, value};
 use tepui_protocol::tepui::containerizer::{
-    Destroy, Inspect, Inspected, Launch, Launched, Recover, Recovered, Terminated, Update, Updated,
-    inspected, recover,
+    Destroy, Inspect, Inspected, Kill, Launch, Launched, Recover, Recovered, Remove, Terminated,
+    Update, Updated, inspected, recover,
 };
 use tepui_runtime::{
     Context, Declaration, Handle, Id, Message, Node, NodeOptions, Pid, Process, RealOptions, World,
@@ -63,6 +63,7 @@ impl Place {
     }
 
     pub(crate) fn runtime(&self, id: &str) -> PathBuf {
+        let id = id.replace('.', "/containers/");
         self.folder.path().join("runtime/containers").join(id)
     }
 
@@ -76,6 +77,7 @@ impl Place {
             found.then(|| PathBuf::from(mount.split(' ').nth(4).unwrap()))
         });
         let mount = version1.unwrap_or_else(|| PathBuf::from("/sys/fs/cgroup"));
+        let id = id.replace('.', "/mesos/");
         mount.join(&self.root).join(id).join(file)
     }
 
@@ -206,7 +208,7 @@ impl Host {
 
     /// What is told of one container.
     pub(crate) fn inspect(&self, id: &str) -> inspected::Container {
-        let container_ids = vec![ContainerId::top(id)];
+        let container_ids = vec![named(id)];
         let mut inspected = self.ask::<_, Inspected>(Inspect { container_ids });
         assert_eq!(inspected.containers.len(), 1);
         inspected.containers.remove(0)
@@ -214,14 +216,29 @@ impl Host {
 
     pub(crate) fn destroy(&self, id: &str) {
         let destroy = Destroy {
-            container_id: ContainerId::top(id),
+            container_id: named(id),
         };
         self.node.send(&self.agent, &self.containerizer, destroy);
     }
 
+    pub(crate) fn kill(&self, id: &str, signal: i32) {
+        let kill = Kill {
+            container_id: named(id),
+            signal,
+        };
+        self.node.send(&self.agent, &self.containerizer, kill);
+    }
+
+    pub(crate) fn remove(&self, id: &str) {
+        let remove = Remove {
+            container_id: named(id),
+        };
+        self.node.send(&self.agent, &self.containerizer, remove);
+    }
+
     pub(crate) fn recover(&self, place: &Place, ids: &[&str]) -> Recovered {
         let container = |id: &&str| recover::Container {
-            container_id: ContainerId::top(*id),
+            container_id: named(id),
             directory: place.sandbox(id).display().to_string(),
             pid: None,
         };
@@ -248,14 +265,25 @@ impl Host {
         terminated.expect("a termination").error.unwrap()
     }
 
+    /// The next termination: which container it is of, and its status.
+    pub(crate) fn end(&self) -> (String, i32) {
+        let terminated = self.terminated();
+        (terminated.container_id.to_string(), terminated.status())
+    }
+
     pub(crate) fn status(&self) -> i32 {
         self.terminated().status.unwrap()
     }
 }
 
+/// `parent.child` is the id of a nested container.
+fn named(id: &str) -> ContainerId {
+    id.parse().unwrap()
+}
+
 pub(crate) fn shell(place: &Place, id: &str, script: &str) -> Launch {
     Launch {
-        container_id: ContainerId::top(id),
+        container_id: named(id),
         command: CommandInfo {
             value: Some(script.to_owned()),
             environment: Some(environment(&[("GREETING", "hello")])),

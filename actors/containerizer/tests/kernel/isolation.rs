@@ -19,12 +19,12 @@ pub(crate) const TESTS: &[Test] = &[
     ("the_posix_launcher_needs_no_root", without_root),
 ];
 
-fn linux_info(text: &str) -> Option<tepui_protocol::mesos::v1::ContainerInfo> {
+pub(crate) fn linux_info(text: &str) -> Option<tepui_protocol::mesos::v1::ContainerInfo> {
     let text = format!("{{\"type\":\"MESOS\",\"linux_info\":{{{text}}}}}");
     Some(tepui_protocol::json::from_slice(text.as_bytes()).unwrap())
 }
 
-fn output(place: &Place, id: &str) -> String {
+pub(crate) fn output(place: &Place, id: &str) -> String {
     std::fs::read_to_string(place.sandbox(id).join("stdout")).unwrap()
 }
 
@@ -88,7 +88,7 @@ fn shared() {
 }
 
 /// Processes whose working directory is a sandbox.
-fn left_in(place: &Place) -> usize {
+pub(crate) fn left_in(place: &Place) -> usize {
     let sandboxes = place.folder.path().join("sandboxes");
     let all = std::fs::read_dir("/proc").unwrap().flatten();
     let cwd = all.filter_map(|entry| std::fs::read_link(entry.path().join("cwd")).ok());

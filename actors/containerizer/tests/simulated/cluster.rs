@@ -15,8 +15,8 @@ use tepui_protocol::tepui::containerizer::{
     Inspect, Inspected, Launch, Launched, Terminated, Update, Updated, inspected,
 };
 use tepui_runtime::{
-    Context, Declaration, Handle, Id, Node, NodeOptions, Pid, Process, SimOptions, Simulation,
-    World,
+    Context, Declaration, Handle, Id, Message, Node, NodeOptions, Pid, Process, SimOptions,
+    Simulation, World,
 };
 
 /// An agent that gives its one task to every executor and acknowledges what it is told.
@@ -120,7 +120,15 @@ impl Handle<Call> for Agent {
 }
 
 impl Handle<Terminated> for Agent {
-    fn handle(&mut self, terminated: Terminated, _ctx: &mut Context<'_, Self>) {
+    fn handle(&mut self, terminated: Terminated, ctx: &mut Context<'_, Self>) {
+        let id = &terminated.container_id;
+        if id.parent.is_some() {
+            let at = ctx.now().as_nanos() / 1_000_000_000 % 1000;
+            let reason = terminated.reason.map(|_| terminated.reason().as_str_name());
+            let status = terminated.status();
+            self.note(format!("{at} {id} {status} {}", reason.unwrap_or("-")));
+            return;
+        }
         self.note(format!(
             "terminated {:?} {:?}",
             terminated.status, terminated.error
@@ -217,6 +225,33 @@ impl Cluster {
             .node
             .ask::<Launch, Launched>(&self.containerizer, launch, deadline);
         self.simulation.block_on(launched).unwrap()
+    }
+
+    /// Launches a container that is nested in another.
+    pub(crate) fn nest(&mut self, id: &str, script: &str) -> Launched {
+        let launch = Launch {
+            container_id: id.parse().unwrap(),
+            command: CommandInfo {
+                value: Some(script.to_owned()),
+                ..CommandInfo::default()
+            },
+            directory: "/sandbox".to_owned(),
+            observer: Some(self.agent.to_string()),
+            ..Launch::default()
+        };
+        let deadline = Duration::from_secs(60);
+        let launched = self
+            .node
+            .ask::<Launch, Launched>(&self.containerizer, launch, deadline);
+        self.simulation.block_on(launched).unwrap()
+    }
+
+    pub(crate) fn send<M: Message>(&mut self, message: M) {
+        self.node.send(&self.agent, &self.containerizer, message);
+    }
+
+    pub(crate) fn run_for(&mut self, seconds: u64) {
+        self.simulation.run_for(Duration::from_secs(seconds));
     }
 
     /// Says what the container may use from now on.

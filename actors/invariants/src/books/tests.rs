@@ -12,6 +12,15 @@ fn of(framework: &str, text: &str) -> BTreeMap<String, Resources> {
     [(framework.to_owned(), resources(text))].into()
 }
 
+/// The executor of a task of one cpu and 64 MB.
+fn executor(settled: bool) -> ExecutorBook {
+    ExecutorBook {
+        framework: "f".to_owned(),
+        resources: resources("cpus:1.1;mem:96;disk:7"),
+        settled,
+    }
+}
+
 /// One agent, one framework with one running task: all is well.
 fn well() -> Books {
     let agent = AgentBooks {
@@ -25,14 +34,15 @@ fn well() -> Books {
         running: Some(of("f", "cpus:1;mem:64")),
         tasks: vec![TaskKey::new("f", "t")],
         waiting: vec![],
-        executors: [("c".to_owned(), "f".to_owned())].into(),
+        executors: [("c".to_owned(), executor(true))].into(),
         executors_use: BTreeMap::new(),
-        containers: Some(["c".to_owned()].into()),
+        containers: Some([("c".to_owned(), resources("cpus:1.1;mem:96"))].into()),
     };
     let task = TaskBook {
         agent: "a".to_owned(),
         resources: resources("cpus:1;mem:64"),
         told: Some(TaskState::TaskRunning),
+        group: None,
     };
     let framework = FrameworkBook {
         tasks: [("t".to_owned(), task)].into(),
@@ -73,10 +83,47 @@ fn good_books_break_no_rule() {
 fn containers_are_those_of_the_executors() {
     let found = changed(|agent, _| agent.executors.clear());
     assert_eq!(found, ["containers-agree"]);
-    let found = changed(|agent, _| agent.containers = Some(BTreeSet::new()));
+    let found = changed(|agent, _| agent.containers = Some(BTreeMap::new()));
     assert_eq!(found, ["containers-agree"]);
     let found = changed(|agent, _| agent.containers = None);
     assert!(found.is_empty(), "the agent is down");
+}
+
+#[test]
+fn a_container_has_what_its_executor_and_tasks_have() {
+    let with = |given: &str, settled| {
+        let mut books = well();
+        let agent = books.agents.get_mut("a").unwrap();
+        agent.containers = Some([("c".to_owned(), resources(given))].into());
+        agent.executors.insert("c".to_owned(), executor(settled));
+        let details = |found: Vec<Violation>| {
+            let rule = found
+                .iter()
+                .all(|it| it.invariant.id == "container-resources");
+            assert!(rule, "{found:?}");
+            found.into_iter().map(|it| it.detail).collect::<Vec<_>>()
+        };
+        (details(at_any_time(&books)), details(once_quiet(&books)))
+    };
+    let none: Vec<String> = Vec::new();
+    for settled in [true, false] {
+        let kept = with("cpus:1.1;mem:96", settled);
+        assert_eq!(kept, (none.clone(), none.clone()));
+    }
+    let wrong = |amounts: &str| {
+        vec![format!(
+            "container c of agent a has {amounts}: its executor and tasks, 1.1 cpus, 96 MB"
+        )]
+    };
+    let (more, less) = (wrong("1.101 cpus, 96 MB"), wrong("1.1 cpus, 32 MB"));
+    assert_eq!(
+        with("cpus:1.101;mem:96", true),
+        (more.clone(), more.clone())
+    );
+    assert_eq!(with("cpus:1.1;mem:32", true), (less.clone(), less.clone()));
+    // What is still to be said is said once it is quiet.
+    assert_eq!(with("cpus:1.101;mem:96", false), (none.clone(), more));
+    assert_eq!(with("cpus:1.1;mem:32", false), (none, less));
 }
 
 #[test]
@@ -214,6 +261,27 @@ fn books_that_differ_are_seen_whosever_they_are() {
         agent.executors.clear();
     });
     assert_eq!(dead, ["books-agree"], "who is over uses nothing");
+}
+
+#[test]
+fn who_outlives_another_of_its_group_is_seen() {
+    let with = |state: TaskState, group: &str| {
+        changed(|_, framework| {
+            let one = framework.tasks.get_mut("t").unwrap();
+            one.group = Some("g".to_owned());
+            let other = TaskBook {
+                told: Some(state),
+                group: Some(group.to_owned()),
+                ..one.clone()
+            };
+            framework.tasks.insert("u".to_owned(), other);
+        })
+    };
+    assert_eq!(with(TaskState::TaskFailed, "g"), ["one-fate"]);
+    assert_eq!(with(TaskState::TaskKilled, "g"), ["one-fate"]);
+    assert!(with(TaskState::TaskFailed, "h").is_empty());
+    assert!(with(TaskState::TaskFinished, "g").is_empty());
+    assert!(with(TaskState::TaskLost, "g").is_empty(), "it may be back");
 }
 
 #[test]

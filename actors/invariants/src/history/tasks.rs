@@ -6,7 +6,7 @@ use tepui_protocol::mesos::v1::TaskState;
 
 use super::{Found, is_terminal};
 use crate::{
-    FINAL_IS_FINAL, FORMER_SELF, Fact, HEARS_ITS_OWN, KILLED_BY_ITS_OWN,
+    ALL_OR_NONE, FINAL_IS_FINAL, FORMER_SELF, Fact, HEARS_ITS_OWN, KILLED_BY_ITS_OWN,
     RECONCILED_AS_ACKNOWLEDGED, STARTED_ONCE, TaskKey,
 };
 
@@ -15,6 +15,12 @@ struct Word<'a> {
     uuid: Option<&'a [u8]>,
     state: TaskState,
     reconciled: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Group {
+    tasks: BTreeSet<TaskKey>,
+    one_fate: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -29,6 +35,10 @@ pub(super) struct Tasks {
     /// Tasks that run or ran, as their framework acknowledged.
     ran: BTreeSet<TaskKey>,
     kill_asked: BTreeSet<TaskKey>,
+    /// The group of each task that was launched in one.
+    groups: BTreeMap<TaskKey, Group>,
+    /// Tasks that end because another of their group failed.
+    doomed: BTreeSet<TaskKey>,
     /// What a framework launched, or asked about: of that it may be told.
     spoken_of: BTreeSet<TaskKey>,
     /// Frameworks that asked for their end or were removed.
@@ -66,6 +76,7 @@ impl Tasks {
                 task, agent, state, ..
             } if *state == TaskState::TaskKilled => {
                 let excused = self.kill_asked.contains(task)
+                    || self.doomed.contains(task)
                     || self.over.contains(&task.framework)
                     || self.ending.contains(agent);
                 if !excused {
@@ -90,6 +101,9 @@ impl Tasks {
                 let detail = format!("a message of an executor of {framework} reached {to}");
                 found.add(&HEARS_ITS_OWN, detail);
             }
+            Fact::Grouped { tasks, one_fate } => self.grouped(tasks, *one_fate),
+            Fact::GroupStarted { tasks } => self.group_started(tasks, found),
+            Fact::Failed { task } => self.failed(task),
             Fact::Acknowledged { task, uuid } => self.acknowledged(task, uuid),
             Fact::KillAsked { task } => {
                 self.kill_asked.insert(task.clone());
@@ -113,6 +127,33 @@ impl Tasks {
                 self.ending.insert(agent.clone());
             }
             _ => {}
+        }
+    }
+
+    fn grouped(&mut self, tasks: &[TaskKey], one_fate: bool) {
+        let all: BTreeSet<TaskKey> = tasks.iter().cloned().collect();
+        for task in tasks {
+            let tasks = all.clone();
+            self.groups.insert(task.clone(), Group { tasks, one_fate });
+        }
+    }
+
+    fn group_started(&self, tasks: &[TaskKey], found: &mut Found) {
+        let given: BTreeSet<TaskKey> = tasks.iter().cloned().collect();
+        let group = tasks.first().and_then(|task| self.groups.get(task));
+        let missing = group.and_then(|group| group.tasks.difference(&given).next());
+        if let Some(task) = missing {
+            let of = given.len();
+            let detail = format!("task {task} is not among the {of} that were given");
+            found.add(&ALL_OR_NONE, detail);
+        }
+    }
+
+    fn failed(&mut self, task: &TaskKey) {
+        let group = self.groups.get(task);
+        if let Some(group) = group.filter(|group| group.one_fate) {
+            let others = group.tasks.iter().filter(|other| *other != task);
+            self.doomed.extend(others.cloned());
         }
     }
 

@@ -451,6 +451,32 @@ fn a_task_starts_once_where_it_was_meant_to_and_is_killed_by_its_own() {
 }
 
 #[test]
+fn a_group_starts_together_and_ends_with_who_fails() {
+    let of = |names: &[&str]| -> Vec<TaskKey> {
+        names.iter().map(|name| TaskKey::new("f", *name)).collect()
+    };
+    let grouped = |one_fate| Fact::Grouped {
+        tasks: of(&["t", "u"]),
+        one_fate,
+    };
+    let given = |names: &[&str]| Fact::GroupStarted { tasks: of(names) };
+    assert_eq!(last(&[grouped(true), given(&["u", "t"])]), NONE);
+    for one_fate in [true, false] {
+        assert_eq!(last(&[grouped(one_fate), given(&["u"])]), ["all-or-none"]);
+    }
+    let failed = |task: &str| Fact::Failed {
+        task: TaskKey::new("f", task),
+    };
+    let killed = || forwarded(1, TaskState::TaskKilled);
+    let own = ["killed-by-its-own"];
+    assert_eq!(last(&[grouped(true), killed()]), own);
+    assert_eq!(last(&[grouped(true), failed("u"), killed()]), NONE);
+    assert_eq!(last(&[grouped(true), failed("t"), killed()]), own);
+    assert_eq!(last(&[grouped(true), failed("v"), killed()]), own);
+    assert_eq!(last(&[grouped(false), failed("u"), killed()]), own);
+}
+
+#[test]
 fn a_framework_goes_for_a_reason() {
     let subscribed = || subscribed(false);
     assert_eq!(

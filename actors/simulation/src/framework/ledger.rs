@@ -12,6 +12,7 @@ use tepui_protocol::resources::{Resources, parse_text};
 use tepui_runtime::Random;
 
 use super::crews::Crews;
+use super::groups::DefaultExecutors;
 use crate::temperament::{Acknowledges, Temperament};
 
 /// So many tasks that ended are remembered as the last ones.
@@ -31,6 +32,8 @@ pub(crate) struct OwnTask {
     pub(crate) ended: bool,
     /// Nobody is to kill it: it is to run on when all is quiet.
     pub(crate) stays: bool,
+    /// The group of a default executor that it was launched in.
+    pub(crate) group: Option<String>,
     /// The framework launched another of the same id.
     pub(crate) repeated: bool,
     /// The master knows neither it nor its agent: its ACCEPT was lost, unless it is told of after
@@ -88,6 +91,8 @@ pub(crate) struct Memory {
     next: u64,
     /// Its own executors, where it has any.
     pub(crate) crews: Option<Crews>,
+    /// Those that come with the agents and run its groups.
+    pub(crate) defaults: DefaultExecutors,
     /// The master said that it is over, or it was torn down by itself.
     pub(crate) over: bool,
     /// It is tearing itself down.
@@ -133,6 +138,7 @@ impl Ledger {
             ended_last: VecDeque::new(),
             next: 1,
             crews: crews.then(Crews::default),
+            defaults: DefaultExecutors::default(),
             over: false,
             ending: false,
             subscribed: false,
@@ -213,6 +219,7 @@ impl Memory {
                 agent: task.agent.value.clone(),
                 resources: task.resources.clone(),
                 told: task.told,
+                group: task.group.clone(),
             };
             (id.clone(), book)
         });

@@ -12,7 +12,7 @@ use tepui_protocol::resources::Resources;
 use tepui_runtime::Random;
 
 use super::ledger::{Memory, OwnTask, SHARE};
-use super::{Player, crews};
+use super::{Player, crews, is_default};
 use crate::temperament::Temperament;
 
 /// A command that runs on when all is quiet.
@@ -159,13 +159,19 @@ impl Player {
             memory.coy -= 1;
             return orders;
         }
-        if let Some(crews) = &mut memory.crews
+        let (most, mut at_once) = memory.temperament.appetite();
+        if memory.temperament != Temperament::Sharing && memory.random.below(4) == 0 {
+            let (own, random) = (memory.id.as_ref(), &memory.random);
+            orders.group = Some(memory.defaults.draw(offer, own, random));
+            at_once = 2 + usize::try_from(random.below(2)).unwrap_or(0);
+        } else if let Some(crews) = &mut memory.crews
             && memory.random.below(4) == 0
         {
             orders.group = Some(crews.draw(offer, memory.id.as_ref(), &memory.random));
         }
+        let one_fate = orders.group.as_ref().is_some_and(is_default);
+        let group = one_fate.then(|| format!("{} and others", memory.launched));
         let mut paid: Vec<ExecutorId> = Vec::new();
-        let (most, at_once) = memory.temperament.appetite();
         let mut cpus = scalar(&offer.resources, "cpus");
         let mut mem = scalar(&offer.resources, "mem");
         let mut ports = ports(&offer.resources);
@@ -195,14 +201,14 @@ impl Player {
             }
             paid.extend(new);
             (cpus, mem) = (cpus - needs.0 - more.0, mem - needs.1 - more.1);
-            let stays = shares || memory.random.below(12) == 0;
+            let stays = shares || memory.random.below(if one_fate { 3 } else { 12 }) == 0;
             let text = match stays {
                 true => FOREVER.to_owned(),
                 false => command(&memory.random),
             };
             let id = memory.next_id();
             let executor = crew.as_ref().map(|crew| crew.executor_id.clone());
-            let task = match crew {
+            let task = match crew.filter(|crew| !is_default(crew)) {
                 None => Task::command(&id, text),
                 Some(crew) => Task::custom(&id, crew).data(text),
             };
@@ -225,6 +231,7 @@ impl Player {
                 told: None,
                 ended: false,
                 stays,
+                group: group.clone(),
                 repeated,
                 unknown: false,
             };

@@ -25,6 +25,9 @@ pub(super) struct Agents {
     owners: BTreeMap<Vec<u8>, String>,
     /// Where nothing can be written, or could not until lately: until when that counts.
     full: BTreeMap<Pid, Option<Time>>,
+    /// Containers whose limits are being changed. Those that end with their host meanwhile stay: no
+    /// other has their ids.
+    changing: BTreeSet<String>,
 }
 
 impl Agents {
@@ -77,6 +80,19 @@ impl Agents {
     /// The framework of whose task an agent has sent an update of that uuid.
     pub(super) fn owner_of(&self, uuid: &[u8]) -> Option<&str> {
         self.owners.get(uuid).map(String::as_str)
+    }
+
+    /// A container's limits are to be changed, or have been.
+    pub(super) fn changes_limits(&mut self, container: &str, begins: bool) {
+        match begins {
+            true => self.changing.insert(container.to_owned()),
+            false => self.changing.remove(container),
+        };
+    }
+
+    /// Whether nobody is changing a container's limits.
+    pub(super) fn keeps_limits(&self, container: &str) -> bool {
+        !self.changing.contains(container)
     }
 
     pub(super) fn disk_is_full(&mut self, pid: Pid, full: bool, at: Time) {

@@ -3,19 +3,19 @@
 //! Each is the owner's own: the master's and the agents' from what they publish, the allocator's
 //! from its answer, the frameworks' from what they keep, or else from what reached them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tepui_agent::core::executor::{ExecutorState, Phase};
 use tepui_agent::snapshot::{ExecutorView, Snapshot as AgentSnapshot};
 use tepui_invariants::TaskKey;
-use tepui_invariants::books::{AgentBooks, Books, FrameworkBook, Held};
+use tepui_invariants::books::{AgentBooks, Books, ExecutorBook, FrameworkBook, Held};
 use tepui_master::snapshot::{Agent, Snapshot};
 use tepui_protocol::mesos::v1::Resource;
-use tepui_protocol::resources::Resources;
+use tepui_protocol::resources::{Resources, parse_text};
 use tepui_protocol::tepui::allocator::{Book, ShowBook};
 use tepui_protocol::tepui::containerizer::{Inspect, Inspected};
-use tepui_runtime::{AskError, Pid};
+use tepui_runtime::{AskError, Pid, Time};
 
 use super::Observer;
 use crate::cluster::{AgentHost, Cluster};
@@ -67,6 +67,7 @@ impl Observer {
         let answer = node.ask(&allocator, ShowBook {}, Duration::from_secs(1));
         let answer: Result<Book, AskError> = cluster.simulation.block_on(answer);
         let allocated = answer.ok().map(|book| uses(&book));
+        let now = cluster.simulation.now();
         let snapshot = master.snapshot();
         let mut inspect = Vec::new();
         for (id, agent) in snapshot.agents.iter() {
@@ -77,7 +78,7 @@ impl Observer {
             let host = cluster.agents().iter();
             let host = host.filter(|host| host.address == agent.pid.address());
             if let Some(own) = host.filter_map(present).find(|own| own.agent_id() == id) {
-                self.by_agent(&own, &mut book);
+                self.by_agent(&own, now, &mut book);
                 inspect.push((id.clone(), own.origin.containerizer.clone()));
             }
             books.agents.insert(id.clone(), book);
@@ -90,14 +91,22 @@ impl Observer {
         books
     }
 
-    fn by_agent(&self, own: &AgentSnapshot, book: &mut AgentBooks) {
+    fn by_agent(&self, own: &AgentSnapshot, now: Time, book: &mut AgentBooks) {
         let mut running: BTreeMap<String, Resources> = BTreeMap::new();
-        let mut waiting = self.seen().agents.waiting(own.agent_id());
+        let seen = self.seen();
+        let mut waiting = seen.agents.waiting(own.agent_id());
+        let writes = seen.agents.writes(&own.origin.pid, now);
         for ((framework, _), executor) in own.executors.iter() {
             *running.entry(framework.clone()).or_default() += used_by(executor);
             if executor.state != ExecutorState::Terminated {
                 let container = executor.container.clone();
-                book.executors.insert(container, framework.clone());
+                let said = writes && seen.agents.keeps_limits(&container);
+                let known = ExecutorBook {
+                    framework: framework.clone(),
+                    resources: contained(executor),
+                    settled: executor.state == ExecutorState::Running && said,
+                };
+                book.executors.insert(container, known);
             }
             for task in executor.tasks.values() {
                 let key = TaskKey::new(framework, &task.task.task_id.value);
@@ -130,8 +139,9 @@ fn present(host: &AgentHost) -> Option<std::sync::Arc<AgentSnapshot>> {
         .map(|(_, agent)| agent.snapshot.load_full())
 }
 
-/// The containers that run at a containerizer, by its own answer.
-fn containers(cluster: &mut Cluster, containerizer: &Pid) -> Option<BTreeSet<String>> {
+/// The containers that run at a containerizer and what each has, by its own answer; those that are
+/// not nested in another.
+fn containers(cluster: &mut Cluster, containerizer: &Pid) -> Option<BTreeMap<String, Resources>> {
     let hosts = cluster.agents().iter();
     let mut hosts = hosts.filter(|host| host.address == containerizer.address());
     let (node, _) = hosts.next()?.up.clone()?;
@@ -139,8 +149,22 @@ fn containers(cluster: &mut Cluster, containerizer: &Pid) -> Option<BTreeSet<Str
     let answer = node.ask(containerizer, all, Duration::from_secs(1));
     let answer: Result<Inspected, AskError> = cluster.simulation.block_on(answer);
     let running = answer.ok()?.containers.into_iter();
-    let running = running.filter(|container| container.error.is_none());
-    Some(running.map(|one| one.container_id.value).collect())
+    let running = running.filter(|one| one.error.is_none() && one.container_id.parent.is_none());
+    let running = running.map(|one| {
+        let usage = one.statistics.unwrap_or_default();
+        let cpus = usage.cpus_soft_limit.unwrap_or(0.0);
+        let mem = usage.mem_soft_limit_bytes.unwrap_or(0);
+        (one.container_id.value, cpus_and_mem(cpus, mem))
+    });
+    Some(running.collect())
+}
+
+fn cpus_and_mem(cpus: f64, bytes: u64) -> Resources {
+    // In thousandths, as an agent's book has it; a container's bytes are cut to whole ones.
+    let thousandths = bytes.saturating_mul(1000).saturating_add(1 << 19) >> 20;
+    let (whole, rest) = (thousandths / 1000, thousandths % 1000);
+    let text = format!("cpus:{cpus};mem:{whole}.{rest:03}");
+    parse_text(&text, "*").unwrap_or_default()
 }
 
 fn resources(all: &[Resource]) -> Resources {
@@ -205,4 +229,14 @@ fn used_by(executor: &ExecutorView) -> Resources {
         used += resources(&task.task.resources);
     }
     used
+}
+
+/// What the container of an executor is to have: what the agent adds for one that it made itself,
+/// or else the executor's own, and what its tasks have that have not ended.
+fn contained(executor: &ExecutorView) -> Resources {
+    let used = used_by(executor);
+    match executor.generated {
+        true => used + cpus_and_mem(0.1, 32 << 20),
+        false => used,
+    }
 }

@@ -8,7 +8,7 @@ use tepui_protocol::mesos::v1::{ExecutorInfo, FrameworkInfo, TaskInfo};
 use tepui_protocol::resources::Resources;
 use tepui_runtime::Pid;
 
-use crate::framework::is_over;
+use crate::framework::{is_default, is_over};
 use crate::wishes::{named_roles, roles};
 
 /// The frameworks that were ever subscribed.
@@ -176,6 +176,9 @@ impl Frameworks {
             agent: task.agent_id.value.clone(),
             resources: Resources::from_proto(&task.resources).unwrap_or_default(),
             told: None,
+            group: executor
+                .filter(|executor| is_default(executor))
+                .and_then(|_| group.first().cloned()),
         };
         known
             .book
@@ -196,6 +199,15 @@ impl Frameworks {
         known
             .and_then(|known| known.executors.get(&key))
             .map_or(&[], Vec::as_slice)
+    }
+
+    /// How many others are in a task's group, where that group is a default executor's.
+    pub(super) fn fellows(&self, id: &str, task: &str) -> usize {
+        let known = self.known.get(id);
+        let book = known.and_then(|known| known.book.tasks.get(task));
+        let grouped = book.is_some_and(|book| book.group.is_some());
+        let group = grouped.then(|| self.group_of(id, task).len());
+        group.unwrap_or(0).saturating_sub(1)
     }
 
     /// The tasks of the group that a task is in.

@@ -17,11 +17,13 @@ use tepui_protocol::mesos::v1::{
     FrameworkId, FrameworkInfo, Offer, OfferId, TaskInfo, TaskState, executor,
 };
 use tepui_protocol::tepui::allocator::{AddFramework, RemoveFramework, UpdateFramework};
+use tepui_protocol::tepui::containerizer::{Update, Updated};
 use tepui_runtime::{Passage, Pid, Stage};
 
 use super::Seen;
 use super::errands::Errand;
-use crate::framework::sender_of;
+use super::groups::grouped;
+use crate::framework::{is_default, sender_of};
 
 impl Seen {
     /// What a passage means, in the order in which it happened.
@@ -34,12 +36,26 @@ impl Seen {
             Stage::Exited => Vec::new(),
             Stage::Sent if *from == self.master => self.said_by_master(passage),
             Stage::Sent if from.id() == AGENT_ID => self.said_by_agent(passage),
-            Stage::Sent => Vec::new(),
+            Stage::Sent => {
+                self.asked_of_containerizers(passage);
+                Vec::new()
+            }
             Stage::Delivered if *to == self.master => self.told_to_master(passage),
             Stage::Delivered if to.id() == AGENT_ID => self.told_to_agent(passage),
             Stage::Delivered if *from == self.master => self.told_to_framework(passage),
             // What HTTP brings is a message between the gateway and the master.
             Stage::Delivered | Stage::Packet => Vec::new(),
+        }
+    }
+
+    /// An agent has a container's limits changed, and is told that they are.
+    fn asked_of_containerizers(&mut self, passage: &Passage<'_>) {
+        if let Some(update) = passage.message_as::<Update>() {
+            self.agents.changes_limits(&update.container_id.value, true);
+        } else if let Some(updated) = passage.message_as::<Updated>() {
+            self.agents
+                .changes_limits(&updated.container_id.value, false);
+            self.count("changes of limits", 1);
         }
     }
 
@@ -187,6 +203,7 @@ impl Seen {
                 self.count("errands of agents", 1);
                 return vec![acted];
             }
+            let group = self.group_started(passage.to, event);
             let alone = event.launch.iter().map(|launch| &launch.task);
             let groups = event.launch_group.iter();
             let tasks = alone.chain(groups.flat_map(|launch| &launch.task_group.tasks));
@@ -195,7 +212,7 @@ impl Seen {
             let started = tasks
                 .into_iter()
                 .filter_map(|task| self.started(from, passage.to, task));
-            return started.collect();
+            return group.into_iter().chain(started).collect();
         }
         if let Some(message) = passage.message_as::<StatusUpdateMessage>() {
             self.count("updates sent by agents", 1);
@@ -280,6 +297,7 @@ impl Seen {
         }
         if let Some(call) = passage.message_as::<executor::Call>() {
             self.agents.executor_speaks(from, &call.framework_id.value);
+            return self.told_by_executor(call).into_iter().collect();
         } else if let Some(message) = passage.message_as::<AgentRegistered>() {
             self.agents.registered(to, &message.agent_id.value);
             self.errands.is(to, &message.agent_id.value);
@@ -320,6 +338,7 @@ impl Seen {
         let state = status.state();
         self.count("updates told to frameworks", 1);
         self.count(name_of(state), 1);
+        self.count_end(&to, status);
         // An update says no framework's id: whose task it is follows from the agent's words.
         let uuid = status.uuid.as_ref().map(|uuid| uuid.to_vec());
         let owner = uuid.as_ref().and_then(|uuid| self.agents.owner_of(uuid));
@@ -465,16 +484,21 @@ impl Seen {
 
     fn accepted(&mut self, framework: String, accept: &call::Accept) -> Vec<Fact> {
         self.count("accepts", 1);
-        let mut launches = Vec::new();
+        let (mut launches, mut facts) = (Vec::new(), Vec::new());
         for operation in &accept.operations {
-            launches.extend(self.launched(&framework, operation));
+            let launched = self.launched(&framework, operation);
+            if let Some(launch) = &operation.launch_group {
+                facts.push(grouped(&framework, launch));
+            }
+            launches.extend(launched);
         }
         self.count("launches", launches.len());
-        vec![Fact::Answered {
+        facts.push(Fact::Answered {
             framework,
             offers: ids(&accept.offer_ids),
             launches,
-        }]
+        });
+        facts
     }
 
     /// The tasks of a LAUNCH or a LAUNCH_GROUP.
@@ -494,6 +518,9 @@ impl Seen {
             return Vec::new();
         };
         self.count("launched groups", 1);
+        if is_default(&launch.executor) {
+            self.count_group(framework, launch);
+        }
         let group = names(&launch.task_group.tasks);
         for task in &launch.task_group.tasks {
             let executor = Some(&launch.executor);

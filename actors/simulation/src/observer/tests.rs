@@ -8,6 +8,7 @@ use tepui_invariants::TaskKey;
 use tepui_invariants::books::{Books, FrameworkBook, at_any_time, once_quiet};
 use tepui_protocol::mesos::v1::framework_info::{Capability, capability};
 use tepui_protocol::mesos::v1::{FrameworkInfo, Offer, TaskId, TaskState, TaskStatus};
+use tepui_protocol::resources::parse_text;
 use tepui_runtime::SimOptions;
 
 use super::*;
@@ -125,6 +126,7 @@ fn a_calm_cluster_keeps_every_rule_and_its_books_agree() {
     assert_eq!(stage.number("launches"), 12);
     assert_eq!(stage.number("tasks started"), 12);
     assert_eq!(stage.number("TASK_FINISHED"), 12);
+    assert_eq!(stage.number("changes of limits"), 12);
     let book = Stage::framework_book(&books);
     assert_eq!(book.tasks.len(), 12);
 }
@@ -143,12 +145,41 @@ fn tasks_that_run_are_in_all_four_books() {
         assert!(of(&agent.used) > 0.0);
         assert!(of(agent.running.as_ref().unwrap()) > 0.0);
         assert!(of(agent.allocated.as_ref().unwrap()) > 0.0);
+        // Each container has a task's and what the agent adds for its executor.
+        let containers = agent.containers.as_ref().unwrap();
+        assert_eq!(containers.len(), agent.tasks.len());
+        for given in containers.values() {
+            assert_eq!(given.to_string(), "cpus:0.6; mem:96");
+        }
     }
     // The rules see a book that is false.
     let mut wrong = books.clone();
     let agent = wrong.agents.values_mut().next().unwrap();
     agent.running = Some(BTreeMap::new());
     assert!(!once_quiet(&wrong).is_empty());
+    let mut wrong = books.clone();
+    let agent = wrong.agents.values_mut().next().unwrap();
+    let executor = agent.executors.values_mut().next().unwrap();
+    executor.resources -= parse_text("cpus:0.1", "*").unwrap();
+    let ids = |found: Vec<Violation>| -> Vec<&str> {
+        let rules = found.iter().map(|it| it.invariant.id);
+        rules.collect()
+    };
+    assert_eq!(ids(at_any_time(&wrong)), ["container-resources"]);
+    // While its limits are being changed, a container is held to nothing.
+    let agent = books.agents.values().next().unwrap();
+    let container = agent.executors.keys().next().unwrap();
+    let mut settled = |changes: bool| {
+        let mut seen = stage.observer.seen();
+        seen.agents.changes_limits(container, changes);
+        drop(seen);
+        let books = stage.observer.books(&mut stage.cluster);
+        let mut agents = books.agents.into_values();
+        let executor = agents.find_map(|mut agent| agent.executors.remove(container));
+        executor.unwrap().settled
+    };
+    assert!(!settled(true));
+    assert!(settled(false));
 }
 
 #[test]

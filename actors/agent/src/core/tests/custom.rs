@@ -211,7 +211,9 @@ fn all_tasks_killed_before_they_were_delivered_end_the_executor() {
     run(&mut rig, custom_task("b", "e"), false);
     rig.launched(&container);
     rig.kill("a");
-    let effects = rig.kill("b");
+    rig.kill("b");
+    rig.updated(1);
+    let effects = rig.updated(2);
     let status = sent_status(&effects).update.status;
     assert_eq!(status.state(), TaskState::TaskKilled);
     assert_eq!(
@@ -225,20 +227,27 @@ fn all_tasks_killed_before_they_were_delivered_end_the_executor() {
     run(&mut rig, custom_task("b", "e"), false);
     rig.launched(&launch.container_id.value);
     rig.kill("a");
+    rig.updated(1);
     rig.subscribe_as("e");
-    assert_eq!(short(&rig.updated(1)), ["to x: LAUNCH b"]);
+    assert_eq!(short(&rig.updated(2)), ["to x: LAUNCH b"]);
 }
 
 #[test]
 fn a_queued_task_of_a_running_executor_can_be_killed() {
     let (mut rig, _) = Rig::custom(framework(false));
     run(&mut rig, custom_task("b", "e"), false);
-    let effects = rig.kill("b");
+    assert_eq!(short(&rig.kill("b")), [""; 0], "its container has grown");
+    let effects = rig.updated(1);
+    assert_eq!(
+        short(&effects),
+        ["update container 2: 4 resources"],
+        "it is not delivered, and its container shrinks again"
+    );
+    let effects = rig.updated(2);
     assert_eq!(
         sent_status(&effects).update.status.state(),
         TaskState::TaskKilled
     );
-    assert_eq!(short(&rig.updated(1)), [""; 0], "it is not delivered");
     assert_eq!(short(&rig.kill("a")), ["to x: KILL a"]);
 }
 
@@ -481,7 +490,8 @@ fn an_executor_that_asks_twice_before_it_is_answered_has_lost_nothing() {
         "its task is on its way to it"
     );
     rig.input(Input::Exited(pid("x@10.0.0.2:9")));
-    let effects = rig.subscribe_as("e");
+    rig.subscribe_as("e");
+    let effects = rig.updated(1);
     let lost = "to master: a TASK_LOST REASON_AGENT_RESTARTED 'Task launched during agent restart'";
     assert!(
         short(&effects).iter().any(|line| line == lost),

@@ -1,5 +1,6 @@
 //! Whatever happens in whatever order: every task comes to exactly one told end, is given to its
-//! executor at most once, and with all of its group or not at all; and nothing of it is left.
+//! executor at most once, and with all of its group or not at all; and nothing of it is left. A
+//! container was told what its executor and tasks need, or is about to be.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -69,6 +70,10 @@ struct Cluster {
     timers: Vec<Timer>,
     /// Changes of limits that are not answered.
     changes: Vec<u64>,
+    /// The containers that these are of.
+    changed: BTreeMap<u64, String>,
+    /// The thousandths of cpus that each container was told to have last.
+    told_cpus: BTreeMap<String, i64>,
     /// What is not acknowledged: task, uuid.
     unacknowledged: Vec<(String, Bytes)>,
     /// The tasks of each group.
@@ -91,6 +96,8 @@ impl Cluster {
             containers: Vec::new(),
             timers: Vec::new(),
             changes: Vec::new(),
+            changed: BTreeMap::new(),
+            told_cpus: BTreeMap::new(),
             unacknowledged: Vec::new(),
             groups: Vec::new(),
             delivered: BTreeSet::new(),
@@ -103,12 +110,21 @@ impl Cluster {
     fn take(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Launch(launch) => self.containers.push(Asked {
-                    id: launch.container_id.value.clone(),
-                    executor: launch.executor_id.value.clone(),
-                    answered: false,
-                }),
-                Effect::UpdateContainer(number, _) => self.changes.push(number),
+                Effect::Launch(launch) => {
+                    let id = launch.container_id.value.clone();
+                    self.told_cpus.insert(id.clone(), cpus(&launch.resources));
+                    self.containers.push(Asked {
+                        id,
+                        executor: launch.executor_id.value.clone(),
+                        answered: false,
+                    });
+                }
+                Effect::UpdateContainer(number, update) => {
+                    let id = update.container_id.value;
+                    self.told_cpus.insert(id.clone(), cpus(&update.resources));
+                    self.changed.insert(number, id);
+                    self.changes.push(number);
+                }
                 Effect::Timer(
                     _,
                     timer @ (Timer::ExecutorRegistration(_) | Timer::ExecutorShutdown(_)),
@@ -285,7 +301,9 @@ impl Cluster {
         } else {
             self.containers.retain(|asked| asked.id != id);
         }
-        let effects = self.rig.input(Input::Launched(id.to_owned(), Ok(launched)));
+        let effects = self
+            .rig
+            .input(Input::Launched(container_id(id), Ok(launched)));
         self.take(effects);
     }
 
@@ -315,6 +333,27 @@ impl Cluster {
         self.take(effects);
     }
 
+    /// Executors that have subscribed whose containers have what they do not need, or lack what
+    /// they need, although nothing is under way.
+    fn ill_sized(&self) -> Vec<String> {
+        let known = self.rig.core.frameworks().values();
+        let executors = known.flat_map(|known| known.executors.values());
+        let running = executors.filter(|one| one.state == ExecutorState::Running);
+        let settled = running.filter(|one| {
+            let mut changes = self.changes.iter();
+            !changes.any(|number| self.changed[number] == one.container)
+        });
+        let wrong = settled.filter_map(|one| {
+            let tasks = one.tasks.values();
+            let live = tasks.filter(|task| !is_terminal(task.task.state()));
+            let tasks: i64 = live.map(|task| cpus(&task.task.resources)).sum();
+            let needs = cpus(&one.info.resources) + tasks;
+            let told = self.told_cpus[&one.container];
+            (told != needs).then(|| format!("{}: {told} of {needs}", one.id()))
+        });
+        wrong.collect()
+    }
+
     /// Everything that is under way comes to its end.
     fn finish(&mut self) {
         while let Some(asked) = self.containers.first().cloned() {
@@ -332,6 +371,15 @@ impl Cluster {
     }
 }
 
+/// The thousandths of cpus among resources.
+fn cpus(resources: &[Resource]) -> i64 {
+    let cpus = resources.iter().filter(|resource| resource.name == "cpus");
+    let amounts = cpus.filter_map(|resource| resource.scalar.as_ref());
+    #[expect(clippy::cast_possible_truncation, reason = "they are a few cpus")]
+    let thousandths = amounts.map(|scalar| (scalar.value * 1000.0).round() as i64);
+    thousandths.sum()
+}
+
 fn pick<T: Clone>(among: &[T], at: &Index) -> Option<T> {
     (!among.is_empty()).then(|| at.get(among).clone())
 }
@@ -347,6 +395,7 @@ proptest! {
         let mut cluster = Cluster::new(checkpoint);
         for step in steps {
             cluster.step(step);
+            prop_assert_eq!(cluster.ill_sized(), Vec::<String>::new());
         }
         cluster.finish();
         for task in &cluster.tasks {

@@ -6,6 +6,7 @@ mod environment;
 mod groups;
 mod laws;
 mod limitation;
+mod nested;
 mod recovery;
 mod registration;
 mod rules;
@@ -226,7 +227,7 @@ impl Rig {
             pid: Some(4242),
             error: None,
         };
-        self.input(Input::Launched(container.to_owned(), Ok(launched)))
+        self.input(Input::Launched(container_id(container), Ok(launched)))
     }
 
     fn executor(&mut self, kind: call::Type, call: Call) -> Vec<Effect> {
@@ -350,7 +351,9 @@ fn line(effect: &Effect) -> Option<String> {
             )
         }
         Effect::Destroy(_) => "destroy".to_owned(),
-        Effect::MeasureDisk | Effect::Collect(_) => return None,
+        Effect::KillContainer(id, signal) => format!("kill {} with {signal}", id.value),
+        Effect::RemoveContainer(id) => format!("remove container {}", id.value),
+        Effect::MeasureDisk | Effect::Collect(_) | Effect::RemoveSandbox(..) => return None,
         Effect::Timer(after, timer) => match timer {
             Timer::Register(number) => format!("timer register {number}"),
             Timer::PingSilence => format!("timer ping {}s", after.as_secs()),
@@ -410,6 +413,10 @@ fn message_line(message: &Outbound) -> String {
             format!("message {}", String::from_utf8_lossy(&message.data))
         }
         Outbound::Pong(_) => "pong".to_owned(),
+        Outbound::Operated(answer) => {
+            let problem = answer.problem.as_deref().unwrap_or_default();
+            format!("{} {problem}", answer.status).trim_end().to_owned()
+        }
         Outbound::Event(event) => {
             let task = event
                 .kill

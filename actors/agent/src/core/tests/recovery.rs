@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tepui_protocol::mesos::v1::ExecutorInfo;
 
+use super::nested::{answered, kill, launch, launch_with, nested, refusal, wait};
 use super::*;
 use crate::checkpoint::{RecoveredExecutor, RecoveredFramework, RecoveredTask};
 use crate::updates::{StreamKey, UpdateManager, replay};
@@ -94,7 +95,7 @@ fn an_executor_that_comes_back_goes_on_and_unacknowledged_updates_are_sent_again
         [""; 0],
         "too early: it tries again"
     );
-    let effects = rig.input(Input::ContainersRecovered(Ok(vec!["c".to_owned()])));
+    let effects = rig.input(Input::ContainersRecovered(Ok(vec![container_id("c")])));
     assert_eq!(short(&effects), ["timer back 2s"]);
     assert_eq!(
         short(&rig.subscribe()),
@@ -128,7 +129,7 @@ fn an_executor_that_does_not_come_back_is_destroyed() {
     ] {
         let mut rig = Rig::new();
         rig.input(recovered(left(info, &[TaskState::TaskRunning], 1)));
-        rig.input(Input::ContainersRecovered(Ok(vec!["c".to_owned()])));
+        rig.input(Input::ContainersRecovered(Ok(vec![container_id("c")])));
         let effects = rig.timer(Timer::ExecutorReregistration);
         assert_eq!(short(&effects)[0], "destroy");
         assert_eq!(short(&rig.terminated("c")), ["append w/task.updates"]);
@@ -187,16 +188,17 @@ fn a_task_that_never_reached_its_executor_is_dropped() {
     let mut rig = Rig::new();
     let info = partition_aware(framework(true));
     rig.input(recovered(left(info, &[], 0)));
-    rig.input(Input::ContainersRecovered(Ok(vec!["c".to_owned()])));
+    rig.input(Input::ContainersRecovered(Ok(vec![container_id("c")])));
     let lines = short(&rig.subscribe());
     assert_eq!(
         lines[2..],
         [
-            "append t/task.updates",
+            "update container 1: 0 resources",
             "to x: SHUTDOWN",
             "timer shutdown 5s"
         ]
     );
+    assert_eq!(short(&rig.updated(1)), ["append t/task.updates"]);
     rig.timer(Timer::ExecutorReregistration);
     assert_eq!(
         short(&reregister(&mut rig))[3],
@@ -246,4 +248,71 @@ fn a_containerizer_that_cannot_recover_ends_the_agent() {
         short(&effects),
         ["exit Err(\"the containerizer could not recover: EIO\")"]
     );
+}
+
+#[test]
+fn nested_containers_of_before_are_waited_for_and_killed_by_the_agent_after() {
+    let mut rig = Rig::new();
+    rig.input(recovered(left(
+        framework(true),
+        &[TaskState::TaskRunning],
+        1,
+    )));
+    let (alive, ended) = (nested("c", "alive"), nested("c", "ended"));
+    let early = (503, "Agent has not finished recovery".to_owned());
+    assert_eq!(refusal(&rig.ask(wait(&alive))), early);
+    // What ended while there was no agent is told before the list of the living.
+    rig.nested_ends(&ended, 256);
+    // The list may have been begun before.
+    let living = vec![container_id("c"), alive.clone(), ended.clone()];
+    rig.input(Input::ContainersRecovered(Ok(living)));
+    // The executor may ask before it has subscribed again.
+    let answer = answered(&rig.ask(wait(&ended)));
+    let end = answer.response.unwrap().wait_container.unwrap();
+    assert_eq!(end.exit_status, Some(256));
+    assert_eq!(short(&rig.ask(wait(&alive))), ["link agent-call(1)"]);
+    // As whom it runs is not known any more, and not guessed.
+    let inside = ContainerId {
+        value: "inside".to_owned(),
+        parent: Some(Box::new(alive.clone())),
+    };
+    let unknown = "The user of c.alive is not known any more: command.user: missing";
+    assert_eq!(
+        refusal(&rig.ask(launch(&inside))),
+        (400, unknown.to_owned())
+    );
+    let named = launch_with(&inside, |part| {
+        part.command.as_mut().unwrap().user = Some("other".to_owned());
+    });
+    assert_eq!(
+        short(&rig.ask(named)),
+        ["sandbox containers/inside", "launch"]
+    );
+    assert_eq!(
+        short(&rig.ask(kill(&alive, Some(15)))),
+        ["kill alive with 15", "to agent-call(1): 200"]
+    );
+    let effects = rig.nested_ends(&alive, 15);
+    assert_eq!(answered(&effects).status, 200);
+    // One whose executor has not come back goes with it.
+    let effects = rig.timer(Timer::ExecutorReregistration);
+    assert_eq!(short(&effects)[0], "destroy");
+    rig.terminated("c");
+    assert_eq!(refusal(&rig.ask(wait(&alive))).0, 404);
+}
+
+#[test]
+fn while_an_agent_ends_its_executors_can_still_end_their_containers() {
+    let (mut rig, container) = Rig::running(framework(false));
+    let inside = nested(&container, "n");
+    rig.nest(&inside);
+    rig.master(FromMaster::Shutdown(
+        tepui_protocol::mesos::internal::Shutdown::default(),
+    ));
+    assert_eq!(rig.core.state(), AgentState::Terminating);
+    assert_eq!(
+        short(&rig.ask(kill(&inside, None))),
+        ["kill n with 9", "to agent-call(1): 200"]
+    );
+    assert_eq!(short(&rig.ask(wait(&inside))), ["link agent-call(1)"]);
 }

@@ -182,7 +182,12 @@ fn a_checkpointing_framework_is_on_the_disk_before_anyone_is_told() {
 fn a_task_killed_before_its_executor_has_it_is_killed_by_the_agent() {
     let mut rig = Rig::registered();
     let container = rig.run(framework(false), task("t")).container_id.value;
-    let effects = rig.kill("t");
+    assert_eq!(
+        short(&rig.kill("t")),
+        ["update container 1: 2 resources"],
+        "what the agent adds for its executor"
+    );
+    let effects = rig.updated(1);
     assert_eq!(
         short(&effects),
         [
@@ -284,7 +289,7 @@ fn a_launch_that_fails_fails_the_task() {
         pid: None,
         error: Some("no cgroups".to_owned()),
     };
-    let effects = rig.input(Input::Launched(container, Ok(launched)));
+    let effects = rig.input(Input::Launched(container_id(&container), Ok(launched)));
     assert_eq!(
         short(&effects),
         [
@@ -400,7 +405,7 @@ fn what_this_agent_cannot_run_is_refused_by_the_name_of_the_field() {
                 let executor = task.executor.as_mut().unwrap();
                 executor.r#type = Some(executor_info::Type::Default as i32);
             }),
-            "this agent cannot honour task.executor.type",
+            "task.executor.type: DEFAULT is for groups of tasks",
         ),
     ] {
         let effects = rig.run_task(framework(false), task);

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tepui_protocol::mesos::v1::{AgentInfo, DurationInfo, ExecutorInfo, TaskId};
+use bytes::Bytes;
+use tepui_protocol::mesos::v1::executor::call;
+use tepui_protocol::mesos::v1::{
+    AgentInfo, DurationInfo, ExecutorInfo, FrameworkInfo, KillPolicy, Resource, TaskId,
+    framework_info, resource,
+};
 
 use super::*;
 
@@ -388,6 +393,58 @@ fn a_task_over_its_time_fails_with_its_own_reason() {
 }
 
 #[test]
+fn no_time_at_all_is_no_limit() {
+    let mut session = Session::new(false);
+    session.feed(Input::Start);
+    session.subscribed();
+    session.launch(TaskInfo {
+        max_completion_time: Some(DurationInfo { nanoseconds: 0 }),
+        ..task()
+    });
+    assert_eq!(session.feed(Input::Started), ["TASK_RUNNING #2"]);
+}
+
+#[test]
+fn a_task_knows_for_which_role_it_was_allocated() {
+    let mut session = Session::new(false);
+    session.feed(Input::Start);
+    session.subscribed();
+    let allocation_info = resource::AllocationInfo {
+        role: Some("r/s".to_owned()),
+    };
+    let resource = Resource {
+        allocation_info: Some(allocation_info),
+        ..Resource::default()
+    };
+    let launch = Some(event::Launch {
+        task: TaskInfo {
+            resources: vec![resource],
+            ..task()
+        },
+    });
+    let event = Event {
+        r#type: Some(event::Type::Launch as i32),
+        launch,
+        ..Event::default()
+    };
+    let mut uuid = || [1; 16];
+    let mut turn = Turn {
+        now: session.now,
+        uuid: &mut uuid,
+    };
+    let effects = session
+        .core
+        .handle(Input::Event(Box::new(event)), &mut turn);
+    let Some(Effect::StartTask(command)) = effects.last() else {
+        panic!("{effects:?}")
+    };
+    let variables = &command.environment.as_ref().unwrap().variables;
+    let last = variables.last().unwrap();
+    assert_eq!(last.name, "MESOS_ALLOCATION_ROLE");
+    assert_eq!(last.value(), "r/s");
+}
+
+#[test]
 fn a_shutdown_leaves_the_task_the_grace_less_two_seconds() {
     let mut session = Session::running(false, task());
     assert_eq!(
@@ -464,6 +521,28 @@ fn with_checkpoint_it_comes_back_with_what_is_not_acknowledged() {
     session.acknowledge(1);
     session.acknowledge(2);
     assert_eq!(session.acknowledge(3), ["exit"]);
+}
+
+#[test]
+fn what_happens_before_a_subscription_is_answered_is_told_after_it() {
+    let mut session = Session::running(true, task());
+    session.feed(Input::Disconnected);
+    session.feed(Input::Due(Timer::Subscription));
+    assert_eq!(
+        session.ended(0),
+        ["cancel Escalation", "cancel MaxCompletion"]
+    );
+    let expected = [
+        "cancel Recovery",
+        "cancel Subscription",
+        "TASK_FINISHED #3 'Command exited with status 0'",
+        "arm Acknowledgement 60s",
+    ];
+    assert_eq!(session.subscribed(), expected);
+    // What went with the subscription is not told again.
+    session.feed(Input::Disconnected);
+    session.feed(Input::Due(Timer::Subscription));
+    assert_eq!(session.subscribed()[2..], ["arm Acknowledgement 60s"]);
 }
 
 #[test]

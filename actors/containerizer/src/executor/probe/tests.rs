@@ -101,7 +101,7 @@ fn whoever_answers_over_tls_is_believed() {
     });
     // On a stack as the executor's threads have.
     let asking = std::thread::Builder::new()
-        .stack_size(crate::executor::role::STACK)
+        .stack_size(crate::executor::line::STACK)
         .spawn(move || get(&format!("https://127.0.0.1:{port}/"), PATIENCE));
     assert_eq!(asking.unwrap().join().unwrap(), Outcome::Answered(200));
     served.join().unwrap();

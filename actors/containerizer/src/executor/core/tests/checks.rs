@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tepui_protocol::mesos::v1::check_info;
 
 use super::*;
-use crate::executor::core::checks::Request;
+use crate::executor::checks::Request;
 
 pub(super) fn probe_line(probe: &Probe) -> String {
     let request = match &probe.request {
