@@ -1,12 +1,13 @@
 //! The gateway: HTTP in, typed messages out.
 //!
-//! A node's routes below `master` and `slave(1)`: the scheduler API, the executor API, the views of
-//! the state, sandbox files, metrics. Each open stream of events is represented by an actor, so
-//! that master and agent know frameworks and executors by PID only. Knows HTTP's rules; decides
-//! nothing about the cluster.
+//! A node's routes below `master` and `slave(1)`: the scheduler API, the executor API, the APIs of
+//! operators, the views of the state, sandbox files, metrics. Each open stream of events, and each
+//! call that waits, is represented by an actor, so that master and agent know whom they serve by
+//! PID only. Knows HTTP's rules; decides nothing about the cluster.
 //!
 //! Read `routes.rs` first, then `scheduler.rs` and `views/state.rs`.
 
+mod agent_operator;
 pub mod checks;
 mod defaults;
 mod executor;

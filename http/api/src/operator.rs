@@ -124,9 +124,15 @@ impl Operators {
 
 /// What the master answered, as HTTP has it.
 pub(crate) fn outcome(answer: Operated) -> Result<(), Refusal> {
-    let problem = answer.problem.unwrap_or_default();
-    Err(match answer.status {
-        200 => return Ok(()),
+    match answer.status {
+        200 => Ok(()),
+        status => Err(refusal(status, answer.problem.unwrap_or_default())),
+    }
+}
+
+/// What a process has refused with a status of HTTP.
+pub(crate) fn refusal(status: u32, problem: String) -> Refusal {
+    match status {
         400 => Refusal::BadRequest(problem),
         403 => Refusal::Forbidden(problem),
         404 => Refusal::NotFound(problem),
@@ -134,7 +140,7 @@ pub(crate) fn outcome(answer: Operated) -> Result<(), Refusal> {
         501 => Refusal::NotImplemented(problem),
         503 => Refusal::Unavailable(problem),
         _ => Refusal::Internal(problem),
-    })
+    }
 }
 
 const UNREADY: &str = "Master has not finished recovery";

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use tepui_agent::Agent;
+use tepui_agent::{Agent, core::AgentState};
 use tepui_master::{Master, snapshot::Connection};
 use tepui_runtime::{Node, Pid};
 
 use crate::{
+    agent_operator::AgentOperators,
     executor::{AgentView, ExecutorApi},
     files::{self, AgentFiles, MasterFiles},
     help,
@@ -76,8 +77,19 @@ pub fn agent_routes(node: &Node, agent: &Agent, options: ApiOptions) {
     };
     let flags = Arc::clone(&options.flags);
     let (log, verbosity) = (options.log_file.clone(), options.verbosity);
+    let state = Arc::clone(&agent.snapshot);
+    let operators = AgentOperators {
+        agent: agent.pid.clone(),
+        recovered: Arc::new(move || {
+            let snapshot = state.load();
+            snapshot.open || snapshot.state != AgentState::Recovering
+        }),
+        calls: Sessions::new(options.max_streams),
+        waits: Sessions::new(options.max_streams),
+    };
     executor_routes(node, &agent.pid, view, options);
     let id = agent.pid.id();
+    node.route(id, "/api/v1", operators.handler());
     node.route(id, "/health", views::health());
     node.route(id, "/flags", views::flags(&flags));
     let snapshot = &agent.snapshot;

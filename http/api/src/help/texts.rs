@@ -80,6 +80,10 @@ pub(super) const TEXTS: &[Text] = texts! {
         "A JSON object of numbers by name. Every value is at hand, so that none is left out for \
          the timeout.\n\n\
          Query parameters:\n\n>        timeout=VALUE       The longest that it may take.\n";
+    "slave(1)" "api/v1": "Endpoint for API calls against the agent.",
+        "Takes a call by POST, as JSON or protobuf: LAUNCH_CONTAINER, WAIT_CONTAINER, \
+         KILL_CONTAINER, REMOVE_CONTAINER, and their older forms with NESTED in their names, of \
+         containers in an executor's. A wait is answered when the container has ended.\n";
     "slave(1)" "api/v1/executor": "Endpoint for executors to make calls against the agent.",
         "Takes a call by POST, as JSON or protobuf. SUBSCRIBE is answered by 200 OK and a stream \
          of events, every other call by 202 ACCEPTED.\n";

@@ -88,8 +88,9 @@ impl Inspector {
             Refusal::Internal(format!("The containerizer does not answer: {problem}"))
         })?;
         let containers = inspected.containers.into_iter();
+        // Those in an executor's are found by their whole ids, which are no executor's.
         let found: Found = containers
-            .map(|container| (container.container_id.value.clone(), container))
+            .map(|container| (container.container_id.to_string(), container))
             .collect();
         let found = Arc::new(found);
         *self.last() = Some((node.clock().now(), Arc::clone(&found)));

@@ -1,6 +1,8 @@
 //! The gateway from outside: what is on the wire, in the real world.
 
 #[cfg(test)]
+mod agent_operator;
+#[cfg(test)]
 mod cluster;
 #[cfg(test)]
 mod executor;

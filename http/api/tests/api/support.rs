@@ -30,6 +30,17 @@ pub(crate) fn request(
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Reply {
+    Reply::read(send(address, method, path, headers, body))
+}
+
+/// The same, and leaves the answer to be read.
+pub(crate) fn send(
+    address: Address,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> TcpStream {
     let mut socket = connect(address);
     let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n");
     for (name, value) in headers {
@@ -38,7 +49,7 @@ pub(crate) fn request(
     head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
     socket.write_all(head.as_bytes()).unwrap();
     socket.write_all(body).unwrap();
-    Reply::read(socket)
+    socket
 }
 
 #[expect(
@@ -52,7 +63,7 @@ fn connect(address: Address) -> TcpStream {
 }
 
 impl Reply {
-    fn read(socket: TcpStream) -> Self {
+    pub(crate) fn read(socket: TcpStream) -> Self {
         let mut reader = BufReader::new(socket);
         let status = line(&mut reader)
             .split(' ')
