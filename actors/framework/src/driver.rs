@@ -139,19 +139,31 @@ impl<'a> Driver<'a> {
         self.accept(offer_ids, vec![operation], filters);
     }
 
-    /// ACCEPT with one LAUNCH_GROUP: `executor` is given all of `tasks`, or none of them.
+    /// ACCEPT with one LAUNCH_GROUP: `executor` is given all of `tasks`, or none of them. The
+    /// framework of the executor is filled in, also in tasks that name it.
     pub fn launch_group(
         &mut self,
         offer: &Offer,
-        executor: ExecutorInfo,
+        mut executor: ExecutorInfo,
         tasks: impl IntoIterator<Item = TaskInfo>,
     ) {
+        let id = self.framework_id;
+        let owned = |executor: &mut ExecutorInfo| {
+            if executor.framework_id.is_none() {
+                executor.framework_id = id.cloned();
+            }
+        };
+        owned(&mut executor);
+        let tasks = tasks.into_iter().map(|mut task| {
+            task.executor.as_mut().map(owned);
+            task
+        });
         let operation = Operation {
             r#type: Some(operation::Type::LaunchGroup as i32),
             launch_group: Some(operation::LaunchGroup {
                 executor,
                 task_group: TaskGroupInfo {
-                    tasks: tasks.into_iter().collect(),
+                    tasks: tasks.collect(),
                 },
             }),
             ..Operation::default()

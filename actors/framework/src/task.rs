@@ -57,6 +57,14 @@ impl Task {
         Task { info }
     }
 
+    pub(crate) fn info(&self) -> &TaskInfo {
+        &self.info
+    }
+
+    pub(crate) fn info_mut(&mut self) -> &mut TaskInfo {
+        &mut self.info
+    }
+
     fn with(id: String, command: CommandInfo) -> Task {
         let info = TaskInfo {
             name: id.clone(),

@@ -1,5 +1,6 @@
 //! LAUNCH_GROUP: what a group must be, in the words of Mesos 1.11, and what becomes of one.
 
+mod default;
 mod order;
 
 use tepui_protocol::mesos::internal::RunTaskGroup;
@@ -242,10 +243,6 @@ fn what_an_executor_of_a_group_must_be() {
         (
             with("cpus:0.1;mem:32"),
             "Executor 'e' uses no disk".to_owned(),
-        ),
-        (
-            Box::new(default),
-            "'ExecutorInfo.type' 'DEFAULT' is not supported".to_owned(),
         ),
     ];
     for (change, words) in cases {

@@ -47,13 +47,17 @@ pub(super) fn of_group(executor: &ExecutorInfo, launch: &Launch<'_>) -> Result<R
     Ok(used)
 }
 
-/// Ours: whether there is such an executor here.
+/// Ours: whether an agent can run the executor of a group, with all that is said of it.
 ///
 /// # Errors
-/// What there is not.
+/// What it cannot do.
 pub(super) fn supported(executor: &ExecutorInfo) -> Result<(), String> {
-    if executor.r#type() == executor_info::Type::Default {
-        return Err("'ExecutorInfo.type' 'DEFAULT' is not supported".to_owned());
+    let refused = tepui_containerizer::unsupported_executor_fields(executor);
+    if !refused.is_empty() {
+        return Err(format!(
+            "Executor uses fields that are not supported: {}",
+            refused.join(", ")
+        ));
     }
     runnable(executor)
 }

@@ -28,7 +28,7 @@ pub const TASK_INFO: &[&str] = &[
 
 /// The fields of `mesos.v1.ExecutorInfo`.
 pub const EXECUTOR_INFO: &[&str] = &[
-    // CUSTOM; what else is refused in Mesos' words.
+    // CUSTOM, and DEFAULT for groups; what else is refused in Mesos' words.
     "type",
     "executor_id",
     "framework_id",

@@ -1,22 +1,26 @@
 //! What a LAUNCH_GROUP must be: Mesos' `validation::task::group::validate`, in its order and words.
 //! All its tasks are launched or none, by one executor, which each task that names one names alike.
 //!
-//! A task of a group may lack a command: what it is to do is between it and its executor. Ours is
-//! that no two tasks of a group have one id (Mesos 1.11 crashes), and that the executor is no
-//! DEFAULT one: that is what nested containers are for.
+//! A task for a framework's own executor may lack a command: what it is to do is between the two.
+//! Ours is that no two tasks of a group have one id (Mesos 1.11 crashes), and that each task of a
+//! DEFAULT executor has a command to run.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tepui_protocol::mesos::v1::offer::operation::LaunchGroup;
 use tepui_protocol::mesos::v1::{
-    ContainerInfo, ExecutorInfo, Task, TaskInfo, container_info, health_check,
+    ContainerInfo, ExecutorInfo, Task, TaskInfo, container_info, executor_info, health_check,
 };
 use tepui_protocol::resources::{Resources, Scalar};
 
 use super::task::{Launch, Taken, described, limits, unsupported};
-use super::{bounds, executor};
+use super::{bounds, command, executor};
 use crate::core::frameworks::framework_id;
 use crate::core::tasks::task_of;
+
+/// Each task of a default executor is a container in its own, of which an agent has no more.
+const MOST_OF_DEFAULT: usize = 1000;
 
 /// Whether a group can be launched so; resources have reservation stacks and allocation info.
 ///
@@ -59,17 +63,8 @@ pub fn group(group: &LaunchGroup, launch: &Launch<'_>) -> Result<Taken, String> 
     apart(&taken, overlaps, &each)?;
     together(&taken, launch)?;
     share_cgroups(tasks, id, launch)?;
-    let refused = |task: &TaskInfo| match (&task.executor, &task.check, &task.health_check) {
-        (Some(_), _, _) | (None, None, None) => unsupported(task).err(),
-        // The group's executor has it checked, not ours.
-        (None, _, _) => unsupported(&TaskInfo {
-            executor: Some(group.executor.clone()),
-            ..task.clone()
-        })
-        .err(),
-    };
-    if let Some(refused) = tasks.iter().find_map(refused) {
-        return Err(refused);
+    for task in tasks {
+        doable(task, &group.executor)?;
     }
     executor::supported(&group.executor)?;
     fits(group, &taken, launch)?;
@@ -107,6 +102,27 @@ fn one(task: &TaskInfo, launch: &Launch<'_>) -> Result<Resources, String> {
     Ok(used)
 }
 
+/// Ours: whether a task can be run here as it says.
+fn doable(task: &TaskInfo, executor: &ExecutorInfo) -> Result<(), String> {
+    let is_default = executor.r#type() == executor_info::Type::Default;
+    if is_default {
+        let command = task.command.as_ref();
+        let runnable = command.ok_or("it has no command".to_owned());
+        runnable.and_then(command::command).map_err(|problem| {
+            let id = &task.task_id.value;
+            format!("Task '{id}' cannot be run by a 'DEFAULT' executor: {problem}")
+        })?;
+    }
+    if task.check.is_none() && task.health_check.is_none() {
+        return unsupported(task);
+    }
+    // A framework's own executor has a task checked as it likes, the default one as an agent can.
+    unsupported(&TaskInfo {
+        executor: (!is_default).then(|| executor.clone()),
+        ..task.clone()
+    })
+}
+
 /// Whether two amounts have a number of a range or an item of a set in common.
 fn overlap(one: &Resources, other: &Resources) -> bool {
     let mut both = one.clone();
@@ -120,19 +136,18 @@ fn shares_cgroups(container: Option<&ContainerInfo>) -> bool {
     info.is_none_or(|info| info.share_cgroups())
 }
 
+/// The tasks of an executor on the agent, but those whose end is acknowledged.
+fn tasks_of<'a>(executor: &str, launch: &Launch<'a>) -> impl Iterator<Item = &'a Arc<Task>> {
+    let (all, agent) = (&launch.framework.tasks, &launch.agent.id);
+    all.values().filter(move |task: &&Arc<Task>| {
+        let own = task.executor_id.as_ref();
+        task.agent_id.value == *agent && own.is_some_and(|id| id.value == executor)
+    })
+}
+
 /// All tasks of an executor have cgroups of their own, or none has.
 fn share_cgroups(tasks: &[TaskInfo], executor: &str, launch: &Launch<'_>) -> Result<(), String> {
-    let known = launch
-        .framework
-        .tasks
-        .values()
-        .filter(|task: &&std::sync::Arc<Task>| {
-            task.agent_id.value == launch.agent.id
-                && task
-                    .executor_id
-                    .as_ref()
-                    .is_some_and(|id| id.value == executor)
-        });
+    let known = tasks_of(executor, launch);
     let known = known.map(|task| shares_cgroups(task.container.as_ref()));
     let new = tasks
         .iter()
@@ -188,6 +203,16 @@ fn together(taken: &Taken, launch: &Launch<'_>) -> Result<(), String> {
 
 /// Ours: what is kept of a group is neither too many nor too large.
 fn fits(group: &LaunchGroup, taken: &Taken, launch: &Launch<'_>) -> Result<(), String> {
+    if group.executor.r#type() == executor_info::Type::Default {
+        let id = &group.executor.executor_id.value;
+        let own = tasks_of(id, launch).count();
+        if own + group.task_group.tasks.len() > MOST_OF_DEFAULT {
+            return Err(format!(
+                "Executor '{id}' has {own} tasks, and no more than {MOST_OF_DEFAULT} may be in its \
+                 container"
+            ));
+        }
+    }
     let tasks = launch.framework.tasks.size();
     if tasks + group.task_group.tasks.len() > launch.most_tasks {
         return Err(format!(
