@@ -1,6 +1,6 @@
-//! `tepui execute`: one task on a cluster that runs already. Mesos' `mesos-execute`: a framework on
-//! the v1 scheduler API that launches a task on the first offer in which it fits, prints what is
-//! said of it, and ends with it.
+//! `tepui execute`: one task, or one group of tasks, on a cluster that runs already. Mesos'
+//! `mesos-execute`: a framework on the v1 scheduler API that launches it on the first offer in which
+//! it fits, prints what is said of it, and ends with it.
 //!
 //! `plan.rs` reads the flags, `core.rs` decides, `process.rs` carries out, `client.rs` speaks HTTP.
 
@@ -26,8 +26,8 @@ use crate::{
 /// The command.
 pub(crate) const COMMAND: Command = Command {
     name: "execute",
-    summary: "Run one task on a cluster, and say what becomes of it. The exit status is 0 if it \
-              finished.",
+    summary: "Run one task, or one group of tasks, on a cluster, and say what becomes of it. The \
+              exit status is 0 if it finished.",
     groups: &[EXECUTE],
     environment: false,
     run,
@@ -53,7 +53,7 @@ fn run(values: &Values) -> Result<ExitCode, Failure> {
     )?;
     let (done, is_done) = oneshot::channel();
     let client = Client::new(plan.master, plan.encoding);
-    let core = Core::new(plan.framework, plan.task, plan.kill_after);
+    let core = Core::new(plan.framework, plan.work, plan.kill_after);
     node.spawn(Id::chosen("execute"), Execute::new(core, client, done))
         .map_err(failed)?;
     let success = world.block_on(is_done).unwrap_or(false);

@@ -1,7 +1,8 @@
 //! The `tepui` command: one binary for everything.
 //!
-//! The first argument says what this OS process is. `contain`, `executor` and `fetch` are roles that
-//! an agent starts, and they run before anything else is set up; the others are commands for people.
+//! The first argument says what this OS process is. `contain`, `executor`, `default-executor` and
+//! `fetch` are roles that an agent starts, and they run before anything else is set up; the others
+//! are commands for people.
 //! Nothing of the cluster is decided here: the commands put the parts together.
 
 mod agent;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
     match first.to_str() {
         Some("contain") => return tepui_containerizer::main_contain(&rest),
         Some("executor") => return tepui_containerizer::main_executor(&rest),
+        Some("default-executor") => return tepui_containerizer::main_default_executor(&rest),
         Some("fetch") => return tepui_containerizer::main_fetch(&rest),
         _ => {}
     }

@@ -3,14 +3,15 @@
 //! ```text
 //!   waiting --offer that fits--> launched --RUNNING, --kill_after--> killed later
 //!                                   |                                    |
-//!                                   +---------- terminal update ---------+--> over
+//!                                   +- terminal update of the last task -+--> over
 //! ```
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tepui_protocol::{
     mesos::v1::{
-        AgentId, FrameworkId, FrameworkInfo, Offer, TaskInfo, TaskState, TaskStatus,
+        AgentId, ExecutorInfo, FrameworkId, FrameworkInfo, Offer, Resource, TaskGroupInfo, TaskId,
+        TaskInfo, TaskState, TaskStatus,
         offer::{Operation, operation},
         scheduler::{Call, Event, call, event},
     },
@@ -34,30 +35,61 @@ pub(crate) enum Effect {
     Finish(bool),
 }
 
-/// One task and its framework.
+/// What is launched: without agents, its resources are what it needs.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Work {
+    /// One task.
+    Task(Box<TaskInfo>),
+    /// Tasks that share one fate, and the executor that runs them.
+    Group(Box<ExecutorInfo>, Vec<TaskInfo>),
+}
+
+impl Work {
+    fn tasks(&self) -> &[TaskInfo] {
+        match self {
+            Self::Task(task) => std::slice::from_ref(task),
+            Self::Group(_, tasks) => tasks,
+        }
+    }
+
+    /// For people.
+    fn name(&self) -> String {
+        let ids = self.tasks().iter();
+        let ids: Vec<String> = ids.map(|it| format!("'{}'", it.task_id.value)).collect();
+        match self {
+            Self::Task(_) => format!("task {}", ids.join(", ")),
+            Self::Group(..) => format!("task group with tasks [ {} ]", ids.join(", ")),
+        }
+    }
+}
+
+/// One task or group, and its framework.
 #[derive(Debug)]
 pub(crate) struct Core {
     framework: FrameworkInfo,
-    task: TaskInfo,
+    work: Work,
     kill_after: Option<Duration>,
-    /// Where the task was launched.
+    /// Where it was launched.
     agent_id: Option<AgentId>,
     kill_is_set: bool,
+    /// The tasks that have not ended.
+    open: BTreeSet<String>,
+    /// Whether all that ended have finished.
+    finished: bool,
 }
 
 impl Core {
-    /// A framework that is not subscribed, with a task that is not launched.
-    pub(crate) fn new(
-        framework: FrameworkInfo,
-        task: TaskInfo,
-        kill_after: Option<Duration>,
-    ) -> Self {
+    /// A framework that is not subscribed, with work that is not launched.
+    pub(crate) fn new(framework: FrameworkInfo, work: Work, kill_after: Option<Duration>) -> Self {
+        let tasks = work.tasks().iter();
         Self {
             framework,
-            task,
+            open: tasks.map(|task| task.task_id.value.clone()).collect(),
+            work,
             kill_after,
             agent_id: None,
             kill_is_set: false,
+            finished: true,
         }
     }
 
@@ -97,12 +129,11 @@ impl Core {
         }
     }
 
-    /// The task ran for as long as it may.
+    /// It ran for as long as it may.
     pub(crate) fn kill(&self) -> Vec<Effect> {
-        let task_id = self.task.task_id.clone();
-        vec![
-            Effect::Print(format!("Asked to kill task '{}'", task_id.value)),
-            self.call(Call {
+        let kill = |id: &String| {
+            let task_id = TaskId { value: id.clone() };
+            let call = self.call(Call {
                 r#type: Some(call::Type::Kill.into()),
                 kill: Some(call::Kill {
                     task_id,
@@ -110,8 +141,10 @@ impl Core {
                     ..call::Kill::default()
                 }),
                 ..Call::default()
-            }),
-        ]
+            });
+            [Effect::Print(format!("Asked to kill task '{id}'")), call]
+        };
+        self.open.iter().flat_map(kill).collect()
     }
 
     fn call(&self, call: Call) -> Effect {
@@ -126,14 +159,14 @@ impl Core {
         self.framework.id = Some(id);
         if self.agent_id.is_some() {
             // What was said while the connection was broken is asked for.
+            let task = |id: &String| call::reconcile::Task {
+                task_id: TaskId { value: id.clone() },
+                agent_id: self.agent_id.clone(),
+            };
+            let tasks = self.open.iter().map(task).collect();
             effects.push(self.call(Call {
                 r#type: Some(call::Type::Reconcile.into()),
-                reconcile: Some(call::Reconcile {
-                    tasks: vec![call::reconcile::Task {
-                        task_id: self.task.task_id.clone(),
-                        agent_id: self.agent_id.clone(),
-                    }],
-                }),
+                reconcile: Some(call::Reconcile { tasks }),
                 ..Call::default()
             }));
         }
@@ -145,7 +178,7 @@ impl Core {
         let mut declined = Vec::new();
         for offer in offers {
             match self.fit(&offer) {
-                Some(task) => effects.extend(self.launch(offer, task)),
+                Some(launch) => effects.extend(self.launch(offer, launch)),
                 None => declined.push(offer.id),
             }
         }
@@ -162,33 +195,54 @@ impl Core {
         effects
     }
 
-    /// The task with resources of this offer, if it is still to be launched and fits.
-    fn fit(&self, offer: &Offer) -> Option<TaskInfo> {
+    /// The launch with resources of this offer, if it is still to be done and fits.
+    fn fit(&self, offer: &Offer) -> Option<Operation> {
         if self.agent_id.is_some() {
             return None;
         }
-        let offered = Resources::from_proto(&offer.resources).ok()?;
-        let needed = Resources::from_proto(&self.task.resources).ok()?;
-        Some(TaskInfo {
-            agent_id: offer.agent_id.clone(),
-            resources: take(&offered, &needed)?.to_proto(),
-            ..self.task.clone()
+        let mut left = Resources::from_proto(&offer.resources).ok()?;
+        let mut cut = |resources: &mut Vec<Resource>| {
+            let needed = Resources::from_proto(&*resources).ok()?;
+            let taken = take(&left, &needed)?;
+            left -= &taken;
+            *resources = taken.to_proto();
+            Some(())
+        };
+        let mut launched = |task: &TaskInfo| {
+            let mut task = task.clone();
+            task.agent_id = offer.agent_id.clone();
+            cut(&mut task.resources)?;
+            Some(task)
+        };
+        Some(match &self.work {
+            Work::Task(task) => Operation {
+                r#type: Some(operation::Type::Launch.into()),
+                launch: Some(operation::Launch {
+                    task_infos: vec![launched(task)?],
+                }),
+                ..Operation::default()
+            },
+            Work::Group(executor, tasks) => {
+                let tasks = tasks.iter().map(launched).collect::<Option<_>>()?;
+                let mut executor = ExecutorInfo::clone(executor);
+                executor.framework_id = self.framework.id.clone();
+                cut(&mut executor.resources)?;
+                Operation {
+                    r#type: Some(operation::Type::LaunchGroup.into()),
+                    launch_group: Some(operation::LaunchGroup {
+                        executor,
+                        task_group: TaskGroupInfo { tasks },
+                    }),
+                    ..Operation::default()
+                }
+            }
         })
     }
 
-    fn launch(&mut self, offer: Offer, task: TaskInfo) -> Vec<Effect> {
+    fn launch(&mut self, offer: Offer, launch: Operation) -> Vec<Effect> {
         self.agent_id = Some(offer.agent_id.clone());
-        let line = format!(
-            "Submitted task '{}' to agent '{}'",
-            task.task_id.value, offer.agent_id.value
-        );
-        let launch = Operation {
-            r#type: Some(operation::Type::Launch.into()),
-            launch: Some(operation::Launch {
-                task_infos: vec![task],
-            }),
-            ..Operation::default()
-        };
+        let (what, agent) = (self.work.name(), &offer.agent_id.value);
+        let line = format!("Submitted {what} to agent '{agent}'");
         vec![
             self.call(Call {
                 r#type: Some(call::Type::Accept.into()),
@@ -223,12 +277,15 @@ impl Core {
             self.kill_is_set = true;
             effects.push(Effect::KillAfter(after));
         }
-        if is_terminal(status.state()) {
-            effects.push(self.call(Call {
-                r#type: Some(call::Type::Teardown.into()),
-                ..Call::default()
-            }));
-            effects.push(Effect::Finish(status.state() == TaskState::TaskFinished));
+        if is_terminal(status.state()) && self.open.remove(&status.task_id.value) {
+            self.finished &= status.state() == TaskState::TaskFinished;
+            if self.open.is_empty() {
+                effects.push(self.call(Call {
+                    r#type: Some(call::Type::Teardown.into()),
+                    ..Call::default()
+                }));
+                effects.push(Effect::Finish(self.finished));
+            }
         }
         effects
     }

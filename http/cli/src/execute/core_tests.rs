@@ -1,7 +1,7 @@
 //! A task from offer to end, as events and effects.
 
 use tepui_protocol::{
-    mesos::v1::{OfferId, TaskId, task_status},
+    mesos::v1::{ExecutorId, OfferId, task_status},
     resources,
 };
 
@@ -16,7 +16,11 @@ fn core(kill_after: Option<Duration>) -> Core {
         resources: resources::parse("cpus:1;mem:64", "*").unwrap().to_proto(),
         ..TaskInfo::default()
     };
-    Core::new(FrameworkInfo::default(), task, kill_after)
+    Core::new(
+        FrameworkInfo::default(),
+        Work::Task(Box::new(task)),
+        kill_after,
+    )
 }
 
 fn subscribed() -> Event {
@@ -53,12 +57,16 @@ fn offers(each: &[(&str, &str)]) -> Event {
 }
 
 fn update(state: TaskState, uuid: Option<&'static [u8]>) -> Event {
+    update_of("t", state, uuid)
+}
+
+fn update_of(task: &str, state: TaskState, uuid: Option<&'static [u8]>) -> Event {
     Event {
         r#type: Some(event::Type::Update.into()),
         update: Some(event::Update {
             status: TaskStatus {
                 task_id: TaskId {
-                    value: "t".to_owned(),
+                    value: task.to_owned(),
                 },
                 state: state.into(),
                 agent_id: Some(AgentId {
@@ -222,4 +230,96 @@ fn what_is_known_of_an_update_is_printed() {
         "Received status update TASK_FAILED for task 't'\n  message: 'it fell'\n  \
          source: SOURCE_EXECUTOR\n  reason: REASON_COMMAND_EXECUTOR_FAILED\n  healthy?: 0"
     );
+}
+
+/// A group of `t` and `u`, which with their executor need 2.1 cpus, 160 MB and 32 MB of disk.
+fn group(kill_after: Option<Duration>) -> Core {
+    let resources = |text| resources::parse(text, "*").unwrap().to_proto();
+    let task = |id: &str| TaskInfo {
+        task_id: TaskId {
+            value: id.to_owned(),
+        },
+        resources: resources("cpus:1;mem:64"),
+        ..TaskInfo::default()
+    };
+    let executor = ExecutorInfo {
+        executor_id: ExecutorId {
+            value: "e".to_owned(),
+        },
+        resources: resources("cpus:0.1;mem:32;disk:32"),
+        ..ExecutorInfo::default()
+    };
+    let work = Work::Group(Box::new(executor), vec![task("t"), task("u")]);
+    Core::new(FrameworkInfo::default(), work, kill_after)
+}
+
+#[test]
+fn a_group_goes_onto_an_offer_with_room_for_all_of_it_and_its_executor() {
+    let mut core = group(None);
+    core.event(subscribed());
+    let given = [
+        ("small", "cpus:2;mem:160;disk:32"),
+        ("o", "cpus:2.1;mem:160;disk:32"),
+    ];
+    let effects = core.event(offers(&given));
+    let accept = effects.iter().find_map(|effect| match effect {
+        Effect::Call(call) => call.accept.clone(),
+        _ => None,
+    });
+    let operation = accept.unwrap().operations.remove(0);
+    assert_eq!(operation.r#type(), operation::Type::LaunchGroup);
+    let launched = operation.launch_group.unwrap();
+    assert_eq!(launched.executor.framework_id.unwrap().value, "F");
+    let agents = launched.task_group.tasks.iter();
+    let agents: Vec<&str> = agents.map(|task| task.agent_id.value.as_str()).collect();
+    assert_eq!(agents, ["agent of o"; 2]);
+    assert_eq!(
+        told(effects),
+        [
+            "F: ACCEPT o",
+            "Submitted task group with tasks [ 't', 'u' ] to agent 'agent of o'",
+            "F: DECLINE small"
+        ]
+    );
+}
+
+#[test]
+fn a_group_is_over_with_its_last_task_and_has_finished_if_each_has() {
+    for (second, success) in [
+        (TaskState::TaskFinished, true),
+        (TaskState::TaskKilled, false),
+    ] {
+        let mut core = group(None);
+        core.event(subscribed());
+        core.event(offers(&[("o", "cpus:4;mem:256;disk:64")]));
+        for _ in 0..2 {
+            // Told twice, it has ended once.
+            let first = core.event(update_of("t", TaskState::TaskFinished, None));
+            assert_eq!(first.len(), 1, "{first:?}");
+        }
+        let strange = core.event(update_of("another", TaskState::TaskFailed, None));
+        assert_eq!(strange.len(), 1, "{strange:?}");
+        let last = told(core.event(update_of("u", second, None)));
+        assert_eq!(
+            last[1..],
+            ["F: TEARDOWN".to_owned(), format!("finish {success}")]
+        );
+    }
+}
+
+#[test]
+fn of_a_group_those_that_still_run_are_killed() {
+    let mut core = group(Some(Duration::from_secs(1)));
+    core.event(subscribed());
+    core.event(offers(&[("o", "cpus:4;mem:256;disk:64")]));
+    let running = told(core.event(update_of("t", TaskState::TaskRunning, None)));
+    assert_eq!(running[1..], ["kill after 1s"]);
+    assert_eq!(
+        told(core.event(update_of("u", TaskState::TaskRunning, None))).len(),
+        1
+    );
+    assert_eq!(core.kill().len(), 4);
+    core.event(update_of("t", TaskState::TaskFinished, None));
+    let killed = ["Asked to kill task 'u'", "F: KILL agent of o"];
+    assert_eq!(told(core.kill()), killed);
 }

@@ -1,18 +1,24 @@
-//! What the flags of `tepui execute` ask for: a framework, a task, and where the master is.
+//! What the flags of `tepui execute` ask for: a framework, a task or a group of them, and where the
+//! master is.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use tepui_protocol::{
     json,
     mesos::v1::{
-        CommandInfo, ContainerInfo, Environment, FrameworkInfo, RLimitInfo, TaskId, TaskInfo,
-        Volume, container_info, environment::Variable, framework_info::Capability,
-        framework_info::capability, r_limit_info::r_limit,
+        CommandInfo, ContainerInfo, Environment, ExecutorId, ExecutorInfo, FrameworkInfo,
+        RLimitInfo, TaskGroupInfo, TaskId, TaskInfo, Volume, container_info, environment::Variable,
+        executor_info, framework_info::Capability, framework_info::capability,
+        r_limit_info::r_limit,
     },
     resources, roles,
 };
 use tepui_runtime::{Address, Encoding};
 
+use super::core::Work;
 use crate::{
     flags::{FlagError, Values},
     host, listening,
@@ -24,8 +30,7 @@ pub(crate) struct Plan {
     pub(crate) master: Address,
     pub(crate) encoding: Encoding,
     pub(crate) framework: FrameworkInfo,
-    /// The task, without an agent; its resources are what it needs.
-    pub(crate) task: TaskInfo,
+    pub(crate) work: Work,
     pub(crate) kill_after: Option<Duration>,
 }
 
@@ -47,15 +52,20 @@ pub(crate) fn plan(values: &Values) -> Result<Plan, FlagError> {
         master: listening::master_pid(values)?.address(),
         encoding,
         framework: framework(values)?,
-        task: match values.text("task") {
-            Some(text) => whole_task(values, text)?,
-            None => task(values)?,
+        work: match (values.text("task"), values.text("task_group")) {
+            (Some(_), Some(_)) => {
+                let problem = "--task and --task_group exclude each other".to_owned();
+                return Err(FlagError::Combination(problem));
+            }
+            (Some(text), None) => Work::Task(Box::new(whole_task(values, text)?)),
+            (None, Some(text)) => group(values, text)?,
+            (None, None) => Work::Task(Box::new(task(values)?)),
         },
         kill_after: values.duration("kill_after"),
     })
 }
 
-/// Flags that describe a task, which `--task` describes as a whole.
+/// Flags that describe a task, which `--task` and `--task_group` describe as a whole.
 const PARTS: [&str; 7] = [
     "name",
     "command",
@@ -66,21 +76,69 @@ const PARTS: [&str; 7] = [
     "volumes",
 ];
 
-fn whole_task(values: &Values, text: &str) -> Result<TaskInfo, FlagError> {
-    if let Some(part) = PARTS.iter().find(|name| values.is_given(name)) {
-        let problem = format!("--{part} and --task exclude each other");
-        return Err(FlagError::Combination(problem));
+/// What the executor of a group uses itself, as mesos-execute has it.
+const OF_EXECUTOR: &str = "cpus:0.1;mem:32;disk:32";
+
+/// No flag that describes a part of what this one describes.
+fn alone(values: &Values, flag: &str) -> Result<(), FlagError> {
+    match PARTS.iter().find(|name| values.is_given(name)) {
+        Some(part) => {
+            let problem = format!("--{part} and --{flag} exclude each other");
+            Err(FlagError::Combination(problem))
+        }
+        None => Ok(()),
     }
-    let mut fields: serde_json::Value =
-        serde_json::from_str(text).map_err(|problem| bad("task", problem))?;
-    // The agent is that of the offer; Mesos' tool wants the field all the same.
-    if let Some(fields) = fields.as_object_mut() {
+}
+
+/// The agent is that of the offer; Mesos' tool wants the field all the same.
+fn without_agent(task: &mut serde_json::Value) {
+    if let Some(fields) = task.as_object_mut() {
         fields
             .entry("agent_id")
             .or_insert_with(|| serde_json::json!({"value": ""}));
     }
-    let text = fields.to_string();
+}
+
+fn whole_task(values: &Values, text: &str) -> Result<TaskInfo, FlagError> {
+    alone(values, "task")?;
+    let mut task: serde_json::Value =
+        serde_json::from_str(text).map_err(|problem| bad("task", problem))?;
+    without_agent(&mut task);
+    let text = task.to_string();
     json::from_slice(text.as_bytes()).map_err(|problem| bad("task", problem))
+}
+
+fn group(values: &Values, text: &str) -> Result<Work, FlagError> {
+    alone(values, "task_group")?;
+    let mut group: serde_json::Value =
+        serde_json::from_str(text).map_err(|problem| bad("task_group", problem))?;
+    let tasks = group
+        .get_mut("tasks")
+        .and_then(|tasks| tasks.as_array_mut());
+    tasks.into_iter().flatten().for_each(without_agent);
+    let text = group.to_string();
+    let group: TaskGroupInfo =
+        json::from_slice(text.as_bytes()).map_err(|problem| bad("task_group", problem))?;
+    if group.tasks.is_empty() {
+        return Err(bad("task_group", "it has no tasks"));
+    }
+    let mut ids = BTreeSet::new();
+    for task in &group.tasks {
+        let id = &task.task_id.value;
+        if !ids.insert(id) {
+            return Err(bad("task_group", format!("two tasks have the id '{id}'")));
+        }
+    }
+    let needs = resources::parse(OF_EXECUTOR, "*").map_err(|problem| bad("task_group", problem))?;
+    let executor = ExecutorInfo {
+        r#type: Some(executor_info::Type::Default.into()),
+        executor_id: ExecutorId {
+            value: "default-executor".to_owned(),
+        },
+        resources: needs.to_proto(),
+        ..ExecutorInfo::default()
+    };
+    Ok(Work::Group(Box::new(executor), group.tasks))
 }
 
 fn task(values: &Values) -> Result<TaskInfo, FlagError> {

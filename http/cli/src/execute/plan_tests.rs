@@ -30,12 +30,19 @@ fn with(arguments: &[&str]) -> Result<Plan, String> {
     load(&[&LEAST, arguments].concat())
 }
 
+fn only_task(work: Work) -> TaskInfo {
+    match work {
+        Work::Task(task) => *task,
+        Work::Group(..) => panic!("{work:?}"),
+    }
+}
+
 #[test]
 fn with_the_least_it_is_a_shell_command_as_mesos_execute_sends_it() {
     let plan = with(&[]).unwrap();
     assert_eq!(plan.master.to_string(), "127.0.0.1:5050");
     assert_eq!((plan.encoding, plan.kill_after), (Encoding::Protobuf, None));
-    let task = plan.task;
+    let task = only_task(plan.work);
     assert_eq!(
         (task.name.as_str(), task.task_id.value.as_str()),
         ("n", "n")
@@ -86,7 +93,8 @@ fn every_flag_is_in_what_is_sent() {
     .unwrap();
     assert_eq!(plan.encoding, Encoding::Json);
     assert_eq!(plan.kill_after, Some(Duration::from_millis(1500)));
-    let command = plan.task.command.unwrap();
+    let task = only_task(plan.work);
+    let command = task.command.unwrap();
     assert_eq!((command.value(), command.shell()), ("echo", false));
     assert_eq!(command.arguments, ["echo", "a", "'b'"]);
     let variables = command.environment.unwrap().variables;
@@ -95,10 +103,10 @@ fn every_flag_is_in_what_is_sent() {
         .map(|v| (v.name.as_str(), v.value()))
         .collect();
     assert_eq!(pairs, [("A", "b"), ("C", "")]);
-    let container = plan.task.container.unwrap();
+    let container = task.container.unwrap();
     assert_eq!(container.rlimit_info.unwrap().rlimits.len(), 1);
     assert_eq!(container.volumes[0].host_path(), "/srv");
-    assert_eq!(plan.task.resources.len(), 3);
+    assert_eq!(task.resources.len(), 3);
     let framework = plan.framework;
     assert_eq!(
         (framework.roles, framework.checkpoint),
@@ -126,9 +134,10 @@ fn a_task_may_be_given_whole() {
     let whole = r#"--task={"name":"x","task_id":{"value":"x-1"},"command":{"value":"true"},
         "health_check":{"tcp":{"port":80},"type":"TCP","delay_seconds":0.5}}"#;
     let plan = load(&["--master=127.0.0.1:5050", whole]).unwrap();
-    assert_eq!(plan.task.task_id.value, "x-1");
-    assert_eq!(plan.task.agent_id.value, "");
-    let check = plan.task.health_check.unwrap();
+    let task = only_task(plan.work);
+    assert_eq!(task.task_id.value, "x-1");
+    assert_eq!(task.agent_id.value, "");
+    let check = task.health_check.unwrap();
     assert_eq!(check.delay_seconds, Some(0.5));
     assert_eq!(check.tcp.unwrap().port, 80);
     let problem = load(&["--master=127.0.0.1:5050", whole, "--name=x"]).unwrap_err();
@@ -174,4 +183,43 @@ fn what_cannot_be_is_refused_by_flag() {
     }
     let problem = load(&[LEAST[0], LEAST[1], "--command=  "]).unwrap_err();
     assert!(problem.contains("'command'"), "{problem}");
+}
+
+#[test]
+fn a_group_has_a_default_executor_and_tasks_of_different_ids() {
+    const MASTER: &str = "--master=127.0.0.1:5050";
+    let group = |ids: &[&str]| {
+        let task = |id: &&str| format!(r#"{{"name":"x","task_id":{{"value":"{id}"}}}}"#);
+        let tasks: Vec<String> = ids.iter().map(task).collect();
+        format!(r#"--task_group={{"tasks":[{}]}}"#, tasks.join(","))
+    };
+    let plan = load(&[MASTER, &group(&["a", "b"])]).unwrap();
+    let Work::Group(executor, tasks) = plan.work else {
+        panic!("{:?}", plan.work);
+    };
+    assert_eq!(executor.r#type(), executor_info::Type::Default);
+    assert_eq!(executor.command, None);
+    let needs = Resources::from_proto(&executor.resources).unwrap();
+    assert_eq!(needs.to_text().unwrap(), "cpus:0.1;mem:32;disk:32");
+    let ids: Vec<_> = tasks
+        .iter()
+        .map(|task| task.task_id.value.as_str())
+        .collect();
+    assert_eq!(ids, ["a", "b"]);
+    for (arguments, problem) in [
+        (vec![group(&[])], "it has no tasks"),
+        (vec![group(&["a", "a"])], "two tasks have the id 'a'"),
+        (
+            vec![group(&["a"]), "--name=x".to_owned()],
+            "--name and --task_group exclude each other",
+        ),
+        (
+            vec![group(&["a"]), r#"--task={"name":"x"}"#.to_owned()],
+            "--task and --task_group exclude each other",
+        ),
+    ] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let told = load(&[&[MASTER], &arguments[..]].concat()).unwrap_err();
+        assert!(told.contains(problem), "{told}");
+    }
 }

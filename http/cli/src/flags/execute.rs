@@ -26,7 +26,9 @@ pub(crate) const EXECUTE: &[Group] = &[
             kill_after: Duration => does "Kill the task when it ran for so long";
             task: Json =>
                 does "The whole task as a TaskInfo, instead of the flags above but kill_after";
-            task_group: Json => refuses "the default executor";
+            task_group: Json =>
+                does "Tasks that share one fate, as a TaskGroupInfo, instead of the flags above but \
+                    kill_after: one that fails ends the others";
             tty: Boolean = "false" => refuses "terminals";
             hadoop: Text = "hadoop" => refuses "HDFS";
             hdfs: Text = "localhost:9000" => refuses "HDFS";
