@@ -34,6 +34,7 @@ SUBJECTS = (
     "filters",
     "accept",
     "tasks",
+    "groups",
     "operations",
     "updates",
     "reconcile",
@@ -45,6 +46,7 @@ SUBJECTS = (
     "inverse_offers",
     "executor_requests",
     "executor_stream",
+    "nested",
 )
 for subject in SUBJECTS:
     importlib.import_module(f"rules.{subject}")

@@ -27,6 +27,7 @@ BACK = (
     ("FAIL-1", b"Framework failed over", b"Framework failed, too"),
     ("OFFER-1", b'"allocation_info"', b'"allocation_note"'),
     ("ACCEPT-1", b"TASK_DROPPED", b"TASK_RUNNING"),
+    ("GROUP-8", b"TASK_KILLED", b"TASK_FAILED"),
     ("REC-2", b"TASK_UNKNOWN", b"TASK_DROPPED"),
     ("REC-9", b"TASK_STAGING", b"TASK_RUNNING"),
 )

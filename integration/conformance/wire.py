@@ -24,6 +24,7 @@ sys.path.append(os.path.join(HERE, "../python"))
 FILES = (
     "mesos/v1/scheduler/scheduler.proto",
     "mesos/v1/executor/executor.proto",
+    "mesos/v1/agent/agent.proto",
     "mesos/internal/messages.proto",
 )
 # How long an event may take that is due at once.
@@ -59,6 +60,8 @@ TYPES = {
     "Event": find("mesos.v1.scheduler.Event"),
     "ExecutorCall": find("mesos.v1.executor.Call"),
     "ExecutorEvent": find("mesos.v1.executor.Event"),
+    "AgentCall": find("mesos.v1.agent.Call"),
+    "AgentResponse": find("mesos.v1.agent.Response"),
 }
 
 

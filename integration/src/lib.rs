@@ -4,6 +4,7 @@
 mod cluster;
 mod daemon;
 mod dice;
+mod groups;
 mod host;
 pub mod raw;
 mod script;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 pub use cluster::{Cluster, free_port};
 pub use daemon::{Daemon, Line};
 pub use dice::Dice;
+pub use groups::{Told, get, is_over, states};
 pub use host::{Remains, Sweep, cgroup_mounts, folders};
 pub use script::run_script;
 pub use stream::{Subscription, command_task, resources, scalar};

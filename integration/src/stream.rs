@@ -23,6 +23,8 @@ pub struct Subscription {
     framework_id: String,
     /// What is on offer, by id: offers that came, while something else was waited for as well.
     offers: RefCell<BTreeMap<String, Value>>,
+    /// Executors whose end was told, while something else was waited for as well.
+    failures: Vec<Value>,
 }
 
 impl Subscription {
@@ -79,6 +81,7 @@ impl Subscription {
             stream_id,
             framework_id: String::new(),
             offers: RefCell::default(),
+            failures: Vec::new(),
         };
         let subscribed = subscription.wait_for("SUBSCRIBED", |_| true);
         let id = &subscribed["subscribed"]["framework_id"]["value"];
@@ -115,6 +118,9 @@ impl Subscription {
         for offer in event["offers"]["offers"].as_array().into_iter().flatten() {
             offers.insert(id_of(&offer["id"]), offer.clone());
         }
+        if event["failure"].get("executor_id").is_some() {
+            self.failures.push(event["failure"].clone());
+        }
         if event["type"] == "RESCIND" {
             offers.remove(&id_of(&event["rescind"]["offer_id"]));
         }
@@ -133,6 +139,24 @@ impl Subscription {
                 Ok(event) if event["type"] == kind && wanted(&event) => return event,
                 Ok(event) => passed.push(event),
                 Err(error) => panic!("no {kind} ({error}) among {passed:#?}"),
+            }
+        }
+    }
+
+    /// What was told, or is told next, of the end of this executor, each of which is given once.
+    ///
+    /// # Panics
+    ///
+    /// When nothing is within a minute.
+    pub fn failure(&mut self, executor: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let is_it = |failure: &Value| failure["executor_id"]["value"] == executor;
+            if let Some(found) = self.failures.iter().position(is_it) {
+                return self.failures.remove(found);
+            }
+            if let Err(error) = self.receive(deadline) {
+                panic!("{executor} does not end ({error})");
             }
         }
     }

@@ -212,6 +212,15 @@ fn pymesos_goes_through_a_session_of_two_roles() {
 }
 
 #[test]
+fn pymesos_runs_groups_with_the_default_executor() {
+    let mut cluster = Cluster::start(&["--allocation_interval=100ms"]);
+    cluster.add_agent(&["--resources=cpus:1;mem:512;disk:100;ports:[]"]);
+    let said = run("pymesos_groups.py", &[cluster.address()]);
+    assert_eq!(said.lines().last(), Some("a group failed"), "{said}");
+    cluster.stop();
+}
+
+#[test]
 fn mentos_runs_its_example_and_makes_its_calls() {
     let cluster = quick_cluster();
     let said = run("mentos_scheduler.py", &[cluster.address()]);

@@ -20,7 +20,7 @@ const FRESH: u64 = 300;
 
 /// What has to happen in the fresh seeds somewhere, beside faults of each kind. Of the states of a
 /// task there are missing those that only others than this master and these agents say.
-const HAPPENS: [&str; 42] = [
+const HAPPENS: [&str; 47] = [
     "TASK_DROPPED",
     "TASK_ERROR",
     "TASK_FAILED",
@@ -49,6 +49,9 @@ const HAPPENS: [&str; 42] = [
     "executors shut down",
     "exits told to the master",
     "frameworks removed",
+    "groups for default executors",
+    "groups for default executors again",
+    "groups that end as one fails",
     "kills asked",
     "launched groups",
     "master crashes",
@@ -61,6 +64,8 @@ const HAPPENS: [&str; 42] = [
     "subscriptions with suppressed roles",
     "suppressions of one role",
     "task groups sent to agents",
+    "tasks of default executors killed",
+    "tasks of groups out of memory",
     "teardowns",
     "updates of frameworks",
 ];

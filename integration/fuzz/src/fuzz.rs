@@ -18,7 +18,7 @@ mod watch;
 
 use serde_json::Value;
 use tepui_integration::Dice;
-use tepui_protocol::mesos::v1::{executor, scheduler};
+use tepui_protocol::mesos::v1::{agent, executor, scheduler};
 use tepui_protocol::recordio::Decoder;
 use tepui_protocol::resources::{Resources, parse};
 use tepui_runtime::{Bytes, Encoding, Message};
@@ -38,6 +38,9 @@ pub enum Target {
     ProtobufCalls,
     /// An agent's executor API, in JSON and protobuf.
     ExecutorCalls,
+    /// An agent's operator API, by which executors have containers of their own, in JSON and
+    /// protobuf.
+    AgentCalls,
     /// Master and agent, as processes that take messages in three encodings, the calls of
     /// schedulers and executors among them.
     Messages,
@@ -46,11 +49,12 @@ pub enum Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     Target::RecordIo,
     Target::JsonCalls,
     Target::ProtobufCalls,
     Target::ExecutorCalls,
+    Target::AgentCalls,
     Target::Messages,
     Target::Resources,
 ];
@@ -60,6 +64,7 @@ const INPUTS_A_STAGE: usize = 200;
 const RECORD_MAX: usize = 1 << 16;
 const CALLS: &str = include_str!("../corpus/calls.json");
 const EXECUTOR_CALLS: &str = include_str!("../corpus/executor_calls.json");
+const AGENT_CALLS: &str = include_str!("../corpus/agent_calls.json");
 /// What separates the parts of a text of resources.
 const MARKS: [char; 10] = [';', ':', '[', ']', '{', '}', '(', ')', ',', '-'];
 
@@ -135,6 +140,7 @@ impl Runner {
         let seeds = match target {
             Target::JsonCalls | Target::ProtobufCalls | Target::RecordIo => calls(CALLS),
             Target::ExecutorCalls => calls(EXECUTOR_CALLS),
+            Target::AgentCalls => calls(AGENT_CALLS),
             Target::Messages => messages(),
             Target::Resources => Vec::new(),
         };
@@ -174,13 +180,16 @@ impl Runner {
         let encoding = match self.target {
             Target::JsonCalls => Encoding::Json,
             Target::ProtobufCalls => Encoding::Protobuf,
-            Target::ExecutorCalls => *self.dice.pick(&[Encoding::Json, Encoding::Protobuf]),
+            Target::ExecutorCalls | Target::AgentCalls => {
+                *self.dice.pick(&[Encoding::Json, Encoding::Protobuf])
+            }
             _ => *self
                 .dice
                 .pick(&[Encoding::Json, Encoding::Protobuf, Encoding::MessagePack]),
         };
         let typed = match self.target {
             Target::ExecutorCalls => typed::encoded::<executor::Call>(json.as_bytes(), encoding),
+            Target::AgentCalls => typed::encoded::<agent::Call>(json.as_bytes(), encoding),
             Target::Messages => typed::message(&seed.name, json.as_bytes(), encoding),
             _ => typed::encoded::<scheduler::Call>(json.as_bytes(), encoding),
         };
@@ -195,7 +204,8 @@ impl Runner {
         let what = format!("{:?} {} {} {encoding:?}", self.target, seed.to, seed.name);
         tell(&what, &json, &body);
         match self.target {
-            Target::ExecutorCalls => stage.executor_call(body, encoding),
+            Target::ExecutorCalls => stage.agent_call("/slave(1)/api/v1/executor", body, encoding),
+            Target::AgentCalls => stage.agent_call("/slave(1)/api/v1", body, encoding),
             Target::Messages => {
                 let strange = self.dice.percent(20);
                 stage.message(&seed.to, &seed.name, &body, encoding, strange)

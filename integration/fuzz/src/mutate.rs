@@ -5,7 +5,7 @@ use serde_json::{Number, Value};
 use tepui_integration::Dice;
 
 /// Texts that are the edge of something: of ids, of roles, of resources, of encodings.
-const TEXTS: [&str; 26] = [
+const TEXTS: [&str; 27] = [
     "",
     ".",
     "..",
@@ -30,6 +30,7 @@ const TEXTS: [&str; 26] = [
     "$offer",
     "$task",
     "$executor",
+    "$container",
     "AAAAAAAAAAAAAAAAAAAAAA==",
     "TASK_RUNNING",
 ];

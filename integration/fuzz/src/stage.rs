@@ -16,6 +16,8 @@ use super::listener::Listener;
 
 /// So much time passes behind each input.
 const MOMENT: Duration = Duration::from_millis(20);
+/// So many of them an agent has for an answer.
+const MOMENTS: usize = 5;
 const PATH: &str = "/api/v1/scheduler";
 
 /// The cluster, and what of it input may name.
@@ -117,6 +119,7 @@ impl Stage {
             ("$agent", &self.agent),
             ("$offer", offer),
             ("$task", &self.task),
+            ("$container", &self.container()),
         ];
         let filled = names
             .into_iter()
@@ -124,6 +127,19 @@ impl Stage {
                 text.replace(word, name)
             });
         filled.replace("$executor", "task")
+    }
+
+    /// The container of the first executor that the first agent has.
+    fn container(&self) -> String {
+        let up = self
+            .cluster
+            .agents()
+            .first()
+            .and_then(|host| host.up.as_ref());
+        let shown = up.map(|(_, agent)| agent.snapshot.load());
+        let executors = shown.iter().flat_map(|shown| shown.executors.values());
+        let mut containers = executors.map(|executor| executor.container.clone());
+        containers.next().unwrap_or_default()
     }
 
     /// Makes a call of the scheduler API; whether it got past the decoder.
@@ -140,15 +156,23 @@ impl Stage {
         response.is_some_and(|response| is_past_the_decoder(&response))
     }
 
-    /// Makes a call of the first agent's executor API.
-    pub fn executor_call(&mut self, body: Vec<u8>, encoding: Encoding) -> bool {
-        let request = post("/slave(1)/api/v1/executor", body, encoding);
+    /// Makes a call of one of the first agent's APIs. It is hung up on one that does not answer
+    /// soon, as it may where it is asked to wait for something.
+    pub fn agent_call(&mut self, path: &str, body: Vec<u8>, encoding: Encoding) -> bool {
+        let request = post(path, body, encoding);
         let Some(agent) = self.cluster.agents().first().map(|agent| agent.address) else {
             return false;
         };
-        let response = answer(&mut self.cluster, &self.host, agent, request);
-        self.pass(MOMENT);
-        response.is_some_and(|response| is_past_the_decoder(&response))
+        let network = self.cluster.simulation.network();
+        let mut answer = Box::pin(network.request(&self.host, agent, request));
+        for _ in 0..MOMENTS {
+            let response = (&mut answer).now_or_never();
+            self.pass(MOMENT);
+            if let Some(response) = response {
+                return response.is_ok_and(|response| is_past_the_decoder(&response));
+            }
+        }
+        true
     }
 
     /// Sends a message to the master as from the first agent, or to that one as from the master;

@@ -20,9 +20,11 @@ enum What {
     OnExecutor(&'static str),
     /// The same, two at a time by LAUNCH_GROUP.
     Pair(&'static str),
+    /// Two commands as a group with a default executor of its own.
+    Group([&'static str; 2]),
 }
 
-pub const KINDS: [Kind; 11] = [
+pub const KINDS: [Kind; 14] = [
     kind("finishes", 26, What::Shell("exit 0"), "TASK_FINISHED"),
     kind("fails", 10, What::Shell("exit 3"), "TASK_FAILED"),
     kind("no such program", 4, What::Missing, "TASK_FAILED"),
@@ -49,6 +51,23 @@ pub const KINDS: [Kind; 11] = [
     // The data is `pair` and `stay pair`.
     kind("one of a pair", 8, What::Pair("cGFpcg=="), "TASK_FINISHED"),
     staying("stays in a pair", 8, What::Pair("c3RheSBwYWly")),
+    kind(
+        "one of a group",
+        8,
+        What::Group(["exit 0", "setsid sleep 1000 & sleep 0.3"]),
+        "TASK_FINISHED",
+    ),
+    kind(
+        "a group that fails",
+        4,
+        What::Group(["sleep 0.2; exit 3", "exec sleep 1000"]),
+        "TASK_FAILED",
+    ),
+    staying(
+        "stays in a group",
+        8,
+        What::Group(["exec sleep 1000", "trap '' TERM; while :; do sleep 1; done"]),
+    ),
 ];
 
 const fn kind(name: &'static str, share: u64, what: What, end: &'static str) -> Kind {
@@ -77,14 +96,20 @@ impl Kind {
         found.unwrap_or_else(|| panic!("no kind of task {name}"))
     }
 
+    /// Whether it runs on the executor that a framework has for a role on an agent.
     pub fn is_on_executor(&self) -> bool {
         matches!(self.what, What::OnExecutor(_) | What::Pair(_))
+    }
+
+    /// Whether it runs in a group with a default executor, whose id is that of its first task.
+    pub fn is_in_group(&self) -> bool {
+        matches!(self.what, What::Group(_))
     }
 
     /// How many of this kind are launched at a time.
     pub fn together(&self) -> usize {
         match self.what {
-            What::Pair(_) => 2,
+            What::Pair(_) | What::Group(_) => 2,
             _ => 1,
         }
     }
@@ -101,7 +126,7 @@ impl Kind {
         ];
         state == self.end
             || DISTURBED.contains(&state)
-            || (self.is_on_executor() && state == "TASK_FAILED")
+            || ((self.is_on_executor() || self.is_in_group()) && state == "TASK_FAILED")
     }
 
     /// The operation that launches tasks of this kind, as many as go together, for a framework.
@@ -114,7 +139,7 @@ impl Kind {
         mem: u64,
     ) -> Value {
         let executor = || executor(framework, &offer["allocation_info"]["role"]);
-        let task = |id: &String| {
+        let task = |(number, id): (usize, &String)| {
             let mut task = json!({
                 "name": self.name,
                 "task_id": {"value": id},
@@ -130,34 +155,49 @@ impl Kind {
                     task["data"] = json!(data);
                 }
                 What::Pair(data) => task["data"] = json!(data),
+                What::Group(commands) => task["command"] = json!({"value": commands[number]}),
             }
             task
         };
-        let tasks: Vec<Value> = ids.iter().map(task).collect();
-        match self.what {
-            What::Pair(_) => {
-                let group = json!({"executor": executor(), "task_group": {"tasks": tasks}});
-                json!({"type": "LAUNCH_GROUP", "launch_group": group})
-            }
-            _ => json!({"type": "LAUNCH", "launch": {"task_infos": tasks}}),
-        }
+        let tasks: Vec<Value> = ids.iter().enumerate().map(task).collect();
+        let executor = match self.what {
+            What::Pair(_) => executor(),
+            What::Group(_) => default_executor(framework, &ids[0]),
+            _ => return json!({"type": "LAUNCH", "launch": {"task_infos": tasks}}),
+        };
+        let group = json!({"executor": executor, "task_group": {"tasks": tasks}});
+        json!({"type": "LAUNCH_GROUP", "launch_group": group})
     }
+}
+
+fn default_executor(framework: &str, id: &str) -> Value {
+    json!({
+        "type": "DEFAULT",
+        "executor_id": {"value": id},
+        "framework_id": {"value": framework},
+        "resources": with_disk(),
+    })
 }
 
 /// A framework has one executor for each role on an agent: its resources are of that role, and an
 /// executor that is there already has to be the same. One that gets groups has to use disk.
 fn executor(framework: &str, role: &Value) -> Value {
     let program = std::env::current_exe().expect("this program");
-    let mut resources = resources(0.1, 64);
-    let disk = json!({"name": "disk", "type": "SCALAR", "scalar": {"value": 1}});
-    resources.extend([disk]);
     json!({
         "type": "CUSTOM",
         "executor_id": {"value": role},
         "framework_id": {"value": framework},
         "command": {"value": format!("exec {} executor", program.display())},
-        "resources": resources,
+        "resources": with_disk(),
     })
+}
+
+/// What an executor has itself.
+fn with_disk() -> Vec<Value> {
+    let mut resources = resources(0.1, 64);
+    let disk = json!({"name": "disk", "type": "SCALAR", "scalar": {"value": 1}});
+    resources.extend([disk]);
+    resources
 }
 
 fn resources(cpus: f64, mem: u64) -> Vec<Value> {

@@ -47,9 +47,9 @@ enum Told {
 struct Task {
     kind: &'static Kind,
     agent_id: Value,
-    /// The role that it was launched for, which is its executor's id; of those that an earlier life
-    /// launched it is not known.
-    role: Option<String>,
+    /// Its executor's id, if it has one that was not made for it alone; of those that an earlier
+    /// life launched it is not known.
+    executor: Option<String>,
     /// When it is killed.
     kill: Option<Instant>,
 }
@@ -96,7 +96,7 @@ pub fn main(arguments: &[String]) {
                 let known_task = Task {
                     kind,
                     agent_id,
-                    role: None,
+                    executor: None,
                     kill,
                 };
                 known.insert(task.to_owned(), known_task);
@@ -240,15 +240,19 @@ impl Scheduler {
         let agent = text(&offer["agent_id"]["value"]);
         let role = text(&offer["allocation_info"]["role"]);
         let stays = Duration::from_millis(self.dice.between(500, 15_000));
-        let mut ids = Vec::new();
+        let mut ids: Vec<String> = Vec::new();
         for _ in 0..kind.together() {
             let id = format!("{}.{}", self.life, self.launched);
             self.launched += 1;
             println!("launch {id} {agent} {}", kind.name);
+            let executor = match kind.is_in_group() {
+                true => Some(ids.first().unwrap_or(&id).clone()),
+                false => kind.is_on_executor().then(|| role.clone()),
+            };
             let task = Task {
                 kind,
                 agent_id: offer["agent_id"].clone(),
-                role: Some(role.clone()),
+                executor,
                 kill: kind.stays.then(|| Instant::now() + stays),
             };
             self.open.insert(id.clone(), task);
@@ -282,7 +286,7 @@ impl Scheduler {
             let back = || Task {
                 kind: Kind::of("stays"),
                 agent_id: status["agent_id"].clone(),
-                role: None,
+                executor: None,
                 kill: Some(Instant::now()),
             };
             self.open.entry(id).or_insert_with(back);
@@ -306,11 +310,17 @@ impl Scheduler {
             };
             // It is asked for again until it is over.
             task.kill = Some(now + RECONCILE);
-            let (agent_id, role) = (task.agent_id.clone(), task.role.clone());
-            let executor = role.filter(|_| task.kind.is_on_executor() && self.dice.percent(25));
+            let (agent_id, executor) = (task.agent_id.clone(), task.executor.clone());
+            let executor = executor.filter(|_| self.dice.percent(25));
             match executor {
-                Some(role) => {
-                    let executor_id = json!({"value": role});
+                Some(executor) if task.kind.is_in_group() => {
+                    let executor_id = json!({"value": executor});
+                    let shutdown = json!({"agent_id": agent_id, "executor_id": executor_id});
+                    let call = json!({"type": "SHUTDOWN", "shutdown": shutdown});
+                    self.client.call(call);
+                }
+                Some(executor) => {
+                    let executor_id = json!({"value": executor});
                     let data = "ZGll";
                     let message =
                         json!({"agent_id": agent_id, "executor_id": executor_id, "data": data});
