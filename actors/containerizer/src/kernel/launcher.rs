@@ -86,6 +86,9 @@ pub enum LauncherError {
 /// How long the kernel may take from the event to the kill, which it counts only then.
 const KILL_AFTER_EVENT: Duration = Duration::from_secs(5);
 
+/// How long an init may take from the word to its command, or from the end of its pipe to its own.
+const BEGINS_WITHIN: Duration = Duration::from_secs(2);
+
 /// Everything one container is made of.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ContainerSpec {
@@ -478,15 +481,21 @@ impl Launcher {
         Ok(found)
     }
 
-    /// Whether the command of a container runs, as far as its init says. One whose init waits for
-    /// the word waits in vain: that is asked for agents that are gone.
+    /// Whether the command of a container runs, as far as its init says. This is asked for agents
+    /// that are gone: an init that has the word begins now, and one that has not sees the end of
+    /// its pipe and exits. Which of both is waited for.
     pub(crate) fn is_alive(&self, container_id: &str) -> bool {
-        if container_id.contains('.') && !self.runtime_dir.started(container_id) {
+        let Some(init) = self.runtime_dir.init(container_id) else {
             return false;
+        };
+        let has_begun = || !container_id.contains('.') || self.runtime_dir.started(container_id);
+        let mut waited = Duration::ZERO;
+        while init.runs() && !has_begun() && waited < BEGINS_WITHIN {
+            let pause = (waited / 4).clamp(Duration::from_millis(1), Duration::from_millis(50));
+            std::thread::sleep(pause);
+            waited += pause;
         }
-        self.runtime_dir
-            .init(container_id)
-            .is_some_and(|init| init.runs())
+        has_begun() && init.runs()
     }
 
     /// The cgroups that a container of ours has.

@@ -12,6 +12,7 @@ pub(crate) const TESTS: &[Test] = &[
     ),
     ("nested_orphans_are_destroyed", orphans),
     ("what_got_no_word_is_not_nested_after_recovery", no_word),
+    ("what_got_the_word_just_now_is_waited_for", just_now),
 ];
 
 fn outlive() {
@@ -128,6 +129,31 @@ fn no_word() {
     end(&host, "p.c", 4 << 8);
     host.destroy("p");
     end(&host, "p.d", 9);
+    end(&host, "p", 9);
+    host.stop();
+    nothing_left(&place);
+}
+
+fn just_now() {
+    let place = Place::new();
+    let host = Host::start(&place);
+    run(&host, &place, "p", WAITS);
+    run(&host, &place, "p.c", WAITS);
+    host.stop();
+    // As an init leaves it that got the word of an agent that died then, and had no turn since.
+    let started = place.runtime("p.c").join("started");
+    std::fs::remove_file(&started).unwrap();
+    let turn = std::thread::spawn(move || {
+        std::thread::park_timeout(std::time::Duration::from_millis(200));
+        std::fs::write(started, "").unwrap();
+    });
+    let host = Host::start(&place);
+    let recovered = host.recover(&place, &["p"]);
+    turn.join().unwrap();
+    let alive: Vec<String> = recovered.alive.iter().map(ToString::to_string).collect();
+    assert_eq!(alive, ["p", "p.c"]);
+    host.destroy("p");
+    end(&host, "p.c", 9);
     end(&host, "p", 9);
     host.stop();
     nothing_left(&place);
