@@ -19,7 +19,7 @@ use tepui_message::Encoding;
 use tree::Tree;
 
 /// How many types the schema has. Who adds one changes this too.
-const TYPES: usize = 499;
+const TYPES: usize = 503;
 
 /// How many messages of each are drawn.
 const ROUNDS: usize = 100;

@@ -26,8 +26,7 @@ use crate::{
 /// The command.
 pub(crate) const COMMAND: Command = Command {
     name: "execute",
-    summary: "Run one task, or one group of tasks, on a cluster, and say what becomes of it. The \
-              exit status is 0 if it finished.",
+    summary: "Run a task or a group of tasks on a cluster; the exit status is 0 if all have finished.",
     groups: &[EXECUTE],
     environment: false,
     run,

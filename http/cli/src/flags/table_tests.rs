@@ -76,10 +76,10 @@ fn load(groups: &'static [Group], argument: Option<String>) -> Result<Values, Fl
     let mut arguments = least(groups);
     if let Some(argument) = argument {
         let name = argument.split_inclusive('=').next().unwrap().to_owned();
-        // A whole task stands instead of its parts.
-        let replaced = |given: &String| {
-            given.starts_with(&name) || (name == "--task=" && !given.starts_with("--master="))
-        };
+        // A whole task, or a group of them, stands instead of its parts.
+        let whole = ["--task=", "--task_group="].contains(&name.as_str());
+        let replaced =
+            |given: &String| given.starts_with(&name) || (whole && !given.starts_with("--master="));
         arguments.retain(|given| !replaced(given));
         if name == "--advertise_port=" {
             arguments.push("--advertise_ip=10.0.0.8".to_owned());
