@@ -67,14 +67,19 @@ fn last<'a>(told: &'a tepui_integration::Told, task: &str) -> &'a Value {
     told[task].last().expect("an update")
 }
 
-/// The process of an executor.
+/// The process of an executor, once the agent tells it.
 fn pid_of(cluster: &Cluster, executor: &str) -> Pid {
-    let containers = get(&cluster.agent_address(0), "/containers");
-    let containers = containers.as_array().expect("a list");
-    let found = containers.iter().find(|it| it["executor_id"] == executor);
-    let pid = found.and_then(|it| it["status"]["executor_pid"].as_i64());
-    let pid = i32::try_from(pid.unwrap_or_else(|| panic!("no pid: {containers:#?}")));
-    Pid::from_raw(pid.expect("a pid"))
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let containers = get(&cluster.agent_address(0), "/containers");
+        let mut all = containers.as_array().expect("a list").iter();
+        let found = all.find(|it| it["executor_id"] == executor);
+        if let Some(pid) = found.and_then(|it| it["status"]["executor_pid"].as_i64()) {
+            return Pid::from_raw(i32::try_from(pid).expect("a pid"));
+        }
+        assert!(Instant::now() < deadline, "no pid: {containers:#?}");
+        std::thread::yield_now();
+    }
 }
 
 #[test]
